@@ -1,0 +1,58 @@
+"""Settings, read from the environment once. Every field here is documented in README.md ("Settings").
+
+Keys and passwords come only from the environment; on a developer's machine they are generated once into DATA_DIR.
+"""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """One deployment. Field names are the environment variables, in lower case."""
+
+    model_config = SettingsConfigDict(env_file=None, extra="ignore")
+
+    environment: Literal["development", "test", "production"] = "development"
+    host: str = "127.0.0.1"
+    port: int = Field(default=8000, ge=1, le=65535)
+    data_dir: Path = Path("var")
+    database_url: str = ""
+    public_url: str = ""
+    secret_key: str = ""
+    data_key: str = ""
+    stripe_api_key: str = ""
+    stripe_api_base: str = ""
+    stripe_webhook_secret: str = ""
+    card_payments: bool = True
+    login_limit: str = "20 per minute"
+    argon2_time_cost: int = Field(default=3, ge=1)
+    argon2_memory_kib: int = Field(default=65_536, ge=8)
+
+    def model_post_init(self, _context: object) -> None:
+        """Fill what depends on other fields; refuse to start production with a missing key."""
+        self.data_dir = self.data_dir.resolve()
+        self.database_url = self.database_url or f"sqlite:///{self.data_dir / 'market.sqlite3'}"
+        if self.database_url.startswith("postgresql://"):
+            self.database_url = self.database_url.replace("postgresql://", "postgresql+psycopg://", 1)
+        self.public_url = (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
+        for name in ("secret_key", "data_key", "stripe_webhook_secret"):
+            if getattr(self, name):
+                continue
+            if self.environment == "production":
+                raise ValueError(f"{name.upper()} must be set in production")
+            setattr(self, name, _kept_key(self.data_dir / "keys" / name))
+
+
+def _kept_key(path: Path) -> str:
+    """The development key kept at `path`, made on first use: 32 random bytes in hexadecimal."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch(mode=0o600)
+        path.write_text(secrets.token_hex(32), encoding="ascii")
+    return path.read_text(encoding="ascii").strip()

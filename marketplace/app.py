@@ -1,0 +1,56 @@
+"""create_app(settings): the one place that knows every room.
+
+BLUEPRINTS, API_BLUEPRINTS, COMMANDS and JOBS are plain tables; a new capability is added by a line in each.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from flask import Blueprint, Flask
+from flask_wtf.csrf import CSRFProtect
+
+from config import Settings
+from marketplace.core.crypto import DataKey
+from marketplace.core.db import open_engine
+from marketplace.core.files import FileStore
+from marketplace.identity import access, views as identity_views
+from marketplace.web import errors, filters, headers, locale, style, transaction
+
+TOP = Path(__file__).resolve().parent.parent
+BLUEPRINTS: tuple[Blueprint, ...] = (identity_views.bp,)
+UPLOAD_LIMIT = 32 * 1024 * 1024
+
+
+def create_app(settings: Settings | None = None) -> Flask:
+    """The WSGI app for `settings` (from the environment when not given)."""
+    settings = settings or Settings()
+    app = transaction.MarketFlask(
+        "marketplace", template_folder=str(TOP / "templates"), static_folder=str(TOP / "static")
+    )
+    app.config.update(
+        SETTINGS=settings,
+        SECRET_KEY=settings.secret_key,
+        MAX_CONTENT_LENGTH=UPLOAD_LIMIT,
+        MAX_FORM_MEMORY_SIZE=2 * 1024 * 1024,
+        SESSION_COOKIE_SAMESITE="Lax",
+        SESSION_COOKIE_SECURE=settings.public_url.startswith("https://"),
+        WTF_CSRF_TIME_LIMIT=None,
+        TESTING=settings.environment == "test",
+    )
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    data_key = DataKey.from_hex(settings.data_key)
+    app.extensions["data_key"] = data_key
+    app.extensions["files"] = FileStore(settings.data_dir / "files", data_key)
+    transaction.init_database(app, open_engine(settings.database_url))
+    locale.init_locale(app)
+    filters.init_filters(app)
+    errors.init_errors(app)
+    headers.init_headers(app, card_pages=settings.stripe_api_base or "https://checkout.stripe.com")
+    CSRFProtect(app)
+    access.init_access(app)
+    for blueprint in BLUEPRINTS:
+        app.register_blueprint(blueprint)
+    if settings.environment == "development":
+        app.register_blueprint(style.bp)
+    return app

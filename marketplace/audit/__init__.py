@@ -1,0 +1,1 @@
+"""Review of whether income reached whom it should: tracing and checks."""

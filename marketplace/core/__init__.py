@@ -1,0 +1,1 @@
+"""Ground floor: no Flask, no nouns of the domain."""

@@ -1,0 +1,26 @@
+"""Words shown to people for codes kept in the database.
+
+`N_` marks a Chinese source string for the translators without translating it: the layers that know no request
+use it, and the edge (a template filter, the error page) turns it into the reader's language.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+def N_(message: str) -> str:  # noqa: N802 - the conventional name of the marker, known to the extractor
+    """Mark `message` (Simplified Chinese) for translation and return it unchanged."""
+    return message
+
+
+class LabelledEnum(StrEnum):
+    """A string enum whose members carry the label shown to people: `NAME = "code", N_("中文")`."""
+
+    label: str
+
+    def __new__(cls, code: str, label: str = "") -> LabelledEnum:
+        member = str.__new__(cls, code)
+        member._value_ = code
+        member.label = label
+        return member

@@ -1,0 +1,1 @@
+"""Who acts: users, organisations, roles, permissions, the trail of who did what."""

@@ -1,0 +1,1 @@
+"""What households are owed: agreements, evidence, lots, entitlements, attribution."""

@@ -1,0 +1,1 @@
+"""Buying: cart, checkout, states, lines and the lots they hold."""

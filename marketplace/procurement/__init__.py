@@ -1,0 +1,1 @@
+"""What a canteen adds to buying: duties, approval, receiving, acceptance."""

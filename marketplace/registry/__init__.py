@@ -1,0 +1,1 @@
+"""Who exists: regions, households, cooperatives, buyer units, and their reviews."""

@@ -1,0 +1,1 @@
+"""Flask plumbing shared by every room: transaction, errors, paging, filters, headers."""

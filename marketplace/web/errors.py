@@ -1,0 +1,108 @@
+"""Refusals, constraint errors and HTTP errors, mapped once: to a page for people, to RFC 9457 for machines."""
+
+from __future__ import annotations
+
+import structlog
+from flask import Flask, Response, g, jsonify, make_response, render_template, request
+from flask_babel import gettext
+from sqlalchemy.exc import IntegrityError, OperationalError
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
+
+from marketplace.core.errors import Conflict, DomainError, NotFound
+from marketplace.core.labels import N_
+
+log = structlog.get_logger(__name__)
+TITLES = {
+    400: N_("请求有误"),
+    401: N_("请先登录"),
+    403: N_("没有权限"),
+    404: N_("没有找到"),
+    405: N_("不能这样访问"),
+    409: N_("与现有记录冲突"),
+    413: N_("文件太大"),
+    422: N_("请检查填写的内容"),
+    429: N_("操作太频繁"),
+    500: N_("系统出错了"),
+    503: N_("系统暂时不可用"),
+}
+
+
+def explain(error: DomainError) -> str:
+    """The message of `error` in the reader's language."""
+    text = str(gettext(error.message))
+    params = {key: gettext(value.label) if hasattr(value, "label") else value for key, value in error.params.items()}
+    return text % params if params else text
+
+
+def wants_json() -> bool:
+    """Whether a machine is asking."""
+    return request.path.startswith("/api/")
+
+
+def problem(status: int, code: str, detail: str, **extra: object) -> Response:
+    """An RFC 9457 problem document."""
+    body = {"type": f"/problems/{code}", "title": gettext(TITLES.get(status, TITLES[400])), "status": status}
+    response = jsonify({**body, "detail": detail, "code": code, **extra})
+    response.status_code = status
+    response.mimetype = "application/problem+json"
+    return response
+
+
+def answer(status: int, code: str, detail: str, **extra: object) -> Response:
+    """The error as the asker wants it: problem document or page."""
+    if wants_json():
+        return problem(status, code, detail, **extra)
+    page = render_template(
+        "error.html", status=status, title=gettext(TITLES.get(status, TITLES[400])), detail=detail, code=code
+    )
+    return make_response(page, status)
+
+
+def _undo() -> None:
+    session = g.get("session")
+    if session is not None:
+        session.rollback()
+
+
+def init_errors(app: Flask) -> None:
+    """Register the handlers. A request that ends here has changed nothing."""
+
+    @app.errorhandler(DomainError)
+    def refused(error: DomainError) -> Response:
+        _undo()
+        if isinstance(error, NotFound):
+            log.warning("not_found", path=request.path, user=g.get("user_no"))
+        extra = {"field": error.field} if error.field else {}
+        return answer(error.status, error.code, explain(error), **extra)
+
+    @app.errorhandler(IntegrityError)
+    def constraint(error: IntegrityError) -> Response:
+        log.warning("constraint_refused", path=request.path, reason=str(error.orig))
+        return refused(Conflict("conflict", N_("这项操作与现有记录冲突，可能已经提交过，请刷新后再看")))
+
+    @app.errorhandler(OperationalError)
+    def unavailable(error: OperationalError) -> Response:
+        _undo()
+        log.error("database_unavailable", path=request.path, reason=str(error.orig))
+        return answer(503, "busy", gettext("系统正忙，没有保存任何内容，请稍后再试"))
+
+    @app.errorhandler(HTTPException)
+    def http(error: HTTPException) -> Response:
+        _undo()
+        if error.response is not None and isinstance(error.response, Response):
+            return error.response
+        status = error.code or 500
+        detail = gettext(str(error.description)) if status in (400, 429) else gettext(TITLES.get(status, TITLES[400]))
+        extra = {"errors": error.data["messages"]} if hasattr(error, "data") else {}  # webargs' findings
+        response = answer(status, error.name.lower().replace(" ", "_"), detail, **extra)
+        if isinstance(error, MethodNotAllowed) and error.valid_methods:
+            response.headers["Allow"] = ", ".join(sorted(error.valid_methods))
+        return response
+
+    @app.errorhandler(Exception)
+    def broken(error: Exception) -> Response:
+        if app.testing:
+            raise error
+        _undo()
+        log.exception("unhandled", path=request.path)
+        return answer(500, "internal_error", gettext("系统出错了，没有保存任何内容。我们已经记录，请稍后再试"))

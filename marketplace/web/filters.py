@@ -1,0 +1,53 @@
+"""Template filters: fen as yuan, grams as kilograms, instants as Shanghai time. Pages never show raw codes or fen."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+
+from flask import Flask
+from flask_babel import format_date, format_datetime
+
+from marketplace.core.clock import SHANGHAI
+from marketplace.core.money import format_yuan
+from marketplace.core.quantity import format_kg, format_mu
+from marketplace.web.locale import label
+
+
+def yuan(amount_fen: int | None, *, grouped: bool = True) -> str:
+    """1234 -> "12.34"; empty for None. The ¥ sign is the macro's."""
+    return "" if amount_fen is None else format_yuan(amount_fen, grouped=grouped)
+
+
+def percent(rate_bp: int | None) -> str:
+    """Basis points as a percentage without trailing zeros: 1250 -> "12.5%"."""
+    if rate_bp is None:
+        return ""
+    whole, rest = divmod(rate_bp, 100)
+    return f"{whole}.{rest:02d}".rstrip("0").rstrip(".") + "%"
+
+
+def day(value: date | datetime | None) -> str:
+    """A business day in the reader's language."""
+    if value is None:
+        return ""
+    if isinstance(value, datetime):
+        value = value.astimezone(SHANGHAI).date()
+    return str(format_date(value, "medium"))
+
+
+def moment(value: datetime | None) -> str:
+    """An instant in Shanghai time, to the minute."""
+    return "" if value is None else str(format_datetime(value, "yyyy-MM-dd HH:mm"))
+
+
+def masked(name: str | None) -> str:
+    """A person's name for pages that are not the person's own: 刘小红 -> 刘**."""
+    return "" if not name else name[0] + "*" * max(1, min(2, len(name) - 1))
+
+
+def init_filters(app: Flask) -> None:
+    """Register every filter under its own name."""
+    for function in (yuan, percent, day, moment, masked, label):
+        app.jinja_env.filters[function.__name__] = function
+    app.jinja_env.filters["kg"] = lambda g: "" if g is None else format_kg(g)
+    app.jinja_env.filters["mu"] = lambda cmu: "" if cmu is None else format_mu(cmu)
