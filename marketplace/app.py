@@ -15,7 +15,7 @@ from marketplace.core.crypto import DataKey
 from marketplace.core.db import open_engine
 from marketplace.core.files import FileStore
 from marketplace.identity import access, views as identity_views
-from marketplace.web import errors, filters, headers, locale, style, transaction
+from marketplace.web import errors, filters, headers, limits, locale, style, transaction
 
 TOP = Path(__file__).resolve().parent.parent
 BLUEPRINTS: tuple[Blueprint, ...] = (identity_views.bp,)
@@ -48,6 +48,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     errors.init_errors(app)
     headers.init_headers(app, card_pages=settings.stripe_api_base or "https://checkout.stripe.com")
     CSRFProtect(app)
+    limits.init_limits(app)
     access.init_access(app)
     for blueprint in BLUEPRINTS:
         app.register_blueprint(blueprint)

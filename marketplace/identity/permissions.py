@@ -1,0 +1,53 @@
+"""What may be done, and which role may do it: one enum and one table. Which rows is `visible_to` in the queries."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from marketplace.identity.models import Role
+
+
+class Permission(StrEnum):
+    """Codes are scope:resource:action, sorted."""
+
+    ANSWER_REVIEWS = "government:review:decide"
+    APPROVE_ORDERS = "unit:order:approve"
+    BUY_PERSONALLY = "staff:order:place"
+    ENROL_HOUSEHOLDS = "cooperative:household:enrol"
+    FULFIL_ORDERS = "cooperative:order:fulfil"
+    MANAGE_COOPERATIVE = "cooperative:profile:manage"
+    MANAGE_LISTINGS = "cooperative:listing:manage"
+    MANAGE_USERS = "platform:user:manage"
+    MATCH_BANK_LINES = "platform:statement:match"
+    ORDER_FOR_UNIT = "unit:order:place"
+    PAY_FOR_UNIT = "unit:order:pay"
+    READ_AUDIT = "audit:trace:read"
+    READ_HOUSEHOLDS = "registry:household:read"
+    READ_LEDGER = "ledger:entry:read"
+    READ_OWN_INCOME = "household:income:read"
+    READ_TRAIL = "audit:trail:read"
+    RECEIVE_FOR_UNIT = "unit:order:receive"
+    RECORD_EVIDENCE = "cooperative:evidence:record"
+    VOUCH_FOR_HOUSEHOLDS = "village:enrolment:acknowledge"
+
+
+P, R = Permission, Role
+COOPERATIVE_WORK = frozenset(
+    {P.ENROL_HOUSEHOLDS, P.FULFIL_ORDERS, P.MANAGE_LISTINGS, P.READ_HOUSEHOLDS, P.READ_LEDGER, P.RECORD_EVIDENCE}
+)
+ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
+    R.COOPERATIVE_MANAGER: COOPERATIVE_WORK | {P.MANAGE_COOPERATIVE},
+    R.COOPERATIVE_CLERK: COOPERATIVE_WORK,
+    R.HOUSEHOLD: frozenset({P.READ_OWN_INCOME}),
+    R.VILLAGE_REVIEWER: frozenset({P.ANSWER_REVIEWS, P.READ_HOUSEHOLDS, P.VOUCH_FOR_HOUSEHOLDS}),
+    R.TOWNSHIP_REVIEWER: frozenset({P.ANSWER_REVIEWS, P.READ_HOUSEHOLDS}),
+    R.COUNTY_REVIEWER: frozenset({P.ANSWER_REVIEWS, P.READ_HOUSEHOLDS}),
+    R.UNIT_ORDERER: frozenset({P.ORDER_FOR_UNIT}),
+    R.UNIT_APPROVER: frozenset({P.APPROVE_ORDERS}),
+    R.UNIT_RECEIVER: frozenset({P.RECEIVE_FOR_UNIT}),
+    R.UNIT_PAYER: frozenset({P.PAY_FOR_UNIT}),
+    R.STAFF_BUYER: frozenset({P.BUY_PERSONALLY}),
+    R.AUDITOR: frozenset({P.READ_AUDIT, P.READ_HOUSEHOLDS, P.READ_LEDGER, P.READ_TRAIL}),
+    R.SUPERVISOR: frozenset({P.READ_AUDIT, P.READ_TRAIL}),
+    R.OPERATOR: frozenset({P.MANAGE_USERS, P.MATCH_BANK_LINES, P.READ_TRAIL}),
+}

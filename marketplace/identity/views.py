@@ -1,0 +1,163 @@
+"""Signing in and out, registering, the account page, the language switch, own uploaded files."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from urllib.parse import urlsplit
+
+from flask import Blueprint, Response, current_app, flash, make_response, redirect, render_template, request, send_file
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
+from flask_login import current_user, login_user, logout_user
+
+from marketplace.core.errors import DomainError, NotFound
+from marketplace.identity import queries, rules
+from marketplace.identity.access import current_actor, current_passwords, public, signed_in
+from marketplace.identity.forms import PasswordForm, RegisterForm, SignInForm, TokenForm
+from marketplace.identity.models import Role
+from marketplace.web.forms import place_error
+from marketplace.web.limits import limited_sign_in
+from marketplace.web.locale import COOKIE, LOCALES
+from marketplace.web.transaction import current_session
+
+bp = Blueprint("identity", __name__)
+YEAR_SECONDS = 365 * 24 * 3600
+HOME = "/"
+DESK = "/desk"
+
+
+def _onward(target: str | None, otherwise: str = DESK) -> str:
+    """`target` when it is a path of this site, so that a link cannot lead elsewhere after signing in."""
+    parts = urlsplit(target or "")
+    safe = target and target.startswith("/") and not target.startswith(("//", "/\\")) and not parts.netloc
+    return str(target) if safe else otherwise
+
+
+@bp.route("/sign-in", methods=["GET", "POST"])
+@public
+@limited_sign_in
+def sign_in() -> ResponseReturnValue:
+    """Sign in with login name and password."""
+    form = SignInForm(next=request.args.get("next"))
+    if form.validate_on_submit():
+        try:
+            user = rules.sign_in_user(
+                current_session(),
+                current_passwords(),
+                login_name=form.login_name.data or "",
+                password=form.password.data or "",
+            )
+        except DomainError as error:
+            place_error(form, error)
+        else:
+            login_user(user)
+            return redirect(_onward(form.next.data))
+    return render_template("identity/sign_in.html", form=form), 422 if form.errors else 200
+
+
+@bp.route("/register", methods=["GET", "POST"])
+@public
+@limited_sign_in
+def register() -> ResponseReturnValue:
+    """Open a personal account as a staff buyer."""
+    form = RegisterForm()
+    if form.validate_on_submit():
+        try:
+            user = rules.register_user(
+                current_session(),
+                current_passwords(),
+                login_name=form.login_name.data or "",
+                display_name=form.display_name.data or "",
+                password=form.password.data or "",
+                roles=(Role.STAFF_BUYER,),
+            )
+        except DomainError as error:
+            place_error(form, error)
+        else:
+            login_user(user)
+            flash(_("账号已开通，欢迎选购"), "success")
+            return redirect(HOME)
+    return render_template("identity/register.html", form=form), 422 if form.errors else 200
+
+
+@bp.post("/sign-out")
+@signed_in
+def sign_out() -> ResponseReturnValue:
+    """End this session."""
+    logout_user()
+    flash(_("您已退出登录"), "info")
+    return redirect(HOME)
+
+
+@bp.post("/language")
+@public
+def switch_language() -> ResponseReturnValue:
+    """Choose the language, kept with the user or, for a visitor, in a cookie."""
+    chosen = request.form.get("locale", "")
+    if chosen not in LOCALES:
+        raise NotFound
+    if current_user.is_authenticated:
+        current_user.locale = chosen
+    response: Response = make_response(redirect(_onward(request.form.get("next"), HOME)))
+    response.set_cookie(COOKIE, chosen, max_age=YEAR_SECONDS, samesite="Lax", httponly=True)
+    return response
+
+
+@bp.route("/account", methods=["GET", "POST"])
+@signed_in
+def account() -> ResponseReturnValue:
+    """The own account: password and API tokens."""
+    form = PasswordForm()
+    if form.validate_on_submit():
+        try:
+            rules.change_password(
+                current_session(),
+                current_passwords(),
+                current_user,
+                current=form.current.data or "",
+                password=form.password.data or "",
+            )
+        except DomainError as error:
+            place_error(form, error)
+        else:
+            login_user(current_user)
+            flash(_("密码已更新，其他设备已退出登录"), "success")
+            return redirect(request.path)
+    tokens = queries.tokens_of(current_session(), current_user.id)
+    page = render_template("identity/account.html", form=form, token_form=TokenForm(formdata=None), tokens=tokens)
+    return page, 422 if form.errors else 200
+
+
+@bp.post("/account/tokens")
+@signed_in
+def issue_token() -> ResponseReturnValue:
+    """Issue an API token; its secret is on the answering page and never again."""
+    form, secret = TokenForm(), None
+    if form.validate_on_submit():
+        try:
+            _token, secret = rules.issue_token(current_session(), current_actor(), name=form.name.data or "")
+        except DomainError as error:
+            place_error(form, error)
+    tokens = queries.tokens_of(current_session(), current_user.id)
+    page = render_template(
+        "identity/account.html", form=PasswordForm(formdata=None), token_form=form, tokens=tokens, secret=secret
+    )
+    return page, 422 if form.errors else 200
+
+
+@bp.post("/account/tokens/<token_no>/revoke")
+@signed_in
+def revoke_token(token_no: str) -> ResponseReturnValue:
+    """End a token."""
+    rules.revoke_token(current_session(), current_actor(), token_no)
+    flash(_("令牌已停用"), "success")
+    return redirect("/account")
+
+
+@bp.get("/files/<file_no>")
+@signed_in
+def stored_file(file_no: str) -> ResponseReturnValue:
+    """Download a file of one's own organisation."""
+    file = queries.own_file(current_session(), current_actor(), file_no)
+    content = current_app.extensions["files"].read(file.address, sealed=file.sealed)
+    return send_file(BytesIO(content), mimetype=file.media_type, as_attachment=True, download_name=file.name)

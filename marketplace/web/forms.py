@@ -1,0 +1,33 @@
+"""Forms: showing a rule's refusal next to the field it means, and the key that makes a repeated submit harmless."""
+
+from __future__ import annotations
+
+from flask_wtf import FlaskForm
+from wtforms import HiddenField
+from wtforms.validators import InputRequired, Length
+
+from marketplace.core.errors import DomainError, Forbidden, NotFound
+from marketplace.core.ids import random_key
+from marketplace.web.errors import explain
+from marketplace.web.transaction import current_session
+
+
+class OnceForm(FlaskForm):
+    """A form that counts once: its key is made when the form is shown and comes back with every submit."""
+
+    idempotency_key = HiddenField(validators=[InputRequired(), Length(min=16, max=64)], default=random_key)
+
+
+def place_error(form: FlaskForm, error: DomainError) -> None:
+    """Undo what the rule began and show its refusal in the form, which keeps what was typed.
+
+    Refusals that are not about the input (not found, not allowed) are raised on.
+    """
+    if isinstance(error, NotFound | Forbidden):
+        raise error
+    current_session().rollback()
+    field = form[error.field] if error.field and error.field in form else None
+    if field is None:
+        form.form_errors.append(explain(error))
+    else:
+        field.errors = [*field.errors, explain(error)]
