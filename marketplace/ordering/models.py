@@ -1,0 +1,178 @@
+"""Buying: cart lines, orders, one part per cooperative, lines that pin the listing version, the grams they hold.
+
+Stock is the free grams of a product's lots: a line commits grams when the order is placed and gives them back when its
+part is cancelled; the lot's mass-balance constraint makes overselling impossible.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, String, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from marketplace.catalog.models import Listing, ListingVersion
+from marketplace.core.append_only import APPEND_ONLY
+from marketplace.core.clock import now
+from marketplace.core.db import Base, UtcInstant, code_of
+from marketplace.core.ids import public_no
+from marketplace.core.labels import LabelledEnum, N_
+from marketplace.identity.models import User
+from marketplace.linkage.models import Lot
+from marketplace.ordering.states import PartEvent, PartState
+from marketplace.registry.models import BuyerUnit, Cooperative
+
+
+class OrderKind(LabelledEnum):
+    """Whose money it is: a person's own, or a canteen's. Personal purchases never count towards a quota."""
+
+    PERSONAL = "personal", N_("个人订单")
+    CANTEEN = "canteen", N_("食堂采购")
+
+
+class CartLine(Base):
+    """A listing in a user's cart; personal and canteen carts are apart."""
+
+    __tablename__ = "cart_line"
+    __table_args__ = (
+        UniqueConstraint("user_id", "kind", "listing_id"),
+        CheckConstraint("quantity > 0", name="quantity"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("user_account.id"))
+    kind: Mapped[OrderKind] = mapped_column(code_of(OrderKind, "kind"))
+    listing_id: Mapped[int] = mapped_column(ForeignKey("listing.id"))
+    quantity: Mapped[int]
+    added_at: Mapped[datetime] = mapped_column(UtcInstant, default=now)
+
+    listing: Mapped[Listing] = relationship(lazy="joined")
+
+
+class Order(Base):
+    """One submission of one buyer. The client's idempotency key makes a repeated submit the same order."""
+
+    __tablename__ = "customer_order"
+    __table_args__ = (
+        UniqueConstraint("buyer_user_id", "idempotency_key"),
+        CheckConstraint("(kind = 'canteen') = (buyer_unit_id IS NOT NULL)", name="unit_of_canteen"),
+        CheckConstraint("approved_by IS NULL OR approved_by <> buyer_user_id", name="separate_duties"),
+        CheckConstraint("total_fen > 0", name="total"),
+        Index("ix_customer_order_unit", "buyer_unit_id", "id"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    public_no: Mapped[str] = mapped_column(String(16), unique=True, default=lambda: public_no("X"))
+    kind: Mapped[OrderKind] = mapped_column(code_of(OrderKind, "kind"))
+    buyer_user_id: Mapped[int] = mapped_column(ForeignKey("user_account.id"))
+    buyer_unit_id: Mapped[int | None] = mapped_column(ForeignKey("buyer_unit.id"))
+    buyer_county_code: Mapped[str | None] = mapped_column(ForeignKey("region.code"))
+    idempotency_key: Mapped[str] = mapped_column(String(64))
+    recipient_name: Mapped[str] = mapped_column(String(60))
+    recipient_phone: Mapped[str] = mapped_column(String(20))
+    address: Mapped[str] = mapped_column(String(200))
+    note: Mapped[str] = mapped_column(String(300), default="")
+    total_fen: Mapped[int] = mapped_column(BigInteger)
+    placed_at: Mapped[datetime] = mapped_column(UtcInstant, default=now, index=True)
+    approved_by: Mapped[int | None] = mapped_column(ForeignKey("user_account.id"))
+    approved_at: Mapped[datetime | None] = mapped_column(UtcInstant)
+    rejection_reason: Mapped[str] = mapped_column(String(300), default="")
+
+    buyer: Mapped[User] = relationship(foreign_keys=[buyer_user_id])
+    buyer_unit: Mapped[BuyerUnit | None] = relationship(lazy="joined")
+    parts: Mapped[list[OrderPart]] = relationship(order_by="OrderPart.id", lazy="selectin", back_populates="order")
+
+
+class OrderPart(Base):
+    """What one cooperative delivers of an order."""
+
+    __tablename__ = "order_part"
+    __table_args__ = (
+        UniqueConstraint("order_id", "cooperative_id"),
+        CheckConstraint("total_fen > 0", name="total"),
+        Index("ix_order_part_cooperative", "cooperative_id", "state", "id"),
+        Index("ix_order_part_settling", "state", "paid_at"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    public_no: Mapped[str] = mapped_column(String(16), unique=True, default=lambda: public_no("Q"))
+    order_id: Mapped[int] = mapped_column(ForeignKey("customer_order.id"), index=True)
+    cooperative_id: Mapped[int] = mapped_column(ForeignKey("cooperative.id"))
+    state: Mapped[PartState] = mapped_column(code_of(PartState, "state"))
+    total_fen: Mapped[int] = mapped_column(BigInteger)
+    carrier: Mapped[str] = mapped_column(String(40), default="")
+    waybill_no: Mapped[str] = mapped_column(String(40), default="")
+    shipped_at: Mapped[datetime | None] = mapped_column(UtcInstant)
+    received_at: Mapped[datetime | None] = mapped_column(UtcInstant)
+    accepted_at: Mapped[datetime | None] = mapped_column(UtcInstant)
+    paid_at: Mapped[datetime | None] = mapped_column(UtcInstant)
+
+    order: Mapped[Order] = relationship(back_populates="parts", lazy="joined")
+    cooperative: Mapped[Cooperative] = relationship(lazy="joined")
+    lines: Mapped[list[OrderLine]] = relationship(order_by="OrderLine.id", lazy="selectin", back_populates="part")
+    history: Mapped[list[PartChange]] = relationship(order_by="PartChange.id")
+
+
+class OrderLine(Base):
+    """One listing version bought. Price, mass and certificate are frozen as they were at the time of sale."""
+
+    __tablename__ = "order_line"
+    __table_args__ = (
+        UniqueConstraint("part_id", "listing_version_id"),
+        CheckConstraint("quantity > 0 AND unit_price_fen > 0", name="positive"),
+        CheckConstraint("net_fen = quantity * unit_price_fen", name="net"),
+        {"info": APPEND_ONLY},
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    public_no: Mapped[str] = mapped_column(String(16), unique=True, default=lambda: public_no("J"))
+    order_id: Mapped[int] = mapped_column(ForeignKey("customer_order.id"), index=True)
+    part_id: Mapped[int] = mapped_column(ForeignKey("order_part.id"), index=True)
+    cooperative_id: Mapped[int] = mapped_column(ForeignKey("cooperative.id"), index=True)
+    listing_version_id: Mapped[int] = mapped_column(ForeignKey("listing_version.id"), index=True)
+    title: Mapped[str] = mapped_column(String(80))
+    unit_name: Mapped[str] = mapped_column(String(10))
+    net_mass_g: Mapped[int]
+    quantity: Mapped[int]
+    unit_price_fen: Mapped[int] = mapped_column(BigInteger)
+    net_fen: Mapped[int] = mapped_column(BigInteger)
+    certificate_no: Mapped[str] = mapped_column(String(40), default="")
+
+    part: Mapped[OrderPart] = relationship(back_populates="lines")
+    listing_version: Mapped[ListingVersion] = relationship()
+    lots: Mapped[list[LineLot]] = relationship(order_by="LineLot.lot_id", lazy="selectin")
+
+
+class LineLot(Base):
+    """The grams of a lot that a line drew. When its part is cancelled the lot gets them back; the row stays."""
+
+    __tablename__ = "line_lot"
+    __table_args__ = (
+        UniqueConstraint("line_id", "lot_id"),
+        CheckConstraint("mass_g > 0", name="mass"),
+        Index("ix_line_lot_lot_id", "lot_id"),
+        {"info": APPEND_ONLY},
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    line_id: Mapped[int] = mapped_column(ForeignKey("order_line.id"))
+    lot_id: Mapped[int] = mapped_column(ForeignKey("lot.id"))
+    mass_g: Mapped[int] = mapped_column(BigInteger)
+
+    lot: Mapped[Lot] = relationship(lazy="joined")
+
+
+class PartChange(Base):
+    """One step in the life of a part: what moved it, who, when, why. Append-only."""
+
+    __tablename__ = "part_change"
+    __table_args__ = ({"info": APPEND_ONLY},)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    part_id: Mapped[int] = mapped_column(ForeignKey("order_part.id"), index=True)
+    event: Mapped[PartEvent | None] = mapped_column(code_of(PartEvent, "event"))
+    state: Mapped[PartState] = mapped_column(code_of(PartState, "state"))
+    actor_user_id: Mapped[int | None]
+    actor_name: Mapped[str] = mapped_column(String(60))
+    note: Mapped[str] = mapped_column(String(300), default="")
+    at: Mapped[datetime] = mapped_column(UtcInstant, default=now)

@@ -1,0 +1,1 @@
+"""Configurable reviews: who decides what in which order, public notices, objections."""

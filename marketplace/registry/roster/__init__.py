@@ -1,0 +1,1 @@
+"""Roster import: reading sheets, findings by row and column, taking the good rows."""
