@@ -1,0 +1,78 @@
+"""Stripe's signed messages, read into ours.
+
+The signature is checked over the bytes as they came, before anything in them is looked at, and a message
+older than the tolerance is refused, so a captured one cannot be played again later.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import stripe
+
+from marketplace.payments.gateways.protocol import BadSignature, EventKind, GatewayEvent
+
+CURRENCY = "cny"
+TOLERANCE_S = 300
+SESSION_KINDS = {
+    "checkout.session.async_payment_succeeded": EventKind.PAID,
+    "checkout.session.async_payment_failed": EventKind.FAILED,
+    "checkout.session.expired": EventKind.EXPIRED,
+}
+
+
+def read_event(payload: bytes, signature: str, secret: str, tolerance_s: int = TOLERANCE_S) -> GatewayEvent:
+    """The verified event in `payload`, with `signature` from the Stripe-Signature header.
+
+    Raises BadSignature when it is not signed with `secret`, was altered, is older than `tolerance_s` seconds,
+    or is signed but is no event.
+    """
+    try:
+        event = stripe.Webhook.construct_event(payload, signature, secret, tolerance=tolerance_s)
+        return _read(event.to_dict())
+    except (stripe.StripeError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise BadSignature(f"{type(error).__name__}: {error}") from error
+
+
+def _read(event: dict[str, Any]) -> GatewayEvent:
+    """Our event from Stripe's. A kind we do not act on is OTHER; it is still an event to be kept."""
+    raw_type, row = event["type"], event["data"]["object"]
+    kind, provider_ref, payment_ref, amount_fen = _meaning_of(raw_type, row)
+    return GatewayEvent(
+        event_id=event["id"],
+        kind=kind,
+        reference=row.get("client_reference_id") or (row.get("metadata") or {}).get("reference", ""),
+        amount_fen=amount_fen,
+        occurred_at=datetime.fromtimestamp(event["created"], UTC),
+        raw_type=raw_type,
+        provider_ref=provider_ref,
+        payment_ref=payment_ref,
+        currency=row.get("currency") or CURRENCY,
+    )
+
+
+def _meaning_of(raw_type: str, row: dict[str, Any]) -> tuple[EventKind, str | None, str | None, int]:
+    """Kind, checkout, payment and amount of one message.
+
+    A completed session is paid only when it says so: with delayed methods the money follows in a later
+    message. A succeeded PaymentIntent is OTHER, because its session's own message says the same.
+    """
+    if raw_type.startswith("checkout.session."):
+        kind = SESSION_KINDS.get(raw_type, EventKind.OTHER)
+        if raw_type == "checkout.session.completed" and row.get("payment_status") == "paid":
+            kind = EventKind.PAID
+        return kind, row["id"], id_of(row.get("payment_intent")), row.get("amount_total") or 0
+    if raw_type == "payment_intent.payment_failed":
+        return EventKind.FAILED, None, row["id"], row["amount"]
+    if raw_type == "charge.refunded":
+        return EventKind.REFUNDED, None, id_of(row.get("payment_intent")), row["amount_refunded"]
+    return EventKind.OTHER, None, None, row.get("amount") or 0
+
+
+def id_of(value: Any) -> str | None:
+    """The id in a field that Stripe fills with an id, with the whole object, or not at all."""
+    if value is None or isinstance(value, str):
+        return value
+    found = value["id"]
+    return str(found)
