@@ -1,0 +1,231 @@
+"""Fixtures every test may ask for. Databases are real; only the clock and the network's edge are held.
+
+`session`, `app` and `client` run on SQLite and again on PostgreSQL, on one and the same database within a test.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import Engine
+from sqlalchemy.orm import Session
+from werkzeug.test import TestResponse
+
+from config import Settings
+from marketplace.app import create_app
+from marketplace.core import clock as core_clock
+from marketplace.core.crypto import DataKey
+from marketplace.core.db import open_engine, session_maker
+from marketplace.core.files import FileStore
+from marketplace.web.transaction import EXTENSION
+from tests.databases import PostgresqlServer, PostgresqlStore, SqliteStore, borrowed
+from tests.factories.base import using
+
+BACKENDS = ("sqlite", "postgresql")
+KEY = "5f" * 32
+START = datetime(2026, 6, 1, 10, 0, tzinfo=core_clock.SHANGHAI)
+SERVER = pytest.StashKey[PostgresqlServer]()
+MISSING = pytest.StashKey[str]()
+
+
+# --- PostgreSQL: one server a run, started by the process that starts the others ---
+
+
+def _server_url(config: pytest.Config) -> str | None:
+    if "DATABASE_URL_TEST" in os.environ:
+        return os.environ["DATABASE_URL_TEST"].replace("postgresql://", "postgresql+psycopg://", 1)
+    if hasattr(config, "workerinput"):
+        given: str | None = config.workerinput["postgresql_url"]
+        return given
+    if SERVER not in config.stash and MISSING not in config.stash:
+        try:
+            config.stash[SERVER] = PostgresqlServer()
+        except (OSError, RuntimeError) as reason:
+            config.stash[MISSING] = str(reason)
+    return config.stash[SERVER].url if SERVER in config.stash else None
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell each xdist worker where the server is."""
+    node.workerinput["postgresql_url"] = _server_url(node.config)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Stop the server at the end of the run."""
+    if SERVER in config.stash:
+        config.stash[SERVER].stop()
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """Say loudly when half of the tests were left out."""
+    if MISSING in config.stash:
+        terminalreporter.section("PostgreSQL WAS NOT TESTED", red=True)
+        terminalreporter.line(config.stash[MISSING])
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run what uses a database on both, or on those its `databases` mark names."""
+    if "backend" in metafunc.fixturenames:
+        mark = metafunc.definition.get_closest_marker("databases")
+        metafunc.parametrize("backend", mark.args if mark else BACKENDS, indirect=True)
+
+
+@pytest.fixture
+def backend(request: pytest.FixtureRequest) -> str:
+    """The kind of database this run of the test is on."""
+    name: str = request.param
+    return name
+
+
+@pytest.fixture(scope="session")
+def sqlite_store(tmp_path_factory: pytest.TempPathFactory) -> SqliteStore:
+    return SqliteStore(tmp_path_factory.mktemp("sqlite"))
+
+
+@pytest.fixture(scope="session")
+def postgresql_store(pytestconfig: pytest.Config, worker_id: str) -> Iterator[PostgresqlStore]:
+    url = _server_url(pytestconfig)
+    if url is None:
+        reason = "PostgreSQL cannot run here; `make test` says what to install"
+        pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
+    store = PostgresqlStore(url, worker_id)
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def database_url(backend: str, request: pytest.FixtureRequest) -> Iterator[str]:
+    """A database with the schema and no rows."""
+    with borrowed(request.getfixturevalue(f"{backend}_store")) as url:
+        yield url
+
+
+@pytest.fixture
+def engine(database_url: str) -> Iterator[Engine]:
+    opened = open_engine(database_url, pool_size=32)
+    yield opened
+    opened.dispose()
+
+
+@pytest.fixture
+def session(engine: Engine) -> Iterator[Session]:
+    """A session that the factories use too. What is left uncommitted is rolled back.
+
+    `client` commits it before each request and reads afresh after it, so that a test arranges, asks and looks
+    without thinking of transactions.
+    """
+    with session_maker(engine)() as opened, using(opened):
+        yield opened
+        opened.rollback()
+
+
+# --- time, keys, files ---
+
+
+class HeldClock:
+    """The clock, held still; a test moves it on."""
+
+    def __init__(self, stack: ExitStack) -> None:
+        self._stack = stack
+        self.set_to(START)
+
+    @property
+    def now(self) -> datetime:
+        """The instant it shows, UTC."""
+        return core_clock.now()
+
+    def set_to(self, at: datetime) -> None:
+        """Move to `at` (aware)."""
+        self._stack.enter_context(core_clock.set_to(at))
+
+    def advance(self, **by: float) -> None:
+        """Move on, e.g. `clock.advance(days=30)`."""
+        self.set_to(self.now.astimezone(UTC) + timedelta(**by))
+
+
+@pytest.fixture
+def clock() -> Iterator[HeldClock]:
+    """The clock at 2026-06-01 10:00 in China, in this thread."""
+    with ExitStack() as stack:
+        yield HeldClock(stack)
+
+
+@pytest.fixture(scope="session")
+def data_key() -> DataKey:
+    return DataKey.from_hex(KEY)
+
+
+@pytest.fixture
+def files(tmp_path: Path, data_key: DataKey) -> FileStore:
+    """The file store; the app's own when a test uses both."""
+    return FileStore(tmp_path / "data" / "files", data_key)
+
+
+# --- the app ---
+
+
+@pytest.fixture
+def settings(tmp_path: Path, database_url: str) -> Settings:
+    return Settings(
+        environment="test",
+        data_dir=tmp_path / "data",
+        database_url=database_url,
+        public_url="http://localhost",
+        secret_key="a secret of the tests",
+        data_key=KEY,
+        stripe_api_key="sk_test_marketplace",
+        stripe_api_base="http://127.0.0.1:9",  # nobody listens there; a test of card payments starts the emulator
+        stripe_webhook_secret="whsec_tests",
+        argon2_time_cost=1,
+        argon2_memory_kib=8,
+    )
+
+
+class MarketClient(FlaskClient):
+    """Flask's test client, which commits the test's session before each request and reads afresh after it."""
+
+    session: Session | None = None
+
+    def open(self, *args: Any, **kwargs: Any) -> TestResponse:
+        if self.session is not None:
+            self.session.commit()
+        response = super().open(*args, **kwargs)
+        if self.session is not None:
+            self.session.expire_all()
+        return response
+
+    def sign_in(self, user: Any) -> None:
+        """Hold the session cookie `user` would have after signing in, without spending a password hash."""
+        if self.session is not None:
+            self.session.commit()
+        with self.session_transaction() as cookie:
+            cookie["_user_id"] = user.get_id()
+            cookie["_fresh"] = True
+
+
+@pytest.fixture
+def app(settings: Settings) -> Iterator[Flask]:
+    """The app; forms are accepted without a token (tests/web proves that the real ones are not)."""
+    made = create_app(settings)
+    made.config["WTF_CSRF_ENABLED"] = False
+    made.test_client_class = MarketClient
+    yield made
+    made.extensions[EXTENSION].engine.dispose()
+
+
+@pytest.fixture
+def client(app: Flask, session: Session) -> MarketClient:
+    """A browser nobody has signed in to. Another: `app.test_client()`."""
+    opened = app.test_client()
+    assert isinstance(opened, MarketClient)
+    opened.session = session
+    return opened
