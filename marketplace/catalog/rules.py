@@ -1,0 +1,367 @@
+"""What a cooperative does to sell: products, pictures, lots, certificates, listing versions.
+
+A listing may be published by an admitted cooperative when its linkage terms reach the policy floor of its category and
+stay within the whole, and when its category's certificate, where one is needed, is in force.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from marketplace.catalog.certificate_numbers import parse_enterprise_number, parse_product_number
+from marketplace.catalog.models import (
+    Category,
+    Certificate,
+    CertificateKind,
+    CertificateState,
+    IndexTask,
+    LinkageTerm,
+    Listing,
+    ListingState,
+    ListingVersion,
+    PriceTier,
+    Product,
+    ProductLot,
+    ProductPicture,
+)
+from marketplace.catalog.pictures import prepare_picture
+from marketplace.catalog.queries import is_in_force, linkage_floor_bp, listing_of_product
+from marketplace.core.clock import now, today
+from marketplace.core.errors import Conflict, NotFound, Refused
+from marketplace.core.files import FileStore
+from marketplace.core.labels import N_
+from marketplace.core.money import BASIS
+from marketplace.identity.actors import Actor
+from marketplace.identity.models import StoredFile
+from marketplace.identity.permissions import Permission
+from marketplace.identity.trail import record_trail
+from marketplace.linkage.models import Lot, Mechanism
+from marketplace.registry.models import Cooperative, CooperativeState, Region, RegionLevel
+from marketplace.registry.reviews.models import CaseState, ReviewCase, ReviewKind
+from marketplace.registry.reviews.rules import open_review
+
+GREEN_FOOD_DAYS = 3 * 365 + 1
+MAX_PICTURES = 8
+MAX_TIERS = 6
+MAX_PRICE_FEN = 100_000_00
+MAX_MASS_G = 1_000_000
+
+
+def _own_cooperative(session: Session, actor: Actor) -> Cooperative:
+    actor.require(Permission.MANAGE_LISTINGS)
+    cooperative = session.get(Cooperative, actor.cooperative_id) if actor.cooperative_id else None
+    if cooperative is None:
+        raise NotFound
+    return cooperative
+
+
+def _require_own(actor: Actor, cooperative_id: int) -> None:
+    actor.require(Permission.MANAGE_LISTINGS)
+    if actor.cooperative_id != cooperative_id:
+        raise NotFound
+
+
+def add_product(
+    session: Session,
+    actor: Actor,
+    *,
+    category_code: str,
+    village_code: str,
+    name: str,
+    specification: str,
+    unit_name: str,
+    net_mass_g: int,
+    gross_mass_g: int,
+    shelf_life_days: int | None = None,
+    storage: str = "",
+    description: str = "",
+) -> Product:
+    """Describe goods of the actor's cooperative. Raises Refused for a category that is not a leaf, a village that is
+    none, or masses (grams) that cannot be."""
+    cooperative = _own_cooperative(session, actor)
+    category = session.get(Category, category_code)
+    has_children = session.scalar(select(Category.code).where(Category.parent_code == category_code).limit(1))
+    if category is None or has_children:
+        raise Refused("category", N_("请选择最末一级的品类"), field="category_code")
+    village = session.get(Region, village_code)
+    if village is None or village.level is not RegionLevel.VILLAGE:
+        raise Refused("village", N_("请选择产地所在的村"), field="village_code")
+    if not 0 < net_mass_g <= MAX_MASS_G:
+        raise Refused("net_mass", N_("净重须大于 0 且不超过 1000 千克"), field="net_mass_g")
+    if gross_mass_g < net_mass_g:
+        raise Refused("gross_mass", N_("毛重不能小于净重"), field="gross_mass_g")
+    product = Product(
+        cooperative_id=cooperative.id,
+        category_code=category_code,
+        village_code=village_code,
+        name=name.strip(),
+        specification=specification.strip(),
+        unit_name=unit_name.strip(),
+        net_mass_g=net_mass_g,
+        gross_mass_g=gross_mass_g,
+        shelf_life_days=shelf_life_days,
+        storage=storage.strip(),
+        description=description.strip(),
+    )
+    session.add(product)
+    session.flush()
+    record_trail(session, actor, "catalog.add_product", subject=("product", product.public_no))
+    return product
+
+
+def add_picture(
+    session: Session, actor: Actor, files: FileStore, product: Product, *, content: bytes, alt_text: str
+) -> ProductPicture:
+    """Keep a picture in two sizes. Raises Refused when it is no picture, too many, or there already."""
+    _require_own(actor, product.cooperative_id)
+    if len(product.pictures) >= MAX_PICTURES:
+        raise Refused("too_many_pictures", N_("每个产品最多 %(most)s 张图片"), field="picture", most=MAX_PICTURES)
+    prepared = prepare_picture(content)
+    large = files.put(prepared.large)
+    if any(picture.large_address == large for picture in product.pictures):
+        raise Refused("same_picture", N_("这张图片已经上传过了"), field="picture")
+    picture = ProductPicture(
+        product_id=product.id,
+        position=len(product.pictures),
+        large_address=large,
+        small_address=files.put(prepared.small),
+        width=prepared.width,
+        height=prepared.height,
+        alt_text=alt_text.strip() or product.name,
+    )
+    product.pictures.append(picture)
+    session.flush()
+    return picture
+
+
+def assign_lot(session: Session, actor: Actor, product: Product, lot: Lot) -> ProductLot:
+    """Sell a lot as `product`. Raises Conflict when it already belongs to another product."""
+    _require_own(actor, product.cooperative_id)
+    if lot.cooperative_id != product.cooperative_id:
+        raise NotFound
+    existing = session.get(ProductLot, lot.id)
+    if existing is not None:
+        if existing.product_id == product.id:
+            return existing
+        raise Conflict("lot_taken", N_("批次 %(lot)s 已归入另一个产品"), lot=lot.lot_no)
+    assigned = ProductLot(lot_id=lot.id, product_id=product.id)
+    session.add(assigned)
+    ask_for_index(session, product)
+    session.flush()
+    record_trail(session, actor, "catalog.assign_lot", subject=("product", product.public_no), lot=lot.public_no)
+    return assigned
+
+
+def apply_certificate(
+    session: Session,
+    actor: Actor,
+    *,
+    product: Product,
+    number: str,
+    enterprise_no: str,
+    issued_on: date,
+    expires_on: date,
+    file: StoredFile | None = None,
+) -> Certificate:
+    """Put a Green Food certificate of `product` under review.
+
+    Raises Refused for a number of the wrong form, dates that cannot be (the certificate is valid for three years), or
+    one that has expired; Conflict when the number is already registered.
+    """
+    _require_own(actor, product.cooperative_id)
+    cooperative = _own_cooperative(session, actor)
+    parsed = parse_product_number(number)
+    enterprise = parse_enterprise_number(enterprise_no)
+    if expires_on <= issued_on:
+        raise Refused("certificate_dates", N_("到期日须晚于发证日"), field="expires_on")
+    if (expires_on - issued_on).days > GREEN_FOOD_DAYS:
+        raise Refused("certificate_term", N_("绿色食品证书有效期为三年，请核对到期日"), field="expires_on")
+    if expires_on <= today():
+        raise Refused("certificate_expired", N_("证书已过期，请先办理续展"), field="expires_on")
+    taken = select(Certificate.id).where(
+        Certificate.kind == CertificateKind.GREEN_FOOD, Certificate.number == parsed.text
+    )
+    if session.scalar(taken):
+        raise Conflict("certificate_taken", N_("编号 %(number)s 已登记，不能重复使用"), field="number", number=parsed.text)
+    certificate = Certificate(
+        cooperative_id=cooperative.id,
+        product_id=product.id,
+        kind=CertificateKind.GREEN_FOOD,
+        number=parsed.text,
+        enterprise_no=enterprise.text,
+        issued_on=issued_on,
+        expires_on=expires_on,
+        file_id=file.id if file else None,
+    )
+    session.add(certificate)
+    session.flush()
+    open_review(
+        session,
+        actor,
+        kind=ReviewKind.CERTIFICATE,
+        subject_id=certificate.id,
+        title=f"{product.name} {parsed.text}",
+        region_code=cooperative.county_code,
+        cooperative_id=cooperative.id,
+    )
+    record_trail(session, actor, "catalog.apply_certificate", subject=("certificate", certificate.public_no))
+    return certificate
+
+
+OUTCOME_OF = {
+    CaseState.PASSED: CertificateState.VALID,
+    CaseState.REJECTED: CertificateState.REJECTED,
+    CaseState.RETURNED: CertificateState.RETURNED,
+    CaseState.OPEN: CertificateState.UNDER_REVIEW,
+}
+
+
+def apply_certificate_outcome(session: Session, case: ReviewCase) -> None:
+    """What the end of a certificate's review means for the certificate."""
+    certificate = session.get_one(Certificate, case.subject_id)
+    certificate.state = OUTCOME_OF[case.state]
+    product = session.get_one(Product, certificate.product_id)
+    ask_for_index(session, product)
+
+
+def publish_listing(
+    session: Session,
+    actor: Actor,
+    *,
+    product: Product,
+    title: str,
+    description: str,
+    tiers: Sequence[tuple[int, int]],
+    terms: Mapping[Mechanism, int],
+    certificate: Certificate | None = None,
+) -> Listing:
+    """Offer a product, or change the offer: always a new version.
+
+    `tiers` are (least quantity, unit price in fen), `terms` basis points of the net line value by mechanism. Raises
+    Refused naming the field when something does not hold.
+    """
+    _require_own(actor, product.cooperative_id)
+    cooperative = _own_cooperative(session, actor)
+    if cooperative.state is not CooperativeState.ADMITTED:
+        raise Refused("not_admitted", N_("合作社通过准入审核后才能上架商品"))
+    check_tiers(tiers)
+    check_terms(session, product=product, terms=terms)
+    _check_certificate(product, certificate)
+    listing = listing_of_product(session, product)
+    if listing is None:
+        listing = Listing(product=product, cooperative_id=cooperative.id)
+        session.add(listing)
+        session.flush()
+    version = ListingVersion(
+        listing_id=listing.id,
+        version=(listing.current_version.version if listing.current_version else 0) + 1,
+        title=title.strip(),
+        description=description.strip(),
+        unit_name=product.unit_name,
+        net_mass_g=product.net_mass_g,
+        certificate=certificate,
+        created_by=actor.user_id,
+        tiers=[PriceTier(min_quantity=least, unit_price_fen=price) for least, price in sorted(tiers)],
+        terms=[LinkageTerm(mechanism=mechanism, rate_bp=terms[mechanism]) for mechanism in Mechanism if terms.get(mechanism)],
+    )
+    session.add(version)
+    session.flush()
+    listing.current_version = version
+    listing.state = ListingState.PUBLISHED
+    listing.published_at = listing.published_at or now()
+    ask_for_index(session, product)
+    session.flush()
+    record_trail(
+        session, actor, "catalog.publish", subject=("listing", listing.public_no), version=version.version
+    )
+    return listing
+
+
+def check_tiers(tiers: Sequence[tuple[int, int]]) -> None:
+    """Raise Refused unless tiers start at one unit, rise in quantity and never rise in price."""
+    if not tiers or len(tiers) > MAX_TIERS:
+        raise Refused("tiers", N_("请填写 1 到 %(most)s 档价格"), field="tiers", most=MAX_TIERS)
+    ordered = sorted(tiers)
+    if any(least < 1 or not 0 < price <= MAX_PRICE_FEN for least, price in ordered):
+        raise Refused("tier_values", N_("起订数量须大于 0，单价须大于 0 且不超过 10 万元"), field="tiers")
+    if ordered[0][0] != 1:
+        raise Refused("first_tier", N_("第一档须从 1 件起订"), field="tiers")
+    if len({least for least, _ in ordered}) < len(ordered):
+        raise Refused("tier_twice", N_("两档价格的起订数量不能相同"), field="tiers")
+    if any(later > earlier for (_, earlier), (_, later) in zip(ordered, ordered[1:], strict=False)):
+        raise Refused("tier_rises", N_("数量多的一档，单价不能更高"), field="tiers")
+
+
+def check_terms(session: Session, *, product: Product, terms: Mapping[Mechanism, int]) -> None:
+    """Raise Refused unless the linkage terms lie between the policy floor of the category and the whole."""
+    if any(rate < 0 or rate > BASIS for rate in terms.values()):
+        raise Refused("term_rate", N_("每种机制的比例须在 0 到 100% 之间"), field="terms")
+    total = sum(terms.values())
+    if total > BASIS:
+        raise Refused("terms_above_whole", N_("各机制比例之和不能超过 100%"), field="terms")
+    floor = linkage_floor_bp(
+        session,
+        category_code=product.category_code,
+        county_code=product.cooperative.county_code,
+        year=today().year,
+    )
+    if total < max(floor, 1):
+        raise Refused(
+            "terms_below_floor",
+            N_("利益联结比例合计 %(total)s，低于这个品类的政策下限 %(floor)s，请提高"),
+            field="terms",
+            total=percent_of(total),
+            floor=percent_of(max(floor, 1)),
+        )
+
+
+def percent_of(rate_bp: int) -> str:
+    """Basis points as a percentage with two decimals, for messages."""
+    return f"{rate_bp // 100}.{rate_bp % 100:02d}%"
+
+
+def _check_certificate(product: Product, certificate: Certificate | None) -> None:
+    if certificate is not None and certificate.product_id != product.id:
+        raise NotFound
+    if certificate is not None and not is_in_force(certificate, today()):
+        raise Refused("certificate_not_in_force", N_("所选证书未通过审核或已过期，不能用于上架"), field="certificate")
+    if certificate is None and product.category.needs_certificate:
+        raise Refused(
+            "certificate_missing",
+            N_("“%(category)s”类商品须凭有效认证证书上架，请先提交证书"),
+            field="certificate",
+            category=product.category.name_zh,
+        )
+
+
+def withdraw_listing(session: Session, actor: Actor, listing: Listing) -> Listing:
+    """Take a listing off sale; orders already placed are untouched. Publishing again brings it back."""
+    _require_own(actor, listing.cooperative_id)
+    if listing.state is not ListingState.PUBLISHED:
+        raise Conflict("not_published", N_("这件商品现在不在售"))
+    listing.state = ListingState.WITHDRAWN
+    ask_for_index(session, listing.product)
+    session.flush()
+    record_trail(session, actor, "catalog.withdraw", subject=("listing", listing.public_no))
+    return listing
+
+
+def ask_for_index(session: Session, product: Product) -> None:
+    """Have the search entry of a product's listing made anew by the indexing job."""
+    listing = listing_of_product(session, product)
+    if listing is not None:
+        session.add(IndexTask(listing_id=listing.id))
+
+
+def count_sold(session: Session, units_by_listing: Mapping[int, int]) -> None:
+    """Add accepted units to the listings' sold counters, in the order of ids."""
+    for listing_id in sorted(units_by_listing):
+        session.execute(
+            update(Listing)
+            .where(Listing.id == listing_id)
+            .values(sold_units=Listing.sold_units + units_by_listing[listing_id])
+        )

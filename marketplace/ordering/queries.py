@@ -1,0 +1,103 @@
+"""Reading carts, orders and parts, as far as an actor may see them."""
+
+from __future__ import annotations
+
+from sqlalchemy import Select, func, or_, select
+from sqlalchemy.orm import Session
+
+from marketplace.core.errors import NotFound
+from marketplace.core.labels import N_
+from marketplace.identity.actors import Actor
+from marketplace.identity.permissions import Permission
+from marketplace.ordering.models import CartLine, Order, OrderKind, OrderPart
+from marketplace.ordering.states import PartState
+from marketplace.web.tasks import Task
+
+UNIT_DUTIES = (
+    Permission.ORDER_FOR_UNIT,
+    Permission.APPROVE_ORDERS,
+    Permission.RECEIVE_FOR_UNIT,
+    Permission.PAY_FOR_UNIT,
+)
+
+
+def works_for_unit(actor: Actor) -> bool:
+    """Whether the actor has one of the four duties of a buyer unit."""
+    return actor.buyer_unit_id is not None and any(actor.can(duty) for duty in UNIT_DUTIES)
+
+
+def orders_visible_to(actor: Actor) -> Select[tuple[Order]]:
+    """Orders, newest first: one's own personal ones, those of one's unit, all for an auditor."""
+    query = select(Order).order_by(Order.id.desc())
+    if actor.can(Permission.READ_AUDIT):
+        return query
+    own = (Order.buyer_user_id == actor.user_id) & (Order.kind == OrderKind.PERSONAL)
+    if works_for_unit(actor):
+        return query.where(or_(own, Order.buyer_unit_id == actor.buyer_unit_id))
+    return query.where(own)
+
+
+def parts_visible_to(actor: Actor) -> Select[tuple[OrderPart]]:
+    """Parts, newest first: those a cooperative delivers, or those of the orders the actor sees. A cooperative does not
+    see a part that nobody has approved or paid."""
+    query = select(OrderPart).order_by(OrderPart.id.desc())
+    if actor.cooperative_id is not None and actor.can(Permission.FULFIL_ORDERS):
+        hidden = (PartState.AWAITING_APPROVAL, PartState.AWAITING_PAYMENT)
+        return query.where(OrderPart.cooperative_id == actor.cooperative_id, OrderPart.state.not_in(hidden))
+    visible = orders_visible_to(actor).order_by(None).with_only_columns(Order.id)
+    return query.where(OrderPart.order_id.in_(visible))
+
+
+def order_by_no(session: Session, actor: Actor, order_no: str) -> Order:
+    """The order under that number. Raises NotFound when there is none the actor may see."""
+    order = session.scalar(orders_visible_to(actor).where(Order.public_no == order_no))
+    if order is None:
+        raise NotFound
+    return order
+
+
+def part_by_no(session: Session, actor: Actor, part_no: str) -> OrderPart:
+    """The part under that number. Raises NotFound when there is none the actor may see."""
+    part = session.scalar(parts_visible_to(actor).where(OrderPart.public_no == part_no))
+    if part is None:
+        raise NotFound
+    return part
+
+
+def cart_of(session: Session, actor: Actor, kind: OrderKind) -> list[CartLine]:
+    """The lines of the actor's cart in the order they were put in."""
+    query = select(CartLine).where(CartLine.user_id == actor.user_id, CartLine.kind == kind).order_by(CartLine.id)
+    return list(session.scalars(query).unique())
+
+
+def cart_count(session: Session, actor: Actor, kind: OrderKind) -> int:
+    """How many listings are in the cart."""
+    query = select(func.count()).select_from(CartLine).where(CartLine.user_id == actor.user_id, CartLine.kind == kind)
+    return session.scalar(query) or 0
+
+
+def _count(session: Session, query: Select[tuple[OrderPart]]) -> int:
+    return session.scalar(select(func.count()).select_from(query.order_by(None).subquery())) or 0
+
+
+def tasks_of(session: Session, actor: Actor) -> list[Task]:
+    """What waits for the actor: to confirm and ship at a cooperative, to receive and accept at a buyer's."""
+    if actor.can(Permission.FULFIL_ORDERS):
+        wanted = (
+            (PartState.PLACED, N_("%(count)s 笔订单待确认")),
+            (PartState.CONFIRMED, N_("%(count)s 笔订单待发货")),
+        )
+        endpoint = "ordering.fulfilment"
+    elif actor.can(Permission.BUY_PERSONALLY) or actor.can(Permission.RECEIVE_FOR_UNIT):
+        wanted = (
+            (PartState.SHIPPED, N_("%(count)s 笔订单在路上，收到后请确认收货")),
+            (PartState.RECEIVED, N_("%(count)s 笔订单待验收")),
+        )
+        endpoint = "ordering.deliveries"
+    else:
+        return []
+    counts = [
+        (state, message, _count(session, parts_visible_to(actor).where(OrderPart.state == state)))
+        for state, message in wanted
+    ]
+    return [Task(message, count, endpoint, {"state": state.value}) for state, message, count in counts if count]

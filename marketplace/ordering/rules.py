@@ -1,0 +1,299 @@
+"""Buying: the cart, placing an order once, and moving its parts through their states."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import delete, select, update
+from sqlalchemy.orm import Session
+
+from marketplace.catalog.models import Listing, ListingState, ListingVersion
+from marketplace.catalog.queries import listings_by_nos, unit_price_fen
+from marketplace.core.clock import now
+from marketplace.core.errors import Conflict, Forbidden, NotFound, Refused
+from marketplace.core.labels import N_
+from marketplace.identity.actors import Actor
+from marketplace.identity.permissions import Permission
+from marketplace.identity.trail import record_trail
+from marketplace.ordering.models import CartLine, Order, OrderKind, OrderLine, OrderPart, PartChange
+from marketplace.ordering.states import PartEvent, PartState, transition_of
+from marketplace.ordering.stock import hold_grams, release_lines, shares_of
+from marketplace.registry.models import BuyerUnit
+
+MAX_QUANTITY = 100_000
+MAX_LINES = 100
+PERMISSION_OF = {OrderKind.PERSONAL: Permission.BUY_PERSONALLY, OrderKind.CANTEEN: Permission.ORDER_FOR_UNIT}
+FIRST_STATE = {OrderKind.PERSONAL: PartState.AWAITING_PAYMENT, OrderKind.CANTEEN: PartState.AWAITING_APPROVAL}
+RETURNS_GOODS = frozenset({PartEvent.CANCEL, PartEvent.EXPIRE, PartEvent.REJECT, PartEvent.DECLINE})
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """Where an order goes."""
+
+    recipient_name: str
+    recipient_phone: str
+    address: str
+    note: str = ""
+
+
+def _check_quantity(quantity: int) -> None:
+    if not 1 <= quantity <= MAX_QUANTITY:
+        raise Refused("quantity", N_("数量须在 1 到 %(most)s 之间"), field="quantity", most=MAX_QUANTITY)
+
+
+def put_in_cart(session: Session, actor: Actor, *, kind: OrderKind, listing: Listing, quantity: int) -> CartLine:
+    """Add `quantity` units of a listing to the actor's cart. Raises Refused when it is not for sale."""
+    actor.require(PERMISSION_OF[kind])
+    if listing.state is not ListingState.PUBLISHED:
+        raise Refused("not_for_sale", N_("“%(title)s”已下架，不能购买"), title=listing.product.name)
+    line = session.scalar(
+        select(CartLine).where(
+            CartLine.user_id == actor.user_id, CartLine.kind == kind, CartLine.listing_id == listing.id
+        )
+    )
+    total = quantity + (line.quantity if line else 0)
+    _check_quantity(total)
+    if line is None:
+        line = CartLine(user_id=actor.user_id, kind=kind, listing=listing, quantity=total)
+        session.add(line)
+    line.quantity = total
+    session.flush()
+    return line
+
+
+def change_cart(session: Session, actor: Actor, *, kind: OrderKind, listing_no: str, quantity: int) -> None:
+    """Set the quantity of a listing in the cart; zero takes it out. Raises NotFound when it is not there."""
+    line = session.scalar(
+        select(CartLine)
+        .join(Listing)
+        .where(CartLine.user_id == actor.user_id, CartLine.kind == kind, Listing.public_no == listing_no)
+    )
+    if line is None:
+        raise NotFound
+    if quantity == 0:
+        session.delete(line)
+    else:
+        _check_quantity(quantity)
+        line.quantity = quantity
+    session.flush()
+
+
+def place_order(
+    session: Session,
+    actor: Actor,
+    *,
+    kind: OrderKind,
+    idempotency_key: str,
+    lines: Sequence[tuple[str, int]],
+    delivery: Delivery,
+) -> Order:
+    """Place an order for (listing number, units) `lines`, split into one part per cooperative, holding its goods.
+
+    The same key of the same buyer gives the first order, whatever the lines. Raises Refused for an empty or malformed
+    order, Conflict when a listing is no longer for sale or has too little left; then nothing is placed or held.
+    """
+    actor.require(PERMISSION_OF[kind])
+    first = session.scalar(
+        select(Order).where(Order.buyer_user_id == actor.user_id, Order.idempotency_key == idempotency_key)
+    )
+    if first is not None:
+        return first
+    unit = _unit_of(session, actor, kind)
+    wanted = _wanted_versions(session, lines)
+    order = Order(
+        kind=kind,
+        buyer_user_id=actor.user_id,
+        buyer_unit_id=unit.id if unit else None,
+        buyer_unit=unit,
+        buyer_county_code=unit.county_code if unit else actor.county_code,
+        idempotency_key=idempotency_key,
+        recipient_name=delivery.recipient_name,
+        recipient_phone=delivery.recipient_phone,
+        address=delivery.address,
+        note=delivery.note,
+        total_fen=sum(unit_price_fen(version, quantity) * quantity for version, quantity in wanted),
+    )
+    session.add(order)
+    session.flush()
+    for cooperative_id in sorted({version.listing.cooperative_id for version, _ in wanted}):
+        own = [(version, quantity) for version, quantity in wanted if version.listing.cooperative_id == cooperative_id]
+        _add_part(session, actor, order, cooperative_id, own)
+    listing_ids = [version.listing_id for version, _ in wanted]
+    session.execute(
+        delete(CartLine).where(
+            CartLine.user_id == actor.user_id, CartLine.kind == kind, CartLine.listing_id.in_(listing_ids)
+        )
+    )
+    record_trail(session, actor, "ordering.place", subject=("order", order.public_no), total_fen=order.total_fen)
+    session.flush()
+    return order
+
+
+def _unit_of(session: Session, actor: Actor, kind: OrderKind) -> BuyerUnit | None:
+    if kind is OrderKind.PERSONAL:
+        return None
+    unit = session.get(BuyerUnit, actor.buyer_unit_id) if actor.buyer_unit_id else None
+    if unit is None:
+        raise Forbidden
+    return unit
+
+
+def _wanted_versions(session: Session, lines: Sequence[tuple[str, int]]) -> list[tuple[ListingVersion, int]]:
+    """The current version of each wanted listing with its quantity, in the order of product ids."""
+    if not lines:
+        raise Refused("empty_order", N_("购物车是空的，请先选购"))
+    if len(lines) > MAX_LINES:
+        raise Refused("too_many_lines", N_("一张订单最多 %(most)s 种商品，请分开下单"), most=MAX_LINES)
+    quantities: dict[str, int] = {}
+    for listing_no, quantity in lines:
+        quantities[listing_no] = quantities.get(listing_no, 0) + quantity
+    for quantity in quantities.values():
+        _check_quantity(quantity)
+    listings = listings_by_nos(session, list(quantities))
+    if len(listings) < len(quantities):
+        raise Conflict("listing_gone", N_("有商品已不存在，请回到购物车核对"))
+    for listing in listings:
+        if listing.state is not ListingState.PUBLISHED or listing.current_version is None:
+            raise Conflict("not_for_sale", N_("“%(title)s”已下架，不能购买"), title=listing.product.name)
+    chosen = [
+        (listing.current_version, quantities[listing.public_no])
+        for listing in sorted(listings, key=lambda listing: listing.product_id)
+        if listing.current_version is not None
+    ]
+    return chosen
+
+
+def _add_part(
+    session: Session,
+    actor: Actor,
+    order: Order,
+    cooperative_id: int,
+    wanted: Sequence[tuple[ListingVersion, int]],
+) -> None:
+    part = OrderPart(
+        order=order,
+        cooperative_id=cooperative_id,
+        state=FIRST_STATE[order.kind],
+        total_fen=sum(unit_price_fen(version, quantity) * quantity for version, quantity in wanted),
+    )
+    for version, quantity in wanted:
+        price = unit_price_fen(version, quantity)
+        mass_g = version.net_mass_g * quantity
+        held = hold_grams(
+            session,
+            product_id=version.listing.product_id,
+            mass_g=mass_g,
+            title=version.title,
+            unit_g=version.net_mass_g,
+        )
+        part.lines.append(
+            OrderLine(
+                order_id=order.id,
+                cooperative_id=cooperative_id,
+                listing_version_id=version.id,
+                title=version.title,
+                unit_name=version.unit_name,
+                net_mass_g=version.net_mass_g,
+                quantity=quantity,
+                unit_price_fen=price,
+                net_fen=price * quantity,
+                certificate_no=version.certificate.number if version.certificate else "",
+                lots=shares_of(held),
+            )
+        )
+    session.add(part)
+    session.flush()
+    _note_change(session, actor, part, None, "")
+
+
+def move_part(
+    session: Session, actor: Actor, part: OrderPart, event: PartEvent, *, note: str = "", system: bool = False
+) -> OrderPart:
+    """Move a part by `event`. Raises Conflict when its state does not allow it, Forbidden when the actor may not.
+
+    The move is conditional on the state it was read in, so that of two at the same moment one wins.
+    """
+    transition = transition_of(event, part.state)
+    if not system and not any(actor.can(permission) for permission in transition.permissions):
+        raise Forbidden
+    statement = (
+        update(OrderPart)
+        .where(OrderPart.id == part.id, OrderPart.state == transition.source)
+        .values(state=transition.target)
+        .execution_options(synchronize_session=False)
+    )
+    if not session.execute(statement).rowcount:  # type: ignore[attr-defined]
+        raise Conflict("moved_meanwhile", N_("订单刚刚已被其他人处理，请刷新后再看"))
+    part.state = transition.target
+    if event in RETURNS_GOODS:
+        release_lines(session, part.lines)
+    _note_change(session, actor, part, event, note)
+    record_trail(
+        session,
+        actor,
+        f"ordering.{event.value}",
+        subject=("order_part", part.public_no),
+        cooperative_id=part.cooperative_id,
+        buyer_unit_id=part.order.buyer_unit_id,
+    )
+    session.flush()
+    return part
+
+
+def _note_change(session: Session, actor: Actor, part: OrderPart, event: PartEvent | None, note: str) -> None:
+    session.add(
+        PartChange(
+            part_id=part.id,
+            event=event,
+            state=part.state,
+            actor_user_id=actor.user_id,
+            actor_name=actor.name,
+            note=note,
+        )
+    )
+
+
+def confirm_part(session: Session, actor: Actor, part: OrderPart) -> OrderPart:
+    """The cooperative promises to deliver."""
+    return move_part(session, actor, part, PartEvent.CONFIRM)
+
+
+def decline_part(session: Session, actor: Actor, part: OrderPart, *, reason: str) -> OrderPart:
+    """The cooperative cannot deliver. Raises Refused for a part already paid: that needs a refund first."""
+    if part.paid_at is not None:
+        raise Refused("paid_already", N_("这笔订单已付款，不能直接拒单，请联系平台退款"))
+    if not reason.strip():
+        raise Refused("reason_missing", N_("请写明无法供货的原因"), field="reason")
+    return move_part(session, actor, part, PartEvent.DECLINE, note=reason.strip())
+
+
+def ship_part(session: Session, actor: Actor, part: OrderPart, *, carrier: str, waybill_no: str) -> OrderPart:
+    """The goods are under way. Raises Refused without a carrier."""
+    if not carrier.strip():
+        raise Refused("carrier_missing", N_("请填写承运方，自送请填“自送”"), field="carrier")
+    move_part(session, actor, part, PartEvent.SHIP, note=f"{carrier.strip()} {waybill_no.strip()}".strip())
+    part.carrier, part.waybill_no, part.shipped_at = carrier.strip(), waybill_no.strip(), now()
+    return part
+
+
+def receive_part(session: Session, actor: Actor, part: OrderPart) -> OrderPart:
+    """The goods have arrived."""
+    move_part(session, actor, part, PartEvent.RECEIVE)
+    part.received_at = now()
+    return part
+
+
+def accept_part(session: Session, actor: Actor, part: OrderPart) -> OrderPart:
+    """The goods are what was ordered, whole."""
+    move_part(session, actor, part, PartEvent.ACCEPT)
+    part.accepted_at = now()
+    return part
+
+
+def cancel_order(session: Session, actor: Actor, order: Order, *, reason: str) -> Order:
+    """The buyer calls the order off before anybody approved or paid it; every part, or none."""
+    for part in order.parts:
+        move_part(session, actor, part, PartEvent.CANCEL, note=reason.strip())
+    return order
