@@ -277,6 +277,7 @@ class BuyerUnit(Base):
     contact_name: Mapped[str] = mapped_column(String(60))
     contact_phone: Mapped[str] = mapped_column(String(20))
 
+    organisation: Mapped[Organisation] = relationship()
     county: Mapped[Region] = relationship(lazy="joined")
 
 
