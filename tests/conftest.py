@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,6 @@ from sqlalchemy.orm import Session
 from werkzeug.test import TestResponse
 
 from config import Settings
-from marketplace.app import create_app
 from marketplace.core import clock as core_clock
 from marketplace.core.crypto import DataKey
 from marketplace.core.db import open_engine, session_maker
@@ -215,7 +215,7 @@ class MarketClient(FlaskClient):
 @pytest.fixture
 def app(settings: Settings) -> Iterator[Flask]:
     """The app; forms are accepted without a token (tests/web proves that the real ones are not)."""
-    made = create_app(settings)
+    made: Flask = import_module("marketplace.app").create_app(settings)  # late: rules are tested without the pages
     made.config["WTF_CSRF_ENABLED"] = False
     made.test_client_class = MarketClient
     yield made

@@ -56,7 +56,10 @@ class SqliteStore:
         """The URL of a database with the schema and no rows."""
         url = f"sqlite:///{self.file}"
         if not self.template.exists():
-            lay_out(f"sqlite:///{self.template}")
+            unfinished = self.template.with_suffix(".part")
+            unfinished.unlink(missing_ok=True)
+            lay_out(f"sqlite:///{unfinished}")
+            unfinished.rename(self.template)
         if not self.clean:
             for old in self.file.parent.glob(f"{self.file.name}*"):
                 old.unlink()
@@ -90,7 +93,10 @@ class PostgresqlStore:
     def prepare(self) -> str:
         """The URL of a database with the schema and no rows."""
         if not self.has_template:
-            self._say(f"CREATE DATABASE {self.template} ENCODING 'UTF8' TEMPLATE template0")
+            self._say(
+                f"DROP DATABASE IF EXISTS {self.template} WITH (FORCE)",
+                f"CREATE DATABASE {self.template} ENCODING 'UTF8' TEMPLATE template0",
+            )
             lay_out(self._url_of(self.template))
             self.has_template = True
         if not self.clean:
