@@ -79,7 +79,7 @@ def price_per_kg_fen(unit_fen: int, net_mass_g: int) -> int:
 def available_units(session: Session, product_ids: Iterable[int]) -> dict[int, int]:
     """Whole units in stock per product: the free grams of its lots over the net mass of a unit."""
     wanted = list(product_ids)
-    free = func.sum(Lot.received_g * Lot.yield_bp / 10_000 - Lot.committed_g)
+    free = func.sum(Lot.received_g * Lot.yield_bp // 10_000 - Lot.committed_g)
     query = (
         select(ProductLot.product_id, Product.net_mass_g, free)
         .join(Lot, Lot.id == ProductLot.lot_id)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from marketplace.catalog.models import Listing, ListingState, ListingVersion
-from marketplace.catalog.queries import listings_by_nos, unit_price_fen
-from marketplace.core.clock import now
+from marketplace.catalog.queries import is_in_force, listings_by_nos, unit_price_fen
+from marketplace.catalog.rules import count_sold
+from marketplace.core.clock import now, today
 from marketplace.core.errors import Conflict, Forbidden, NotFound, Refused
 from marketplace.core.labels import N_
 from marketplace.identity.actors import Actor
@@ -157,6 +159,12 @@ def _wanted_versions(session: Session, lines: Sequence[tuple[str, int]]) -> list
     for listing in listings:
         if listing.state is not ListingState.PUBLISHED or listing.current_version is None:
             raise Conflict("not_for_sale", N_("“%(title)s”已下架，不能购买"), title=listing.product.name)
+        if listing.product.category.needs_certificate and not is_in_force(
+            listing.current_version.certificate, today()
+        ):
+            raise Conflict(
+                "certificate_lapsed", N_("“%(title)s”的认证已到期，暂停销售"), title=listing.product.name
+            )
     chosen = [
         (listing.current_version, quantities[listing.public_no])
         for listing in sorted(listings, key=lambda listing: listing.product_id)
@@ -199,7 +207,9 @@ def _add_part(
                 quantity=quantity,
                 unit_price_fen=price,
                 net_fen=price * quantity,
-                certificate_no=version.certificate.number if version.certificate else "",
+                certificate_no=version.certificate.number
+                if version.certificate and is_in_force(version.certificate, today())
+                else "",
                 lots=shares_of(held),
             )
         )
@@ -289,6 +299,11 @@ def accept_part(session: Session, actor: Actor, part: OrderPart) -> OrderPart:
     """The goods are what was ordered, whole."""
     move_part(session, actor, part, PartEvent.ACCEPT)
     part.accepted_at = now()
+    units: dict[int, int] = {}
+    for line in part.lines:
+        listing_id = line.listing_version.listing_id
+        units[listing_id] = units.get(listing_id, 0) + line.quantity
+    count_sold(session, units)
     return part
 
 
@@ -297,3 +312,12 @@ def cancel_order(session: Session, actor: Actor, order: Order, *, reason: str) -
     for part in order.parts:
         move_part(session, actor, part, PartEvent.CANCEL, note=reason.strip())
     return order
+
+
+def mark_paid(session: Session, actor: Actor, part: OrderPart, *, at: datetime) -> OrderPart:
+    """The money for a part has come (called by payments). A part that waited for it goes on to the cooperative."""
+    part.paid_at = at
+    if part.state is PartState.AWAITING_PAYMENT:
+        move_part(session, actor, part, PartEvent.PAY, system=True)
+    session.flush()
+    return part

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import date, datetime
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from marketplace.core.append_only import APPEND_ONLY
@@ -19,6 +19,7 @@ from marketplace.core.labels import LabelledEnum, N_
 from marketplace.ledger.models import Entry
 from marketplace.linkage.models import Attribution, LinkagePeriod, Lot, Mechanism
 from marketplace.ordering.models import Order, OrderLine, OrderPart
+from marketplace.payments.gateways.protocol import EventKind
 from marketplace.registry.models import Household
 
 
@@ -83,14 +84,22 @@ class NoticeOutcome(LabelledEnum):
 
 
 class GatewayNotice(Base):
-    """A webhook with a good signature: stored first, applied once. `event_id` is the provider's."""
+    """A message with a good signature: stored first, applied once. `event_id` is the provider's; what the message
+    means is read when it comes and kept beside the bytes it came in."""
 
     __tablename__ = "gateway_notice"
     __table_args__ = (Index("ix_gateway_notice_outcome", "outcome", "id"),)
 
     id: Mapped[int] = mapped_column(primary_key=True)
     event_id: Mapped[str] = mapped_column(String(120), unique=True)
-    kind: Mapped[str] = mapped_column(String(60))
+    kind: Mapped[EventKind] = mapped_column(code_of(EventKind, "kind"))
+    raw_type: Mapped[str] = mapped_column(String(80))
+    reference: Mapped[str] = mapped_column(String(40))
+    provider_ref: Mapped[str | None] = mapped_column(String(120))
+    payment_ref: Mapped[str | None] = mapped_column(String(120))
+    amount_fen: Mapped[int] = mapped_column(BigInteger)
+    currency: Mapped[str] = mapped_column(String(3))
+    occurred_at: Mapped[datetime] = mapped_column(UtcInstant)
     payload: Mapped[str] = mapped_column(Text)
     outcome: Mapped[NoticeOutcome] = mapped_column(
         code_of(NoticeOutcome, "outcome"), default=NoticeOutcome.WAITING
@@ -186,17 +195,17 @@ class Settlement(Base):
 
 
 class LinkagePool(Base):
-    """The part of a settled line that one mechanism shares out in one scope. Append-only.
+    """The part of a settled line that one mechanism shares out in one scope: a lot (DIRECT) or the linkage period of
+    the day it settled (ALLOCATED). Append-only.
 
-    With no weights in scope yet it waits in the cooperative's unallocated account until a PoolDistribution. A distribution
-    names the last entitlement that counted, so that its weights can be read again as they were.
+    With no weights in scope yet it waits in the cooperative's unallocated account until its PoolDistribution.
     """
 
-    __tablename__ = "linkage_pool"
     __table_args__ = (
         CheckConstraint("lot_id IS NULL OR period_id IS NULL", name="one_scope"),
         CheckConstraint("pool_fen > 0", name="pool"),
         Index("ix_linkage_pool_line", "line_id"),
+        Index("ix_linkage_pool_waiting", "id", sqlite_where=text("waiting"), postgresql_where=text("waiting")),
         {"info": APPEND_ONLY},
     )
 
@@ -217,12 +226,15 @@ class LinkagePool(Base):
 
 
 class PoolDistribution(Base):
-    """The one sharing-out of a pool: at settlement, or later when evidence arrived. Append-only; unique per pool."""
+    """The one sharing-out of a pool: at settlement, or later when evidence arrived. Append-only; unique per pool.
 
-    __tablename__ = "pool_distribution"
+    `as_of_entitlement_id` is the last entitlement that counted, so that the weights can be read again as they were.
+    """
+
     __table_args__ = (CheckConstraint("weight_total_fen > 0", name="weights"), {"info": APPEND_ONLY})
 
     pool_id: Mapped[int] = mapped_column(ForeignKey("linkage_pool.id"), primary_key=True, autoincrement=False)
+    period_id: Mapped[int | None] = mapped_column(ForeignKey("linkage_period.id"))
     entry_id: Mapped[int] = mapped_column(ForeignKey("entry.id"), index=True)
     as_of_entitlement_id: Mapped[int]
     weight_total_fen: Mapped[int] = mapped_column(BigInteger)

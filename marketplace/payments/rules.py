@@ -1,0 +1,201 @@
+"""Money in: asking for it, and what its arrival means for the ledger and the order.
+
+A staff order is paid whole by card before the goods move; a canteen's part is billed on acceptance and paid by bank
+transfer under a remittance code. Money that fits nothing waits for a person; nothing is dropped.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from marketplace.core.clock import business_day, now
+from marketplace.core.errors import Conflict, NotFound
+from marketplace.core.labels import N_
+from marketplace.identity.actors import SYSTEM, Actor
+from marketplace.identity.trail import record_trail
+from marketplace.ledger.models import EntryKind
+from marketplace.ledger.posting import AccountKey, EntryDraft, TransferDraft, post_entries, post_entry
+from marketplace.ordering.models import Order, OrderKind, OrderPart
+from marketplace.ordering.rules import mark_paid, move_part
+from marketplace.ordering.states import PartEvent, PartState
+from marketplace.payments.gateways.protocol import CheckoutOpened, CheckoutRequest
+from marketplace.payments.gateways.remittance_codes import new_code
+from marketplace.payments.models import Payment, PaymentMethod, PaymentState
+
+CARD_MINUTES = 60
+TERM_DAYS = 30  # State Council Decree 728, article 8: thirty days from delivery unless the contract says otherwise
+CHANNEL = {PaymentMethod.CARD: "stripe", PaymentMethod.BANK_TRANSFER: "bank"}
+BATCH = 200
+
+
+def ask_card_payment(session: Session, actor: Actor, *, order: Order) -> Payment:
+    """The open card payment of an unpaid personal order: the one there is, or a new one.
+
+    Raises NotFound for somebody else's order, Conflict when it is not waiting for payment.
+    """
+    if order.buyer_user_id != actor.user_id or order.kind is not OrderKind.PERSONAL:
+        raise NotFound
+    if any(part.state is not PartState.AWAITING_PAYMENT for part in order.parts):
+        raise Conflict("not_payable", N_("这张订单现在不需要付款，请查看订单状态"))
+    query = select(Payment).where(
+        Payment.order_id == order.id, Payment.state == PaymentState.OPEN, Payment.expires_at > now()
+    )
+    payment = session.scalar(query)
+    if payment is None:
+        payment = Payment(
+            order_id=order.id,
+            method=PaymentMethod.CARD,
+            amount_fen=order.total_fen,
+            expires_at=(now() + timedelta(minutes=CARD_MINUTES)).replace(microsecond=0),
+        )
+        session.add(payment)
+        session.flush()
+        record_trail(session, actor, "payments.ask", subject=("payment", payment.public_no))
+    return payment
+
+
+def checkout_request(payment: Payment, *, success_url: str, cancel_url: str, locale: str) -> CheckoutRequest:
+    """What to send to the gateway for a card payment: the same every time, so that its key is good for a retry."""
+    if payment.expires_at is None:
+        raise NotFound
+    return CheckoutRequest(
+        reference=payment.public_no,
+        amount_fen=payment.amount_fen,
+        description=payment.order.public_no,
+        success_url=success_url,
+        cancel_url=cancel_url,
+        idempotency_key=f"{payment.public_no}.{locale}",
+        expires_at=payment.expires_at,
+        locale=locale,
+    )
+
+
+def keep_checkout(session: Session, payment_id: int, opened: CheckoutOpened) -> None:
+    """Remember the provider's page of a payment: one UPDATE, made after the call, when no transaction was open."""
+    session.execute(
+        update(Payment)
+        .where(Payment.id == payment_id, Payment.state == PaymentState.OPEN)
+        .values(provider_ref=opened.provider_ref, redirect_url=opened.redirect_url)
+    )
+
+
+def bill_accepted_parts(session: Session) -> int:
+    """Bill every accepted canteen part that has no bill: receivable -> escrow, and a transfer to wait for.
+
+    A sweep, safe to repeat and to run from two workers (the ledger key is the part). Returns how many were billed.
+    """
+    billed = select(Payment.part_id).where(Payment.part_id.is_not(None))
+    parts = session.scalars(
+        select(OrderPart)
+        .join(Order, Order.id == OrderPart.order_id)
+        .where(Order.kind == OrderKind.CANTEEN, OrderPart.state == PartState.ACCEPTED, OrderPart.id.not_in(billed))
+        .order_by(OrderPart.id)
+        .limit(BATCH)
+        .with_for_update(of=OrderPart, skip_locked=True)
+    ).unique()
+    pending = [part for part in parts if part.order.buyer_unit_id is not None and part.accepted_at is not None]
+    post_entries(session, [_acceptance(part) for part in pending])
+    for part in pending:
+        session.add(
+            Payment(
+                order_id=part.order_id,
+                part_id=part.id,
+                method=PaymentMethod.BANK_TRANSFER,
+                amount_fen=part.total_fen,
+                remittance_code=new_code(),
+                due_on=business_day(part.accepted_at or now()) + timedelta(days=TERM_DAYS),
+            )
+        )
+    session.flush()
+    return len(pending)
+
+
+def _acceptance(part: OrderPart) -> EntryDraft:
+    unit_id, accepted_at = part.order.buyer_unit_id, part.accepted_at
+    if unit_id is None or accepted_at is None:
+        raise ValueError("only an accepted part of a unit's order is billed")
+    transfer = TransferDraft(
+        AccountKey.buyer_receivable(unit_id), AccountKey.escrow(part.cooperative_id), part.total_fen
+    )
+    return EntryDraft(
+        kind=EntryKind.ACCEPTED_ON_CREDIT,
+        idempotency_key=f"accept:part:{part.id}",
+        occurred_at=accepted_at,
+        transfers=(transfer,),
+        cooperative_id=part.cooperative_id,
+        subject=("order_part", part.id),
+    )
+
+
+def apply_payment(
+    session: Session, payment: Payment, *, paid_at: datetime, provider_payment_ref: str | None = None
+) -> Payment:
+    """The money of an open payment has come: post it, and mark its parts paid. Raises Conflict when it is not open."""
+    statement = (
+        update(Payment)
+        .where(Payment.id == payment.id, Payment.state == PaymentState.OPEN)
+        .values(state=PaymentState.PAID, paid_at=paid_at, provider_payment_ref=provider_payment_ref)
+        .execution_options(synchronize_session=False)
+    )
+    if not session.execute(statement).rowcount:  # type: ignore[attr-defined]
+        raise Conflict("payment_not_open", N_("这笔付款已经处理过"))
+    session.refresh(payment)
+    parts = payment.order.parts if payment.part is None else [payment.part]
+    post_entry(session, _receipt(payment, parts, paid_at))
+    for part in parts:
+        mark_paid(session, SYSTEM, part, at=paid_at)
+    record_trail(
+        session,
+        SYSTEM,
+        "payments.received",
+        subject=("payment", payment.public_no),
+        buyer_unit_id=payment.order.buyer_unit_id,
+        amount_fen=payment.amount_fen,
+    )
+    session.flush()
+    return payment
+
+
+def _receipt(payment: Payment, parts: list[OrderPart], paid_at: datetime) -> EntryDraft:
+    clearing = AccountKey.clearing(CHANNEL[payment.method])
+    unit_id = payment.order.buyer_unit_id
+    if payment.part is not None and unit_id is not None:
+        transfers: tuple[TransferDraft, ...] = (
+            TransferDraft(clearing, AccountKey.buyer_receivable(unit_id), payment.amount_fen),
+        )
+    else:
+        transfers = tuple(
+            TransferDraft(clearing, AccountKey.escrow(part.cooperative_id), part.total_fen) for part in parts
+        )
+    return EntryDraft(
+        kind=EntryKind.PAYMENT_RECEIVED,
+        idempotency_key=f"paid:{payment.public_no}",
+        occurred_at=paid_at,
+        transfers=transfers,
+        cooperative_id=payment.part.cooperative_id if payment.part else None,
+        subject=("payment", payment.id),
+    )
+
+
+def expire_payment(session: Session, payment: Payment) -> Payment:
+    """An open card payment was not made in time: its order is called off and the goods are free again."""
+    if payment.state is not PaymentState.OPEN:
+        return payment
+    payment.state = PaymentState.EXPIRED
+    for part in payment.order.parts:
+        if part.state is PartState.AWAITING_PAYMENT:
+            move_part(session, SYSTEM, part, PartEvent.EXPIRE, system=True)
+    session.flush()
+    return payment
+
+
+def cancel_payments(session: Session, order: Order) -> None:
+    """The buyer called the order off: nothing is asked for it any more."""
+    session.execute(
+        update(Payment)
+        .where(Payment.order_id == order.id, Payment.state == PaymentState.OPEN)
+        .values(state=PaymentState.CANCELLED)
+    )
