@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from datetime import date, datetime
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from marketplace.core.append_only import APPEND_ONLY
 from marketplace.core.clock import now
 from marketplace.core.db import Base, UtcInstant, code_of
 from marketplace.core.ids import public_no
-from marketplace.core.labels import LabelledEnum, N_
+from marketplace.core.labels import N_, LabelledEnum
 from marketplace.identity.models import Role
 
 
@@ -67,6 +67,14 @@ class ReviewCase(Base):
     __tablename__ = "review_case"
     __table_args__ = (
         Index("ix_review_case_subject", "kind", "subject_id"),
+        Index(
+            "uq_review_case_open",
+            "kind",
+            "subject_id",
+            unique=True,
+            sqlite_where=text("state = 'open'"),
+            postgresql_where=text("state = 'open'"),
+        ),
         Index("ix_review_case_state", "state", "region_code"),
     )
 
@@ -79,6 +87,7 @@ class ReviewCase(Base):
     cooperative_id: Mapped[int] = mapped_column(ForeignKey("cooperative.id"), index=True)
     state: Mapped[CaseState] = mapped_column(code_of(CaseState, "state"), default=CaseState.OPEN)
     current_position: Mapped[int] = mapped_column(default=1)
+    opened_by: Mapped[int | None] = mapped_column(ForeignKey("user_account.id"))
     opened_at: Mapped[datetime] = mapped_column(UtcInstant, default=now)
     closed_at: Mapped[datetime | None] = mapped_column(UtcInstant)
 
@@ -113,10 +122,14 @@ class Decision(LabelledEnum):
 
 
 class ReviewDecision(Base):
-    """One answer of one person to one step. Append-only."""
+    """One answer to one step, and one step a person. Append-only; nobody answers a notice that ran out."""
 
     __tablename__ = "review_decision"
-    __table_args__ = ({"info": APPEND_ONLY},)
+    __table_args__ = (
+        UniqueConstraint("case_id", "position"),
+        UniqueConstraint("case_id", "decided_by"),
+        {"info": APPEND_ONLY},
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     case_id: Mapped[int] = mapped_column(ForeignKey("review_case.id"), index=True)
@@ -140,6 +153,7 @@ class Objection(Base):
     """What somebody objects to a public notice; may be filed without an account."""
 
     __tablename__ = "objection"
+    __table_args__ = (CheckConstraint("(state = 'open') = (answered_at IS NULL)", name="answered"),)
 
     id: Mapped[int] = mapped_column(primary_key=True)
     public_no: Mapped[str] = mapped_column(String(16), unique=True, default=lambda: public_no("O"))
@@ -147,7 +161,9 @@ class Objection(Base):
     position: Mapped[int]
     text: Mapped[str] = mapped_column(String(1000))
     contact: Mapped[str] = mapped_column(String(100), default="")
-    state: Mapped[ObjectionState] = mapped_column(code_of(ObjectionState, "state"), default=ObjectionState.OPEN)
+    state: Mapped[ObjectionState] = mapped_column(
+        code_of(ObjectionState, "state"), default=ObjectionState.OPEN
+    )
     answer: Mapped[str] = mapped_column(String(1000), default="")
     answered_by: Mapped[int | None] = mapped_column(ForeignKey("user_account.id"))
     filed_at: Mapped[datetime] = mapped_column(UtcInstant, default=now)
