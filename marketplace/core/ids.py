@@ -12,9 +12,13 @@ ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 PUBLIC_LENGTH = 10
 
 
-def public_no(prefix: str) -> str:
-    """A new opaque public number such as `H-7K3Q9XW2M4` (50 random bits after the prefix)."""
-    return f"{prefix}-{''.join(secrets.choice(ALPHABET) for _ in range(PUBLIC_LENGTH))}"
+def public_no(prefix: str, *, length: int = PUBLIC_LENGTH) -> str:
+    """A new opaque public number such as `H-7K3Q9XW2M4` (5 random bits a character after the prefix).
+
+    Tables that will hold many millions of rows ask for a greater `length`, so that two never meet.
+    """
+    bits = secrets.randbits(5 * length)
+    return f"{prefix}-{''.join(ALPHABET[bits >> shift & 31] for shift in range(0, 5 * length, 5))}"
 
 
 def random_key() -> str:
