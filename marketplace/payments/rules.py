@@ -16,8 +16,9 @@ from marketplace.core.errors import Conflict, NotFound
 from marketplace.core.labels import N_
 from marketplace.identity.actors import SYSTEM, Actor
 from marketplace.identity.trail import record_trail
+from marketplace.ledger.accounts import AccountKey
 from marketplace.ledger.models import EntryKind
-from marketplace.ledger.posting import AccountKey, EntryDraft, TransferDraft, post_entries, post_entry
+from marketplace.ledger.posting import EntryDraft, TransferDraft, post_entries, post_entry
 from marketplace.ordering.models import Order, OrderKind, OrderPart
 from marketplace.ordering.rules import mark_paid, move_part
 from marketplace.ordering.states import PartEvent, PartState
@@ -27,7 +28,6 @@ from marketplace.payments.models import Payment, PaymentMethod, PaymentState
 
 CARD_MINUTES = 60
 TERM_DAYS = 30  # State Council Decree 728, article 8: thirty days from delivery unless the contract says otherwise
-CHANNEL = {PaymentMethod.CARD: "stripe", PaymentMethod.BANK_TRANSFER: "bank"}
 BATCH = 200
 
 
@@ -160,7 +160,7 @@ def apply_payment(
 
 
 def _receipt(payment: Payment, parts: list[OrderPart], paid_at: datetime) -> EntryDraft:
-    clearing = AccountKey.clearing(CHANNEL[payment.method])
+    clearing = AccountKey.clearing(payment.method.value)
     unit_id = payment.order.buyer_unit_id
     if payment.part is not None and unit_id is not None:
         transfers: tuple[TransferDraft, ...] = (

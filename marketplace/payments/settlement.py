@@ -1,0 +1,300 @@
+"""Settlement: accepted and paid order lines become money of the cooperative and credits of households.
+
+A line settles once, when it is accepted and paid; until then nothing is credited. Its pool is the share of its net
+value that the pinned linkage terms give; the pool is divided by mechanism, DIRECT pools further over the lots the goods
+came from, and each part is shared among the households of its scope by their entitlements. With no entitlement in scope
+yet, a pool waits in the cooperative's unallocated account and is shared out when evidence arrives.
+
+Both jobs work on many lines at once in a fixed number of statements, may be repeated and may run from two workers: the
+ledger's idempotency key and the primary keys (line, pool) let each thing happen once. `compute_pools` and `shares_of`
+are the arithmetic alone, so that an audit can compute everything again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import func, insert, select
+from sqlalchemy.orm import Session
+
+from marketplace.catalog.models import LinkageTerm
+from marketplace.core.clock import business_day, now
+from marketplace.ledger.accounts import AccountKey
+from marketplace.ledger.models import EntryKind
+from marketplace.ledger.posting import EntryDraft, TransferDraft, post_entries
+from marketplace.linkage.attribution import credits_of_pool, pool_of_line, split_pool_over_lots
+from marketplace.linkage.models import Attribution, Entitlement, LinkagePeriod, Mechanism
+from marketplace.linkage.queries import attribution_of, weights_in_scope
+from marketplace.ordering.models import LineLot, OrderLine, OrderPart
+from marketplace.ordering.states import PartState
+from marketplace.payments.models import Credit, LinkagePool, PoolDistribution, Settlement
+
+RULE_VERSION = 1
+Scope = tuple[Mechanism, int | None, int | None]  # mechanism, lot, linkage period: whose entitlements are the weights
+Weights = Mapping[Scope, Mapping[int, int]]  # fen of entitlement by household
+
+
+@dataclass(frozen=True)
+class DueLine:
+    """A line ready to settle: `terms` in the order of the mechanisms, `lots` as (lot id, grams)."""
+
+    line_id: int
+    cooperative_id: int
+    net_fen: int
+    due_at: datetime
+    terms: tuple[tuple[Mechanism, int], ...]
+    lots: tuple[tuple[int, int], ...]
+    period_id: int | None
+
+
+@dataclass(frozen=True)
+class PoolShare:
+    """The part of a line that one mechanism shares out in one scope."""
+
+    mechanism: Mechanism
+    rate_bp: int
+    pool_fen: int
+    lot_id: int | None = None
+    period_id: int | None = None
+
+    @property
+    def scope(self) -> Scope:
+        """Whose entitlements are the weights."""
+        return (self.mechanism, self.lot_id, self.period_id)
+
+
+def compute_pools(line: DueLine) -> list[PoolShare]:
+    """The pools of a line, each positive, together half_up(net x sum of rates / 10000) and never more than net."""
+    pools = pool_of_line(line.net_fen, [rate for _, rate in line.terms])
+    shares: list[PoolShare] = []
+    for (mechanism, rate_bp), pool_fen in zip(line.terms, pools, strict=True):
+        if attribution_of(mechanism) is Attribution.DIRECT:
+            parts = split_pool_over_lots(pool_fen, [grams for _, grams in line.lots])
+            shares += [
+                PoolShare(mechanism, rate_bp, fen, lot_id=lot_id)
+                for (lot_id, _), fen in zip(line.lots, parts, strict=True)
+                if fen
+            ]
+        elif pool_fen:
+            shares.append(PoolShare(mechanism, rate_bp, pool_fen, period_id=line.period_id))
+    return shares
+
+
+def shares_of(pool_fen: int, weights: Mapping[int, int]) -> dict[int, int]:
+    """Each household's fen of a pool, zero shares left out; empty when there is nothing to share by."""
+    if not any(weights.values()):
+        return {}
+    return {household_id: fen for household_id, fen in credits_of_pool(pool_fen, weights).items() if fen}
+
+
+def settle_lines(session: Session, *, limit: int = 500) -> int:
+    """Settle up to `limit` accepted and paid lines; returns how many. Zero means that nothing was due."""
+    lines = due_lines(session, limit=limit)
+    if not lines:
+        return 0
+    as_of = session.scalar(select(func.max(Entitlement.id))) or 0
+    pools = {line.line_id: compute_pools(line) for line in lines}
+    scopes = {share.scope for shares in pools.values() for share in shares}
+    weights = weights_in_scope(session, sorted(scopes, key=str), as_of_entitlement_id=as_of)
+    drafts = [_settlement_entry(line, pools[line.line_id], weights) for line in lines]
+    entries = dict(zip((line.line_id for line in lines), (e.id for e in post_entries(session, drafts)), strict=True))
+    settled_at = now()
+    session.execute(
+        insert(Settlement),
+        [
+            {
+                "line_id": line.line_id,
+                "cooperative_id": line.cooperative_id,
+                "net_fen": line.net_fen,
+                "pool_fen": sum(share.pool_fen for share in pools[line.line_id]),
+                "entry_id": entries[line.line_id],
+                "rule_version": RULE_VERSION,
+                "settled_at": settled_at,
+            }
+            for line in lines
+        ],
+    )
+    _keep_pools(session, lines, pools, weights, entries, as_of, settled_at)
+    return len(lines)
+
+
+def due_lines(session: Session, *, limit: int) -> list[DueLine]:
+    """Accepted and paid lines without a settlement, oldest first, their parts locked against a second worker."""
+    settled = select(Settlement.line_id).where(Settlement.line_id == OrderLine.id).exists()
+    query = (
+        select(OrderLine, OrderPart.accepted_at, OrderPart.paid_at)
+        .join(OrderPart, OrderPart.id == OrderLine.part_id)
+        .where(OrderPart.state == PartState.ACCEPTED, OrderPart.paid_at.is_not(None), ~settled)
+        .order_by(OrderLine.id)
+        .limit(limit)
+        .with_for_update(of=OrderPart, skip_locked=True)
+    )
+    rows = session.execute(query).unique().all()
+    ids = [line.id for line, _, _ in rows]
+    # Another worker may have settled some between the read and the lock: ask again, now that they are ours.
+    done = set(session.scalars(select(Settlement.line_id).where(Settlement.line_id.in_(ids)))) if ids else set()
+    due = [(line, max(accepted, paid)) for line, accepted, paid in rows if line.id not in done]
+    terms = _terms_of(session, {line.listing_version_id for line, _ in due})
+    lots = _lots_of(session, [line.id for line, _ in due])
+    periods = PeriodFinder(session, {line.cooperative_id for line, _ in due})
+    return [
+        DueLine(
+            line_id=line.id,
+            cooperative_id=line.cooperative_id,
+            net_fen=line.net_fen,
+            due_at=due_at,
+            terms=terms.get(line.listing_version_id, ()),
+            lots=lots.get(line.id, ()),
+            period_id=periods.covering(line.cooperative_id, business_day(due_at)),
+        )
+        for line, due_at in due
+    ]
+
+
+def _terms_of(session: Session, version_ids: set[int]) -> dict[int, tuple[tuple[Mechanism, int], ...]]:
+    """The linkage terms of listing versions, in the order of the mechanisms."""
+    found: dict[int, dict[Mechanism, int]] = {}
+    for term in session.scalars(select(LinkageTerm).where(LinkageTerm.version_id.in_(version_ids))):
+        found.setdefault(term.version_id, {})[term.mechanism] = term.rate_bp
+    return {
+        version_id: tuple((mechanism, rates[mechanism]) for mechanism in Mechanism if mechanism in rates)
+        for version_id, rates in found.items()
+    }
+
+
+def _lots_of(session: Session, line_ids: Sequence[int]) -> dict[int, tuple[tuple[int, int], ...]]:
+    """(lot id, grams) of lines, in the order of lot ids."""
+    query = select(LineLot).where(LineLot.line_id.in_(line_ids)).order_by(LineLot.line_id, LineLot.lot_id)
+    found: dict[int, list[tuple[int, int]]] = {}
+    for share in session.scalars(query).unique():
+        found.setdefault(share.line_id, []).append((share.lot_id, share.mass_g))
+    return {line_id: tuple(shares) for line_id, shares in found.items()}
+
+
+class PeriodFinder:
+    """The linkage periods of some cooperatives, read once."""
+
+    def __init__(self, session: Session, cooperative_ids: set[int]) -> None:
+        query = select(LinkagePeriod).where(LinkagePeriod.cooperative_id.in_(cooperative_ids))
+        self._periods = list(session.scalars(query))
+
+    def covering(self, cooperative_id: int, day: date) -> int | None:
+        """The period of a cooperative that holds `day` (its end is exclusive), None when there is none."""
+        for period in self._periods:
+            if period.cooperative_id == cooperative_id and period.starts_on <= day < period.ends_on:
+                return period.id
+        return None
+
+
+def _settlement_entry(line: DueLine, pools: Sequence[PoolShare], weights: Weights) -> EntryDraft:
+    """Escrow to the cooperative (net), and from the cooperative to each household or to what waits."""
+    cooperative = AccountKey.cooperative_payable(line.cooperative_id)
+    transfers = [TransferDraft(AccountKey.escrow(line.cooperative_id), cooperative, line.net_fen)]
+    for share in pools:
+        credited = shares_of(share.pool_fen, weights.get(share.scope, {}))
+        transfers += to_households(cooperative, line.cooperative_id, credited)
+        if not credited:
+            waiting = AccountKey.unallocated(line.cooperative_id)
+            transfers.append(TransferDraft(cooperative, waiting, share.pool_fen))
+    return EntryDraft(
+        kind=EntryKind.LINE_SETTLED,
+        idempotency_key=f"settle:line:{line.line_id}",
+        occurred_at=line.due_at,
+        transfers=tuple(transfers),
+        cooperative_id=line.cooperative_id,
+        subject=("order_line", line.line_id),
+    )
+
+
+def to_households(source: AccountKey, cooperative_id: int, credited: Mapping[int, int]) -> list[TransferDraft]:
+    """The transfers that credit households (fen by household id) out of `source`, in the order of ids."""
+    return [
+        TransferDraft(source, AccountKey.household_payable(cooperative_id, household_id), fen)
+        for household_id, fen in sorted(credited.items())
+    ]
+
+
+def _keep_pools(
+    session: Session,
+    lines: Sequence[DueLine],
+    pools: Mapping[int, Sequence[PoolShare]],
+    weights: Weights,
+    entries: Mapping[int, int],
+    as_of: int,
+    settled_at: datetime,
+) -> None:
+    """Write what each credit was computed from: pools, the distributions made at once, the credits."""
+    kept = [(line, share) for line in lines for share in pools[line.line_id]]
+    if not kept:
+        return
+    rows = [
+        {
+            "line_id": line.line_id,
+            "mechanism": share.mechanism,
+            "attribution": attribution_of(share.mechanism),
+            "lot_id": share.lot_id,
+            "period_id": share.period_id,
+            "rate_bp": share.rate_bp,
+            "pool_fen": share.pool_fen,
+            "waiting": not any(weights.get(share.scope, {}).values()),
+            "settled_at": settled_at,
+        }
+        for line, share in kept
+    ]
+    ids = session.scalars(insert(LinkagePool).returning(LinkagePool.id, sort_by_parameter_order=True), rows).all()
+    shared = [
+        SharedPool(pool_id, share, line.line_id, line.cooperative_id, weights[share.scope], entries[line.line_id])
+        for pool_id, (line, share) in zip(ids, kept, strict=True)
+        if any(weights.get(share.scope, {}).values())
+    ]
+    keep_shares(session, shared, as_of=as_of, at=settled_at)
+
+
+@dataclass(frozen=True)
+class SharedPool:
+    """A pool with the weights it is shared by and the ledger entry that shares it."""
+
+    pool_id: int
+    share: PoolShare
+    line_id: int
+    cooperative_id: int
+    weights: Mapping[int, int]
+    entry_id: int
+
+
+def keep_shares(session: Session, shared: Sequence[SharedPool], *, as_of: int, at: datetime) -> None:
+    """Write the distributions and credits of pools that were shared out, in two statements."""
+    if not shared:
+        return
+    distributions: list[dict[str, Any]] = [
+        {
+            "pool_id": pool.pool_id,
+            "period_id": pool.share.period_id,
+            "entry_id": pool.entry_id,
+            "as_of_entitlement_id": as_of,
+            "weight_total_fen": sum(pool.weights.values()),
+            "rule_version": RULE_VERSION,
+            "distributed_at": at,
+        }
+        for pool in shared
+    ]
+    credits: list[dict[str, Any]] = [
+        {
+            "pool_id": pool.pool_id,
+            "line_id": pool.line_id,
+            "household_id": household_id,
+            "cooperative_id": pool.cooperative_id,
+            "mechanism": pool.share.mechanism,
+            "weight_fen": pool.weights[household_id],
+            "amount_fen": fen,
+            "entry_id": pool.entry_id,
+            "credited_at": at,
+        }
+        for pool in shared
+        for household_id, fen in sorted(shares_of(pool.share.pool_fen, pool.weights).items())
+    ]
+    session.execute(insert(PoolDistribution), distributions)
+    session.execute(insert(Credit), credits)
