@@ -201,6 +201,7 @@ class LinkagePool(Base):
     With no weights in scope yet it waits in the cooperative's unallocated account until its PoolDistribution.
     """
 
+    __tablename__ = "linkage_pool"
     __table_args__ = (
         CheckConstraint("lot_id IS NULL OR period_id IS NULL", name="one_scope"),
         CheckConstraint("pool_fen > 0", name="pool"),
@@ -231,6 +232,7 @@ class PoolDistribution(Base):
     `as_of_entitlement_id` is the last entitlement that counted, so that the weights can be read again as they were.
     """
 
+    __tablename__ = "pool_distribution"
     __table_args__ = (CheckConstraint("weight_total_fen > 0", name="weights"), {"info": APPEND_ONLY})
 
     pool_id: Mapped[int] = mapped_column(ForeignKey("linkage_pool.id"), primary_key=True, autoincrement=False)
