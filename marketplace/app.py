@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import click
 from flask import Blueprint, Flask
 from flask_wtf.csrf import CSRFProtect
 
@@ -15,10 +16,23 @@ from marketplace.core.crypto import DataKey
 from marketplace.core.db import open_engine
 from marketplace.core.files import FileStore
 from marketplace.identity import access, views as identity_views
-from marketplace.web import errors, filters, headers, limits, locale, style, transaction
+from marketplace.web import (
+    cli as web_cli,
+    errors,
+    filters,
+    headers,
+    health,
+    limits,
+    locale,
+    style,
+    transaction,
+)
+from marketplace.web.jobs import Job, init_jobs
 
 TOP = Path(__file__).resolve().parent.parent
-BLUEPRINTS: tuple[Blueprint, ...] = (identity_views.bp,)
+BLUEPRINTS: tuple[Blueprint, ...] = (health.bp, identity_views.bp)
+COMMANDS: tuple[click.Command, ...] = web_cli.COMMANDS
+JOBS: tuple[Job, ...] = ()
 UPLOAD_LIMIT = 32 * 1024 * 1024
 
 
@@ -50,8 +64,13 @@ def create_app(settings: Settings | None = None) -> Flask:
     CSRFProtect(app)
     limits.init_limits(app)
     access.init_access(app)
+    init_jobs(app, JOBS)
+    health.init_health(app)
+    access.public(health.healthz)
     for blueprint in BLUEPRINTS:
         app.register_blueprint(blueprint)
+    for command in COMMANDS:
+        app.cli.add_command(command)
     if settings.environment == "development":
         app.register_blueprint(style.bp)
     return app

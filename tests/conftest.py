@@ -215,7 +215,8 @@ class MarketClient(FlaskClient):
 @pytest.fixture
 def app(settings: Settings) -> Iterator[Flask]:
     """The app; forms are accepted without a token (tests/web proves that the real ones are not)."""
-    made: Flask = import_module("marketplace.app").create_app(settings)  # late: rules are tested without the pages
+    room = import_module("marketplace.app")  # late, so that rules are tested without the pages
+    made: Flask = room.create_app(settings)
     made.config["WTF_CSRF_ENABLED"] = False
     made.test_client_class = MarketClient
     yield made

@@ -138,7 +138,10 @@ class PostgresqlServer:
             [postgres.with_name("initdb"), "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "-N"],
             check=True, stdout=subprocess.DEVNULL, **self.as_user,
         )  # fmt: skip
-        settings = [f"-c{setting}" for setting in (*FAST, "listen_addresses=", f"unix_socket_directories={self.folder}")]
+        settings = [
+            f"-c{setting}"
+            for setting in (*FAST, "listen_addresses=", f"unix_socket_directories={self.folder}")
+        ]
         log = (self.folder / "log").open("wb")
         process = subprocess.Popen([postgres, "-D", data, *settings], stdout=log, stderr=log, **self.as_user)
         log.close()
