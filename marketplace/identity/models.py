@@ -13,7 +13,7 @@ from marketplace.core.append_only import APPEND_ONLY
 from marketplace.core.clock import now
 from marketplace.core.db import Base, UtcInstant, code_of
 from marketplace.core.ids import public_no
-from marketplace.core.labels import LabelledEnum, N_
+from marketplace.core.labels import N_, LabelledEnum
 
 
 class OrganisationKind(LabelledEnum):
@@ -71,10 +71,16 @@ class User(UserMixin, Base):
     organisation_id: Mapped[int | None] = mapped_column(ForeignKey("organisation.id"), index=True)
     disabled_at: Mapped[datetime | None] = mapped_column(UtcInstant)
     session_version: Mapped[int] = mapped_column(default=1)
+    password_is_temporary: Mapped[bool] = mapped_column(default=False)
     created_at: Mapped[datetime] = mapped_column(UtcInstant, default=now)
 
     organisation: Mapped[Organisation | None] = relationship(lazy="joined")
     roles: Mapped[list[UserRole]] = relationship(lazy="selectin", back_populates="user", cascade="all, delete-orphan")
+
+    @property
+    def role_codes(self) -> frozenset[Role]:
+        """The roles as a set of codes."""
+        return frozenset(row.role for row in self.roles)
 
     def get_id(self) -> str:
         """What the session cookie holds: the number and the version, so that a new password ends old sessions."""

@@ -1,4 +1,7 @@
-"""Accounts: registering, signing in, changing a password, API tokens, keeping uploaded files."""
+"""Accounts: registering, signing in, changing a password, API tokens, keeping uploaded files.
+
+What one person does to the accounts of others is in `colleagues`.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,15 @@ from marketplace.core.errors import NotFound, Refused
 from marketplace.core.files import FileStore
 from marketplace.core.labels import N_
 from marketplace.identity.actors import Actor, actor_of
-from marketplace.identity.models import ApiToken, Organisation, OrganisationKind, Role, StoredFile, User, UserRole
+from marketplace.identity.models import (
+    ApiToken,
+    Organisation,
+    OrganisationKind,
+    Role,
+    StoredFile,
+    User,
+    UserRole,
+)
 from marketplace.identity.passwords import Passwords
 from marketplace.identity.queries import user_by_login
 from marketplace.identity.trail import record_trail
@@ -32,6 +43,7 @@ def register_user(
     password: str,
     roles: tuple[Role, ...],
     organisation: Organisation | None = None,
+    password_is_temporary: bool = False,
 ) -> User:
     """Open an account. Raises Refused when the login name is taken or malformed, or the password weak."""
     login_name = login_name.strip().lower()
@@ -47,6 +59,7 @@ def register_user(
         password_hash=passwords.hash(password),
         organisation=organisation,
         roles=[UserRole(role=role) for role in roles],
+        password_is_temporary=password_is_temporary,
     )
     session.add(user)
     session.flush()
@@ -72,10 +85,16 @@ def sign_in_user(session: Session, passwords: Passwords, *, login_name: str, pas
 
 
 def change_password(session: Session, passwords: Passwords, user: User, *, current: str, password: str) -> None:
-    """Replace the password and end every other session. Raises Refused when the current one is wrong."""
+    """Replace the password and end every other session.
+
+    Raises Refused when the current one is wrong, or the new one weak or the same.
+    """
     if not passwords.matches(user.password_hash, current):
         raise Refused("wrong_password", N_("当前密码不正确"), field="current")
+    if password == current:
+        raise Refused("same_password", N_("新密码与当前密码相同，请换一个"), field="password")
     user.password_hash = passwords.hash(password)
+    user.password_is_temporary = False
     user.session_version += 1
     record_trail(session, actor_of(user), "identity.change_password", subject=("user", user.public_no))
 
