@@ -30,6 +30,9 @@ class Settings(BaseSettings):
     stripe_api_base: str = ""
     stripe_webhook_secret: str = ""
     card_payments: bool = True
+    bank_payee: str = "赣品助农平台（演示）"
+    bank_account_no: str = "0000 0000 0000 0000"
+    bank_name: str = "演示银行南昌支行"
     login_limit: str = "20 per minute"
     argon2_time_cost: int = Field(default=3, ge=1)
     argon2_memory_kib: int = Field(default=65_536, ge=8)

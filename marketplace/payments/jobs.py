@@ -1,0 +1,67 @@
+"""The sweeps of payments: each does one bounded pass and says whether more waits (see web/jobs.py)."""
+
+from __future__ import annotations
+
+from flask import current_app
+from sqlalchemy.orm import Session
+
+from marketplace.payments import notices, rules
+from marketplace.payments.distribution import distribute_pools
+from marketplace.payments.gateways.protocol import PaymentGateway
+from marketplace.payments.models import Payment
+from marketplace.payments.settlement import settle_lines
+from marketplace.web.jobs import Job, nudge
+
+LINES_A_PASS = 500
+
+
+def bill(session: Session) -> bool:
+    """Bill accepted canteen parts."""
+    return rules.bill_accepted_parts(session) > 0
+
+
+def apply_waiting_notices(session: Session) -> bool:
+    """Apply what the gateway told."""
+    applied = notices.apply_notices(session)
+    if applied:
+        nudge("settle lines")
+    return applied > 0
+
+
+def settle(session: Session) -> bool:
+    """Settle accepted and paid lines."""
+    return settle_lines(session, limit=LINES_A_PASS) == LINES_A_PASS
+
+
+def distribute(session: Session) -> bool:
+    """Share out pools whose evidence arrived."""
+    return distribute_pools(session, limit=LINES_A_PASS) == LINES_A_PASS
+
+
+def expire(session: Session) -> bool:
+    """Close card payments whose time is over, asking the provider first: the money may have come without a notice.
+
+    No transaction is open during the calls. A payment about which the provider does not answer is asked about again.
+    """
+    overdue = [(payment.id, payment.provider_ref) for payment in notices.overdue_card_payments(session)]
+    session.rollback()
+    gateway: PaymentGateway = current_app.extensions["gateway"]
+    found = {key: notices.look_up_payment(gateway, ref) for key, ref in overdue if ref}
+    for key, ref in overdue:
+        payment = session.get_one(Payment, key)
+        answer = found.get(key)
+        if ref is None:
+            rules.expire_payment(session, payment)
+        elif answer is not None:
+            notices.settle_lookup(session, payment, answer)
+    notices.expire_unasked_orders(session)
+    return False
+
+
+JOBS = (
+    Job("apply notices", apply_waiting_notices),
+    Job("bill accepted parts", bill),
+    Job("settle lines", settle),
+    Job("distribute pools", distribute),
+    Job("expire card payments", expire),
+)

@@ -1,0 +1,128 @@
+"""Reading payments, bank statements and the queue of what a person must look at."""
+
+from __future__ import annotations
+
+from sqlalchemy import Select, func, or_, select
+from sqlalchemy.orm import Session
+
+from marketplace.core.errors import NotFound
+from marketplace.core.labels import N_
+from marketplace.identity.actors import Actor
+from marketplace.identity.permissions import Permission
+from marketplace.ordering.models import Order, OrderKind
+from marketplace.payments.models import (
+    BankLine,
+    BankLineState,
+    BankStatement,
+    GatewayNotice,
+    NoticeOutcome,
+    Payment,
+    PaymentMethod,
+    PaymentState,
+)
+from marketplace.web.tasks import Task
+
+
+def payments_visible_to(actor: Actor) -> Select[tuple[Payment]]:
+    """Payments, newest first: of one's own personal orders, of one's unit, all for an auditor and the cashier."""
+    query = select(Payment).join(Order, Order.id == Payment.order_id).order_by(Payment.id.desc())
+    if actor.can(Permission.READ_AUDIT) or actor.can(Permission.MATCH_BANK_LINES):
+        return query
+    own = (Order.buyer_user_id == actor.user_id) & (Order.kind == OrderKind.PERSONAL)
+    if actor.buyer_unit_id is None:
+        return query.where(own)
+    return query.where(or_(own, Order.buyer_unit_id == actor.buyer_unit_id))
+
+
+def payment_by_no(session: Session, actor: Actor, number: str) -> Payment:
+    """A payment the actor may see. Raises NotFound."""
+    payment = session.scalar(payments_visible_to(actor).where(Payment.public_no == number))
+    if payment is None:
+        raise NotFound
+    return payment
+
+
+def payables_of(actor: Actor, state: PaymentState | None) -> Select[tuple[Payment]]:
+    """The bank transfers of the actor's unit, the most urgent first."""
+    query = (
+        select(Payment)
+        .join(Order, Order.id == Payment.order_id)
+        .where(Order.buyer_unit_id == actor.buyer_unit_id, Payment.method == PaymentMethod.BANK_TRANSFER)
+        .order_by(Payment.due_on, Payment.id)
+    )
+    return query if state is None else query.where(Payment.state == state)
+
+
+def payments_of_order(session: Session, order_id: int) -> list[Payment]:
+    """Every payment asked for an order, in the order it was asked."""
+    return list(session.scalars(select(Payment).where(Payment.order_id == order_id).order_by(Payment.id)))
+
+
+def statements() -> Select[tuple[BankStatement]]:
+    """Imported statements, newest first."""
+    return select(BankStatement).order_by(BankStatement.id.desc())
+
+
+def statement_by_no(session: Session, number: str) -> BankStatement:
+    """A statement. Raises NotFound."""
+    statement = session.scalar(select(BankStatement).where(BankStatement.public_no == number))
+    if statement is None:
+        raise NotFound
+    return statement
+
+
+def lines_of(statement: BankStatement) -> Select[tuple[BankLine]]:
+    """The lines of a statement as they stand in the file."""
+    return select(BankLine).where(BankLine.statement_id == statement.id).order_by(BankLine.row)
+
+
+def queued_lines() -> Select[tuple[BankLine]]:
+    """Bank lines that wait for a person, oldest first."""
+    return select(BankLine).where(BankLine.state == BankLineState.QUEUED).order_by(BankLine.id)
+
+
+def queued_line_by_no(session: Session, number: str) -> BankLine:
+    """A waiting bank line. Raises NotFound."""
+    line = session.scalar(queued_lines().where(BankLine.public_no == number).with_for_update(of=BankLine))
+    if line is None:
+        raise NotFound
+    return line
+
+
+def queued_notices() -> Select[tuple[GatewayNotice]]:
+    """Gateway notices that wait for a person, oldest first."""
+    return (
+        select(GatewayNotice).where(GatewayNotice.outcome == NoticeOutcome.QUEUED).order_by(GatewayNotice.id)
+    )
+
+
+def candidates_for(session: Session, line: BankLine) -> list[Payment]:
+    """Open transfers of exactly the amount of a queued line, at most twenty."""
+    query = (
+        select(Payment)
+        .where(
+            Payment.state == PaymentState.OPEN,
+            Payment.method == PaymentMethod.BANK_TRANSFER,
+            Payment.amount_fen == line.amount_fen,
+        )
+        .order_by(Payment.due_on, Payment.id)
+        .limit(20)
+    )
+    return list(session.scalars(query))
+
+
+def _count(session: Session, query: Select[tuple[Payment]] | Select[tuple[BankLine]]) -> int:
+    return session.scalar(select(func.count()).select_from(query.order_by(None).subquery())) or 0
+
+
+def tasks_of(session: Session, actor: Actor) -> list[Task]:
+    """What waits: transfers to make for a unit's payer, lines and notices to look at for the cashier."""
+    tasks: list[Task] = []
+    if actor.can(Permission.PAY_FOR_UNIT) and actor.buyer_unit_id is not None:
+        count = _count(session, payables_of(actor, PaymentState.OPEN))
+        tasks.append(Task(N_("%(count)s 笔货款待转账"), count, "payments.payables"))
+    if actor.can(Permission.MATCH_BANK_LINES):
+        lines = _count(session, queued_lines())
+        notices = session.scalar(select(func.count()).select_from(queued_notices().order_by(None).subquery())) or 0
+        tasks.append(Task(N_("%(count)s 笔到账待人工核对"), lines + notices, "payments.queue"))
+    return [task for task in tasks if task.count]

@@ -1,0 +1,191 @@
+"""Paying: the card checkout and its return, the unit's transfers, the webhook, and the cashier's statements."""
+
+from __future__ import annotations
+
+from flask import Blueprint, current_app, flash, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
+
+from marketplace.core.errors import Conflict, DomainError
+from marketplace.core.labels import N_
+from marketplace.identity.access import current_actor, public, requires
+from marketplace.identity.permissions import Permission
+from marketplace.ordering.queries import order_by_no
+from marketplace.payments import notices, queries, rules
+from marketplace.payments.forms import ResolveForm, StatementForm
+from marketplace.payments.gateways.protocol import BadSignature, PaymentGateway
+from marketplace.payments.models import PaymentMethod, PaymentState
+from marketplace.payments.statements import import_statement, resolve_bank_line
+from marketplace.web.errors import explain
+from marketplace.web.forms import place_error
+from marketplace.web.jobs import nudge
+from marketplace.web.locale import current_locale
+from marketplace.web.paging import page_of
+from marketplace.web.transaction import current_session
+
+bp = Blueprint("payments", __name__)
+
+
+def current_gateway() -> PaymentGateway:
+    """The deployment's card gateway. Raises Conflict when card payments are switched off."""
+    gateway: PaymentGateway | None = current_app.extensions["gateway"]
+    if gateway is None:
+        raise Conflict("cards_off", N_("本站未开通在线付款，请联系平台"))
+    return gateway
+
+
+@bp.post("/orders/<order_no>/pay")
+@requires(Permission.BUY_PERSONALLY)
+def pay(order_no: str) -> ResponseReturnValue:
+    """Ask for the card payment of an order, once; the next page goes to the provider."""
+    current_gateway()
+    session, actor = current_session(), current_actor()
+    payment = rules.ask_card_payment(session, actor, order=order_by_no(session, actor, order_no))
+    return redirect(url_for(".checkout", payment_no=payment.public_no), 303)
+
+
+@bp.get("/payments/<payment_no>/checkout")
+@requires(Permission.BUY_PERSONALLY)
+def checkout(payment_no: str) -> ResponseReturnValue:
+    """Go to the provider's page. The request carries the payment's key, so that coming back here opens no second one."""
+    session = current_session()
+    payment = queries.payment_by_no(session, current_actor(), payment_no)
+    if payment.state is not PaymentState.OPEN or payment.method is not PaymentMethod.CARD:
+        return redirect(url_for(".payment", payment_no=payment_no))
+    if payment.redirect_url:
+        return redirect(payment.redirect_url, 303)
+    ours = current_app.config["SETTINGS"].public_url
+    asked = rules.checkout_request(
+        payment,
+        success_url=ours + url_for(".payment", payment_no=payment_no),
+        cancel_url=ours + url_for("ordering.order", order_no=payment.order.public_no),
+        locale=current_locale(),
+    )
+    key = payment.id
+    session.rollback()  # no transaction stays open while the provider thinks
+    try:
+        opened = current_gateway().open_checkout(asked)
+    except DomainError as error:
+        flash(explain(error), "error")
+        return redirect(asked.cancel_url)
+    rules.keep_checkout(session, key, opened)
+    return redirect(opened.redirect_url, 303)
+
+
+@bp.get("/payments/<payment_no>")
+@requires(Permission.BUY_PERSONALLY, Permission.ORDER_FOR_UNIT, Permission.PAY_FOR_UNIT, Permission.READ_AUDIT)
+def payment(payment_no: str) -> ResponseReturnValue:
+    """Where a payment stands; for a transfer, the instructions to print. Asks the provider when no notice came yet."""
+    session, actor = current_session(), current_actor()
+    found = queries.payment_by_no(session, actor, payment_no)
+    if found.state is PaymentState.OPEN and found.provider_ref and current_app.extensions["gateway"]:
+        ref = found.provider_ref
+        session.rollback()
+        answer = notices.look_up_payment(current_gateway(), ref)
+        found = queries.payment_by_no(session, actor, payment_no)
+        if answer is not None:
+            found = notices.settle_lookup(session, found, answer)
+    template = "payments/transfer.html" if found.method is PaymentMethod.BANK_TRANSFER else "payments/payment.html"
+    return render_template(template, payment=found, account=current_app.config["SETTINGS"])
+
+
+@bp.post("/webhooks/stripe")
+@public
+def stripe_webhook() -> ResponseReturnValue:
+    """Take in the gateway's notice: verified and stored now, applied by the job."""
+    try:
+        notices.take_notice(
+            current_session(),
+            current_gateway(),
+            payload=request.get_data(),
+            signature=request.headers.get("Stripe-Signature", ""),
+        )
+    except BadSignature as error:
+        current_app.logger.warning("webhook with a bad signature from %s", request.remote_addr)
+        return {"error": error.code}, 400
+    nudge("apply notices")
+    return "", 204
+
+
+@bp.get("/payables")
+@requires(Permission.PAY_FOR_UNIT)
+def payables() -> ResponseReturnValue:
+    """The transfers of the unit: what is due, and what was paid."""
+    wanted = PaymentState.PAID if request.args.get("state") == "paid" else PaymentState.OPEN
+    page = page_of(current_session(), queries.payables_of(current_actor(), wanted))
+    return render_template("payments/payables.html", page=page, state=wanted)
+
+
+@bp.route("/cashier/statements", methods=["GET", "POST"])
+@requires(Permission.MATCH_BANK_LINES)
+def statements() -> ResponseReturnValue:
+    """Import a bank statement, and see the earlier ones."""
+    form, session = StatementForm(), current_session()
+    if form.validate_on_submit():
+        upload = form.file.data
+        try:
+            statement = import_statement(
+                session,
+                current_actor(),
+                current_app.extensions["files"],
+                content=upload.read(),
+                file_name=upload.filename or "statement.csv",
+            )
+        except DomainError as error:
+            place_error(form, error)
+        else:
+            nudge("settle lines")
+            return redirect(url_for(".statement", statement_no=statement.public_no), 303)
+    page = page_of(session, queries.statements())
+    return render_template("payments/statements.html", form=form, page=page), 422 if form.errors else 200
+
+
+@bp.get("/cashier/statements/<statement_no>")
+@requires(Permission.MATCH_BANK_LINES)
+def statement(statement_no: str) -> ResponseReturnValue:
+    """One statement, line by line."""
+    found = queries.statement_by_no(current_session(), statement_no)
+    page = page_of(current_session(), queries.lines_of(found), size=50)
+    return render_template("payments/statement.html", statement=found, page=page)
+
+
+@bp.get("/cashier/queue")
+@requires(Permission.MATCH_BANK_LINES)
+def queue() -> ResponseReturnValue:
+    """Money that fits nothing by itself."""
+    session = current_session()
+    lines = page_of(session, queries.queued_lines())
+    found = session.scalars(queries.queued_notices().limit(50)).all()
+    return render_template("payments/queue.html", page=lines, notices=found)
+
+
+@bp.route("/cashier/queue/<line_no>", methods=["GET", "POST"])
+@requires(Permission.MATCH_BANK_LINES)
+def resolve_line(line_no: str) -> ResponseReturnValue:
+    """Settle one queued line."""
+    session = current_session()
+    line = queries.queued_line_by_no(session, line_no)
+    candidates = queries.candidates_for(session, line)
+    form = ResolveForm()
+    form.payment.choices = [(c.public_no, c.public_no) for c in candidates] + [("", _("不对应任何应付款"))]
+    if form.validate_on_submit():
+        chosen = next((c for c in candidates if c.public_no == form.payment.data), None)
+        try:
+            resolve_bank_line(session, current_actor(), line, payment=chosen, note=form.note.data or "")
+        except DomainError as error:
+            place_error(form, error)
+        else:
+            nudge("settle lines")
+            flash(_("已登记处理结果"), "success")
+            return redirect(url_for(".queue"), 303)
+    page = render_template("payments/resolve_line.html", form=form, line=line, candidates=candidates)
+    return page, 422 if form.errors else 200
+
+
+@bp.post("/cashier/notices/<int:notice_id>")
+@requires(Permission.MATCH_BANK_LINES)
+def resolve_notice(notice_id: int) -> ResponseReturnValue:
+    """A queued notice has been dealt with."""
+    notices.resolve_notice(current_session(), current_actor(), notice_id, note=request.form.get("note", "")[:300])
+    flash(_("已登记处理结果"), "success")
+    return redirect(url_for(".queue"), 303)
