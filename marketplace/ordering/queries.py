@@ -101,3 +101,10 @@ def tasks_of(session: Session, actor: Actor) -> list[Task]:
         for state, message in wanted
     ]
     return [Task(message, count, endpoint, {"state": state.value}) for state, message, count in counts if count]
+
+
+def fulfilment_counts(session: Session, actor: Actor) -> dict[PartState, int]:
+    """How many parts of the actor's cooperative are in each state, in one statement."""
+    visible = parts_visible_to(actor).order_by(None).subquery()
+    query = select(visible.c.state, func.count()).group_by(visible.c.state)
+    return {state: count for state, count in session.execute(query)}

@@ -1,0 +1,268 @@
+"""Buying, for a person and for a canteen: cart, checkout, orders, deliveries; and the cooperative's orders to fulfil."""
+
+from __future__ import annotations
+
+from flask import Blueprint, flash, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
+
+from marketplace.catalog.queries import available_units, listing_by_no, unit_price_fen
+from marketplace.core.errors import DomainError, NotFound
+from marketplace.identity.access import current_actor, requires
+from marketplace.identity.actors import Actor
+from marketplace.identity.permissions import Permission
+from marketplace.ordering import queries, rules
+from marketplace.ordering.forms import CheckoutForm, QuantityForm, ReasonForm, ShipForm
+from marketplace.ordering.models import CartLine, Order, OrderKind, OrderPart
+from marketplace.ordering.states import PartState
+from marketplace.registry.models import BuyerUnit
+from marketplace.web.errors import explain
+from marketplace.web.forms import place_error
+from marketplace.web.jobs import nudge
+from marketplace.web.paging import page_of
+from marketplace.web.transaction import current_session
+
+bp = Blueprint("ordering", __name__)
+P = Permission
+BUYERS = (P.BUY_PERSONALLY, P.ORDER_FOR_UNIT)
+READERS = (*BUYERS, P.APPROVE_ORDERS, P.RECEIVE_FOR_UNIT, P.PAY_FOR_UNIT, P.READ_AUDIT)
+
+
+def wanted_kind(actor: Actor) -> OrderKind:
+    """Which cart the page is about: `?for=canteen`, or the only one the actor may use."""
+    asked = request.values.get("for", "")
+    if asked == OrderKind.CANTEEN and actor.can(P.ORDER_FOR_UNIT):
+        return OrderKind.CANTEEN
+    if asked == OrderKind.PERSONAL and actor.can(P.BUY_PERSONALLY):
+        return OrderKind.PERSONAL
+    return OrderKind.CANTEEN if actor.can(P.ORDER_FOR_UNIT) else OrderKind.PERSONAL
+
+
+@bp.post("/cart/<listing_no>")
+@requires(*BUYERS)
+def add_to_cart(listing_no: str) -> ResponseReturnValue:
+    """Put a listing in the cart."""
+    session, actor, form = current_session(), current_actor(), QuantityForm()
+    listing = listing_by_no(session, listing_no)
+    kind = wanted_kind(actor)
+    if not form.validate_on_submit():
+        flash(_("数量须是 1 到 100000 的整数"), "error")
+        return redirect(url_for("catalog.listing", listing_no=listing_no), 303)
+    line = rules.put_in_cart(session, actor, kind=kind, listing=listing, quantity=form.quantity.data or 0)
+    flash(_("“%(title)s”已放进购物车，共 %(count)s 件", title=listing.product.name, count=line.quantity), "success")
+    return redirect(url_for(".cart", **{"for": kind.value}), 303)
+
+
+def _cart_rows(lines: list[CartLine]) -> list[dict[str, object]]:
+    """Each line with its tier price, total and stock; lines that cannot be bought say so."""
+    stock = available_units(current_session(), [line.listing.product_id for line in lines])
+    rows: list[dict[str, object]] = []
+    for line in lines:
+        version = line.listing.current_version
+        for_sale = version is not None and line.listing.state.value == "published"
+        price = unit_price_fen(version, line.quantity) if version and for_sale else 0
+        left = stock[line.listing.product_id]
+        rows.append({"line": line, "for_sale": for_sale, "price": price, "total": price * line.quantity, "left": left})
+    return rows
+
+
+@bp.get("/cart")
+@requires(*BUYERS)
+def cart() -> ResponseReturnValue:
+    """The cart, grouped by cooperative."""
+    session, actor = current_session(), current_actor()
+    kind = wanted_kind(actor)
+    rows = _cart_rows(queries.cart_of(session, actor, kind))
+    return render_template("ordering/cart.html", rows=rows, kind=kind, form=QuantityForm())
+
+
+@bp.post("/cart/<listing_no>/quantity")
+@requires(*BUYERS)
+def change_cart(listing_no: str) -> ResponseReturnValue:
+    """Change a quantity; zero takes the line out."""
+    session, actor, form = current_session(), current_actor(), QuantityForm()
+    kind = wanted_kind(actor)
+    if form.validate_on_submit():
+        rules.change_cart(session, actor, kind=kind, listing_no=listing_no, quantity=form.quantity.data or 0)
+    else:
+        flash(_("数量须是 1 到 100000 的整数"), "error")
+    return redirect(url_for(".cart", **{"for": kind.value}), 303)
+
+
+def _prefilled(actor: Actor, kind: OrderKind) -> dict[str, str]:
+    """Where the last order of this kind went, or the unit's own address."""
+    session = current_session()
+    last = session.scalar(
+        queries.orders_visible_to(actor).where(Order.kind == kind, Order.buyer_user_id == actor.user_id).limit(1)
+    )
+    if last is not None:
+        return {name: getattr(last, name) for name in ("recipient_name", "recipient_phone", "address")}
+    unit = session.get(BuyerUnit, actor.buyer_unit_id) if kind is OrderKind.CANTEEN else None
+    if unit is None:
+        return {"recipient_name": actor.name}
+    return {"recipient_name": unit.contact_name, "recipient_phone": unit.contact_phone, "address": unit.address}
+
+
+@bp.route("/checkout", methods=["GET", "POST"])
+@requires(*BUYERS)
+def checkout() -> ResponseReturnValue:
+    """Where it goes, then the order. A canteen's order goes to approval, a personal one to payment."""
+    session, actor = current_session(), current_actor()
+    kind = wanted_kind(actor)
+    lines = queries.cart_of(session, actor, kind)
+    form = CheckoutForm(data=_prefilled(actor, kind)) if request.method == "GET" else CheckoutForm()
+    if form.validate_on_submit():
+        try:
+            order = rules.place_order(
+                session,
+                actor,
+                kind=kind,
+                idempotency_key=form.idempotency_key.data or "",
+                lines=[(line.listing.public_no, line.quantity) for line in lines],
+                delivery=rules.Delivery(
+                    recipient_name=(form.recipient_name.data or "").strip(),
+                    recipient_phone=(form.recipient_phone.data or "").strip(),
+                    address=(form.address.data or "").strip(),
+                    note=(form.note.data or "").strip(),
+                ),
+            )
+        except DomainError as error:
+            place_error(form, error)
+            lines = queries.cart_of(session, actor, kind)
+        else:
+            return redirect(url_for(".order", order_no=order.public_no, placed=1), 303)
+    if not lines and request.method == "GET":
+        return redirect(url_for(".cart", **{"for": kind.value}))
+    page = render_template("ordering/checkout.html", form=form, rows=_cart_rows(lines), kind=kind)
+    return page, 422 if form.errors else 200
+
+
+@bp.get("/orders")
+@requires(*READERS)
+def orders() -> ResponseReturnValue:
+    """One's own and one's unit's orders."""
+    query = queries.orders_visible_to(current_actor())
+    state = request.args.get("state", "")
+    if state in PartState:
+        with_state = queries.parts_visible_to(current_actor()).order_by(None).where(OrderPart.state == state)
+        query = query.where(Order.id.in_(with_state.with_only_columns(OrderPart.order_id)))
+    return render_template("ordering/orders.html", page=page_of(current_session(), query), state=state)
+
+
+@bp.get("/orders/<order_no>")
+@requires(*READERS)
+def order(order_no: str) -> ResponseReturnValue:
+    """One order: what was bought from whom, and where each part stands."""
+    found = queries.order_by_no(current_session(), current_actor(), order_no)
+    return render_template("ordering/order.html", order=found, reason_form=ReasonForm(formdata=None))
+
+
+@bp.post("/orders/<order_no>/cancel")
+@requires(*BUYERS)
+def cancel(order_no: str) -> ResponseReturnValue:
+    """Call an order off before anybody approved or paid it."""
+    session, actor, form = current_session(), current_actor(), ReasonForm()
+    found = queries.order_by_no(session, actor, order_no)
+    if not form.validate_on_submit():
+        flash(_("请写明取消的原因"), "error")
+    else:
+        rules.cancel_order(session, actor, found, reason=form.reason.data or "")
+        flash(_("订单已取消，商品已放回货架"), "success")
+    return redirect(url_for(".order", order_no=order_no), 303)
+
+
+@bp.get("/deliveries")
+@requires(P.BUY_PERSONALLY, P.RECEIVE_FOR_UNIT)
+def deliveries() -> ResponseReturnValue:
+    """Parts on their way or waiting for acceptance."""
+    wanted = request.args.get("state", "")
+    states = [PartState(wanted)] if wanted in PartState else [PartState.SHIPPED, PartState.RECEIVED]
+    query = queries.parts_visible_to(current_actor()).where(OrderPart.state.in_(states))
+    return render_template("ordering/deliveries.html", page=page_of(current_session(), query), state=wanted)
+
+
+def _receivable_part(part_no: str) -> OrderPart:
+    """A part the actor may receive: of the own order, or of the own unit for its receiver."""
+    actor = current_actor()
+    part = queries.part_by_no(current_session(), actor, part_no)
+    canteen = part.order.kind is OrderKind.CANTEEN
+    allowed = actor.can(P.RECEIVE_FOR_UNIT) if canteen else part.order.buyer_user_id == actor.user_id
+    if not allowed:
+        raise NotFound
+    return part
+
+
+@bp.post("/deliveries/<part_no>/receive")
+@requires(P.BUY_PERSONALLY, P.RECEIVE_FOR_UNIT)
+def receive(part_no: str) -> ResponseReturnValue:
+    """The goods have arrived."""
+    part = rules.receive_part(current_session(), current_actor(), _receivable_part(part_no))
+    flash(_("已登记收货，请检查后验收"), "success")
+    return redirect(url_for(".order", order_no=part.order.public_no), 303)
+
+
+@bp.post("/deliveries/<part_no>/accept")
+@requires(P.BUY_PERSONALLY, P.RECEIVE_FOR_UNIT)
+def accept(part_no: str) -> ResponseReturnValue:
+    """The goods are what was ordered."""
+    part = rules.accept_part(current_session(), current_actor(), _receivable_part(part_no))
+    nudge("bill accepted parts")
+    nudge("settle lines")
+    flash(_("已验收，谢谢。货款会按约定记到每一户名下"), "success")
+    return redirect(url_for(".order", order_no=part.order.public_no), 303)
+
+
+@bp.get("/fulfilment")
+@requires(P.FULFIL_ORDERS)
+def fulfilment() -> ResponseReturnValue:
+    """The cooperative's orders by state."""
+    wanted = request.args.get("state", PartState.PLACED.value)
+    state = PartState(wanted) if wanted in PartState else PartState.PLACED
+    query = queries.parts_visible_to(current_actor()).where(OrderPart.state == state)
+    counts = queries.fulfilment_counts(current_session(), current_actor())
+    page = page_of(current_session(), query)
+    return render_template("ordering/fulfilment.html", page=page, state=state, counts=counts)
+
+
+@bp.get("/fulfilment/<part_no>")
+@requires(P.FULFIL_ORDERS)
+def part(part_no: str) -> ResponseReturnValue:
+    """One part to fulfil: what to pack from which lot, for whom."""
+    found = queries.part_by_no(current_session(), current_actor(), part_no)
+    return render_template(
+        "ordering/part.html", part=found, ship_form=ShipForm(formdata=None), reason_form=ReasonForm(formdata=None)
+    )
+
+
+@bp.post("/fulfilment/<part_no>/<any(confirm, decline, ship):step>")
+@requires(P.FULFIL_ORDERS)
+def fulfil(part_no: str, step: str) -> ResponseReturnValue:
+    """Confirm, decline or ship a part."""
+    session, actor = current_session(), current_actor()
+    found = queries.part_by_no(session, actor, part_no)
+    ship_form, reason_form = ShipForm(), ReasonForm()
+    form = {"ship": ship_form, "decline": reason_form}.get(step)
+    try:
+        if form is not None and not form.validate_on_submit():
+            page = render_template("ordering/part.html", part=found, ship_form=ship_form, reason_form=reason_form)
+            return page, 422
+        if step == "confirm":
+            rules.confirm_part(session, actor, found)
+        elif step == "decline":
+            rules.decline_part(session, actor, found, reason=reason_form.reason.data or "")
+        else:
+            rules.ship_part(
+                session,
+                actor,
+                found,
+                carrier=ship_form.carrier.data or "",
+                waybill_no=ship_form.waybill_no.data or "",
+            )
+    except NotFound:
+        raise
+    except DomainError as error:
+        session.rollback()
+        flash(explain(error), "error")
+    else:
+        flash({"confirm": _("已确认，请备货"), "decline": _("已告知买方无法供货"), "ship": _("已发货")}[step], "success")
+    return redirect(url_for(".part", part_no=part_no), 303)
