@@ -10,14 +10,14 @@ from __future__ import annotations
 import heapq
 import re
 from collections.abc import Sequence
-from fractions import Fraction
+from dataclasses import dataclass
 
 BASIS = 10_000
-_YUAN = re.compile(r"^\s*[¥￥]?\s*(\d{1,3}(?:[,，]\d{3})+|\d{1,13})(?:\.(\d{1,2}))?\s*元?\s*$")
+_YUAN = re.compile(r"^\s*[¥￥]?\s*(\d{1,3}(?:[,，]\d{3}){1,4}|\d{1,13})(?:\.(\d{1,2}))?\s*元?\s*$")
 
 
 def half_up(numerator: int, denominator: int) -> int:
-    """numerator / denominator rounded half up (towards plus infinity at exactly one half)."""
+    """The quotient rounded half up (towards plus infinity at exactly one half)."""
     if denominator <= 0:
         raise ValueError("the denominator must be positive")
     return (2 * numerator + denominator) // (2 * denominator)
@@ -56,17 +56,39 @@ def webster(target_fen: int, weights: Sequence[int]) -> list[int]:
         raise ValueError("the target must lie between zero and the sum of the weights")
     if total == 0:
         return [0] * len(weights)
-    # Start safely below the answer, then hand out the rest one by one. With divisor d every share is within 1/2 of
-    # w/d, so total/d is within n/2 of the target, and a share within w*n/(2*total) + 1/2 of its quota.
-    count = len(weights)
-    shares = [max(0, target_fen * w // total - w * count // (2 * total) - 2) for w in weights]
-    heap = [(-Fraction(w, 2 * s + 1), i) for i, (w, s) in enumerate(zip(weights, shares, strict=True)) if w]
+    # Every quota rounded half up: Webster's own shares for the divisor total / target, all ties granted. They sum to
+    # about the target, and the difference is handed out, or taken back, one claim after the other.
+    shares = [half_up(target_fen * weight, total) for weight in weights]
+    rest = target_fen - sum(shares)
+    step = 1 if rest > 0 else -1
+    heap = [
+        _Claim(weight, odd, i, step)
+        for i, (weight, share) in enumerate(zip(weights, shares, strict=True))
+        if weight and (odd := 2 * share + step) > 0
+    ]
     heapq.heapify(heap)
-    for _ in range(target_fen - sum(shares)):
-        _, i = heap[0]
-        shares[i] += 1
-        heapq.heapreplace(heap, (-Fraction(weights[i], 2 * shares[i] + 1), i))
+    for _ in range(abs(rest)):
+        claim = heap[0]
+        shares[claim.index] += step
+        if claim.odd + 2 * step > 0:
+            heapq.heapreplace(heap, _Claim(claim.weight, claim.odd + 2 * step, claim.index, step))
+        else:
+            heapq.heappop(heap)
     return shares
+
+
+@dataclass(frozen=True, slots=True)
+class _Claim:
+    """The fen that the weight at `index` would get next (step 1), or lose first (step -1): weight / odd decides."""
+
+    weight: int
+    odd: int
+    index: int
+    step: int
+
+    def __lt__(self, other: _Claim) -> bool:
+        stronger = self.weight * other.odd - other.weight * self.odd or other.index - self.index
+        return stronger * self.step > 0
 
 
 def parse_yuan(text: str) -> int:
