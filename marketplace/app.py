@@ -15,7 +15,8 @@ from config import Settings
 from marketplace.core.crypto import DataKey
 from marketplace.core.db import open_engine
 from marketplace.core.files import FileStore
-from marketplace.identity import access, views as identity_views
+from marketplace.identity import access, user_views, views as identity_views
+from marketplace.payments.gateways.stripe_gateway import StripeGateway
 from marketplace.web import (
     cli as web_cli,
     errors,
@@ -30,7 +31,7 @@ from marketplace.web import (
 from marketplace.web.jobs import Job, init_jobs
 
 TOP = Path(__file__).resolve().parent.parent
-BLUEPRINTS: tuple[Blueprint, ...] = (health.bp, identity_views.bp)
+BLUEPRINTS: tuple[Blueprint, ...] = (health.bp, identity_views.bp, user_views.bp)
 COMMANDS: tuple[click.Command, ...] = web_cli.COMMANDS
 JOBS: tuple[Job, ...] = ()
 UPLOAD_LIMIT = 32 * 1024 * 1024
@@ -61,7 +62,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     filters.init_filters(app)
     errors.init_errors(app)
     headers.init_headers(app, card_pages=settings.stripe_api_base or "https://checkout.stripe.com")
-    CSRFProtect(app)
+    csrf = CSRFProtect(app)
     limits.init_limits(app)
     access.init_access(app)
     init_jobs(app, JOBS)

@@ -27,6 +27,7 @@ View = TypeVar("View", bound=Callable[..., Any])
 PUBLIC = "public"
 SIGNED_IN = "signed_in"
 FRAMEWORK_ENDPOINTS = frozenset({"static"})
+WITH_A_TEMPORARY_PASSWORD = frozenset({"identity.account", "identity.sign_out"})
 
 
 def public(view: View) -> View:
@@ -106,6 +107,10 @@ def _decide() -> ResponseReturnValue | None:
         if wants_json():
             return problem(401, "sign_in_required", "Sign in or send a bearer token.")
         return redirect(url_for("identity.sign_in", next=request.full_path if request.method == "GET" else None))
+    if current_user.password_is_temporary and request.endpoint not in WITH_A_TEMPORARY_PASSWORD:
+        if wants_json():
+            return problem(403, "password_change_required", "Sign in and choose a password of your own first.")
+        return redirect(url_for("identity.account"))
     if access != SIGNED_IN and not any(current_actor().can(permission) for permission in access):
         raise Forbidden
     return None

@@ -1,4 +1,7 @@
-"""Signing in and out, registering, the account page, the language switch, own uploaded files."""
+"""Signing in and out, registering, the account page, the language switch, own uploaded files, the trail.
+
+The accounts of others are in `user_views`.
+"""
 
 from __future__ import annotations
 
@@ -22,18 +25,22 @@ from flask_login import current_user, login_user, logout_user
 
 from marketplace.core.errors import DomainError, NotFound
 from marketplace.identity import queries, rules
-from marketplace.identity.access import current_actor, current_passwords, public, signed_in
-from marketplace.identity.forms import PasswordForm, RegisterForm, SignInForm, TokenForm
+from marketplace.identity.access import current_actor, current_passwords, public, requires, signed_in
+from marketplace.identity.forms import PasswordForm, RegisterForm, SignInForm, TokenForm, TrailForm
 from marketplace.identity.models import Role
+from marketplace.identity.permissions import Permission
+from marketplace.identity.trail_words import ROOMS, trail_words
 from marketplace.web.forms import place_error
 from marketplace.web.limits import limited_sign_in
 from marketplace.web.locale import COOKIE, LOCALES
+from marketplace.web.paging import page_of
 from marketplace.web.transaction import current_session
 
 bp = Blueprint("identity", __name__)
 YEAR_SECONDS = 365 * 24 * 3600
 HOME = "/"
 DESK = "/desk"
+APPLICATION = "/apply"
 
 
 def _onward(target: str | None, otherwise: str = DESK) -> str:
@@ -62,15 +69,20 @@ def sign_in() -> ResponseReturnValue:
         else:
             login_user(user)
             return redirect(_onward(form.next.data))
-    return render_template("identity/sign_in.html", form=form), 422 if form.errors else 200
+    demo_accounts = current_app.extensions.get("demo_accounts")
+    page = render_template(
+        "identity/sign_in.html", form=form, demo_accounts=demo_accounts(current_session()) if demo_accounts else ()
+    )
+    return page, 422 if form.errors else 200
 
 
 @bp.route("/register", methods=["GET", "POST"])
 @public
 @limited_sign_in
 def register() -> ResponseReturnValue:
-    """Open a personal account as a staff buyer."""
-    form = RegisterForm()
+    """Open a personal account: to buy, or to apply for a cooperative (`?for=cooperative`)."""
+    form = RegisterForm(next=request.args.get("next"), purpose=request.args.get("for") or "buyer")
+    applies = form.purpose.data == "cooperative"
     if form.validate_on_submit():
         try:
             user = rules.register_user(
@@ -79,14 +91,14 @@ def register() -> ResponseReturnValue:
                 login_name=form.login_name.data or "",
                 display_name=form.display_name.data or "",
                 password=form.password.data or "",
-                roles=(Role.STAFF_BUYER,),
+                roles=() if applies else (Role.STAFF_BUYER,),
             )
         except DomainError as error:
             place_error(form, error)
         else:
             login_user(user)
-            flash(_("账号已开通，欢迎选购"), "success")
-            return redirect(HOME)
+            flash(_("账号已开通，请填写合作社的申请") if applies else _("账号已开通，欢迎选购"), "success")
+            return redirect(APPLICATION if applies else _onward(form.next.data, HOME))
     return render_template("identity/register.html", form=form), 422 if form.errors else 200
 
 
@@ -171,3 +183,21 @@ def stored_file(file_no: str) -> ResponseReturnValue:
     file = queries.own_file(current_session(), current_actor(), file_no)
     content = current_app.extensions["files"].read(file.address, sealed=file.sealed)
     return send_file(BytesIO(content), mimetype=file.media_type, as_attachment=True, download_name=file.name)
+
+
+@bp.get("/trail")
+@requires(Permission.READ_TRAIL)
+def trail() -> ResponseReturnValue:
+    """Who did what: newest first, paged, to be narrowed down."""
+    form = TrailForm(request.args)
+    form.room.choices = [("", _("全部")), *((code, _(label)) for code, label in ROOMS.items())]
+    is_valid = form.validate()
+    wanted = queries.TrailFilter(
+        person=(form.person.data or "").strip(),
+        action=f"{form.room.data}." if form.room.data in ROOMS else "",
+        subject_no=form.subject_no.data or "",
+        from_on=form.from_on.data,
+        until_on=form.until_on.data,
+    )
+    page = page_of(current_session(), queries.trail_rows(current_actor(), wanted), size=50)
+    return render_template("identity/trail.html", form=form, page=page, words=trail_words), 200 if is_valid else 422
