@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
-from threading import Barrier, Thread
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -267,32 +268,28 @@ def test_the_number_of_statements_does_not_grow_with_the_drafts(
     assert len(repeated) == 1
 
 
-def test_two_workers_posting_the_same_drafts_write_them_once(
-    engine: Engine, session: Session, parties: Parties
-):
-    session.commit()
-    drafts = many(parties, 60)
-    results: list[list[int]] = []
-    failures: list[Exception] = []
-    together = Barrier(4)
+def posted_at_once(engine: Engine, batches: list[list[EntryDraft]]) -> list[Any]:
+    """What each of the workers, started together with a batch of its own, ends with: entry ids or a refusal."""
+    together = Barrier(len(batches))
 
-    def work(own: list[EntryDraft]) -> None:
+    def work(drafts: list[EntryDraft]) -> Any:
         together.wait()
         try:
-            with session_maker(engine).begin() as worker:
-                results.append(sorted(entry.id for entry in post_entries(worker, own)))
-        except Exception as failure:
-            failures.append(failure)
+            with session_maker(engine).begin() as session:
+                return sorted(entry.id for entry in post_entries(session, drafts))
+        except Conflict as refusal:
+            return refusal.code
 
-    threads = [Thread(target=work, args=(drafts[::step],)) for step in (1, -1, 1, -1)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(len(batches)) as workers:
+        return list(workers.map(work, batches))
 
-    assert failures == []
-    assert len(results) == 4
-    assert all(result == results[0] for result in results)
+
+def test_workers_posting_the_same_drafts_write_them_once(engine: Engine, session: Session, parties: Parties):
+    session.commit()
+    drafts = many(parties, 60)
+    results = posted_at_once(engine, [drafts[::step] for step in (1, -1, 1, -1)])
+    assert len(results[0]) == 60
+    assert results == [results[0]] * 4
     assert row_counts(session) == (4, 60, 180)
 
 
@@ -300,25 +297,8 @@ def test_a_worker_that_comes_second_with_another_content_is_refused(
     engine: Engine, session: Session, parties: Parties
 ):
     session.commit()
-    outcomes: list[str] = []
-    together = Barrier(2)
-
-    def work(amount_fen: int) -> None:
-        together.wait()
-        try:
-            with session_maker(engine).begin() as worker:
-                post_entry(worker, parties.paid(amount_fen=amount_fen))
-            outcomes.append("posted")
-        except Conflict as refusal:
-            outcomes.append(refusal.code)
-
-    threads = [Thread(target=work, args=(fen,)) for fen in (100, 200)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-
-    assert sorted(outcomes) == ["idempotency_key_reused", "posted"]
+    results = posted_at_once(engine, [[parties.paid(amount_fen=fen)] for fen in (100, 200)])
+    assert "idempotency_key_reused" in results
     assert row_counts(session)[1:] == (1, 1)
 
 
