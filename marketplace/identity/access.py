@@ -103,6 +103,16 @@ def _decide() -> ResponseReturnValue | None:
         return None
     if access is None:
         abort(404)
+    first = _what_comes_first()
+    if first is not None:
+        return first
+    if access != SIGNED_IN and not any(current_actor().can(permission) for permission in access):
+        raise Forbidden
+    return None
+
+
+def _what_comes_first() -> ResponseReturnValue | None:
+    """Signing in, or choosing a password of one's own; None when both are done."""
     if not current_user.is_authenticated:
         if wants_json():
             return problem(401, "sign_in_required", "Sign in or send a bearer token.")
@@ -111,6 +121,4 @@ def _decide() -> ResponseReturnValue | None:
         if wants_json():
             return problem(403, "password_change_required", "Sign in and choose a password of your own first.")
         return redirect(url_for("identity.account"))
-    if access != SIGNED_IN and not any(current_actor().can(permission) for permission in access):
-        raise Forbidden
     return None

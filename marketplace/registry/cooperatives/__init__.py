@@ -1,0 +1,1 @@
+"""Cooperatives: the application to sell, the own profile, the public page."""
