@@ -23,8 +23,7 @@ class FileStore:
 
     def put(self, content: bytes, *, sealed: bool = False) -> str:
         """Keep `content`; return its address (64 hexadecimal digits). The same content has the same address."""
-        plain = hashlib.sha256(content).hexdigest()
-        address = self.data_key.blind_index(plain, column="files").hex() if sealed else plain
+        address = self.address_of(content, sealed=sealed)
         path = self._path(address)
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -32,6 +31,11 @@ class FileStore:
             part.write_bytes(self.data_key.seal(content, context=f"files:{address}") if sealed else content)
             part.replace(path)
         return address
+
+    def address_of(self, content: bytes, *, sealed: bool = False) -> str:
+        """The address `content` has or would have; keeps nothing."""
+        plain = hashlib.sha256(content).hexdigest()
+        return self.data_key.blind_index(plain, column="files").hex() if sealed else plain
 
     def read(self, address: str, *, sealed: bool = False) -> bytes:
         """The bytes at `address`. Raises FileNotFoundError when there are none."""

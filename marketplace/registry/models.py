@@ -248,6 +248,8 @@ class Enrolment(Base):
     acknowledged_by: Mapped[int | None] = mapped_column(ForeignKey("user_account.id"))
     vouching_reason: Mapped[str] = mapped_column(String(300), default="")
     ended_on: Mapped[date | None]
+    ended_by: Mapped[int | None] = mapped_column(ForeignKey("user_account.id"))
+    ending_reason: Mapped[str] = mapped_column(String(300), default="")
 
     household: Mapped[Household] = relationship(lazy="joined")
     cooperative: Mapped[Cooperative] = relationship(lazy="joined")
@@ -293,7 +295,10 @@ class ImportState(LabelledEnum):
 
 
 class RosterImport(Base):
-    """One uploaded roster. The file is kept sealed; the same file for the same cooperative is the same import."""
+    """One uploaded roster. The file is kept sealed; the same file for the same cooperative is the same import.
+
+    `rows_read` of `rows_total` lines of the sheet are read, then `checks_done` counts the checks across rows.
+    """
 
     __tablename__ = "roster_import"
     __table_args__ = (UniqueConstraint("cooperative_id", "content_hash"),)
@@ -305,6 +310,7 @@ class RosterImport(Base):
     content_hash: Mapped[str] = mapped_column(String(64))
     file_name: Mapped[str] = mapped_column(String(200))
     state: Mapped[ImportState] = mapped_column(code_of(ImportState, "state"), default=ImportState.UPLOADED)
+    checks_done: Mapped[int] = mapped_column(default=0)
     rows_read: Mapped[int] = mapped_column(default=0)
     rows_total: Mapped[int] = mapped_column(default=0)
     rows_good: Mapped[int] = mapped_column(default=0)
