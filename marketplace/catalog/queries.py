@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import date
+from datetime import date, timedelta
 
 from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
@@ -18,12 +18,20 @@ from marketplace.catalog.models import (
     ListingVersion,
     Product,
     ProductLot,
+    ProductPicture,
 )
+from marketplace.core.clock import today
 from marketplace.core.errors import NotFound
+from marketplace.core.labels import N_
 from marketplace.identity.actors import Actor
+from marketplace.identity.permissions import Permission
 from marketplace.linkage.models import Lot
+from marketplace.registry.models import Cooperative
+from marketplace.web.tasks import Task
 
 PROVINCE = "36"
+MAX_PAGES = 400
+RENEWAL_DAYS = 90  # Green Food rules: a renewal is filed three months before the certificate ends
 
 
 def listings_by_nos(session: Session, numbers: Sequence[str]) -> list[Listing]:
@@ -136,3 +144,80 @@ def linkage_floor_bp(session: Session, *, category_code: str, county_code: str, 
 def category_tree(session: Session) -> list[Category]:
     """Every category, parents before their children."""
     return list(session.scalars(select(Category).order_by(Category.position)))
+
+
+def cooperative_names(session: Session, numbers: Sequence[str]) -> dict[str, str]:
+    """The names of cooperatives by public number."""
+    query = select(Cooperative.public_no, Cooperative.name).where(Cooperative.public_no.in_(numbers))
+    return {number: name for number, name in session.execute(query)}
+
+
+def is_picture(session: Session, address: str) -> bool:
+    """Whether a product has a picture at that address of the file store."""
+    query = select(ProductPicture.id).where(
+        (ProductPicture.large_address == address) | (ProductPicture.small_address == address)
+    )
+    return session.scalar(query.limit(1)) is not None
+
+
+def certificate_of(session: Session, product: Product, number: str) -> Certificate | None:
+    """The certificate of a product under its public number; None for an empty number. Raises NotFound."""
+    if not number:
+        return None
+    certificate = session.scalar(
+        select(Certificate).where(Certificate.product_id == product.id, Certificate.public_no == number)
+    )
+    if certificate is None:
+        raise NotFound
+    return certificate
+
+
+def lots_of_product(session: Session, product: Product) -> list[Lot]:
+    """The lots sold as a product, newest harvest first."""
+    query = (
+        select(Lot)
+        .join(ProductLot, ProductLot.lot_id == Lot.id)
+        .where(ProductLot.product_id == product.id)
+        .order_by(Lot.harvested_on.desc(), Lot.id.desc())
+    )
+    return list(session.scalars(query))
+
+
+def unassigned_lots(session: Session, actor: Actor) -> list[Lot]:
+    """The cooperative's lots that belong to no product yet, newest first, at most a hundred."""
+    assigned = select(ProductLot.lot_id)
+    query = (
+        select(Lot)
+        .where(Lot.cooperative_id == actor.cooperative_id, Lot.id.not_in(assigned))
+        .order_by(Lot.id.desc())
+        .limit(100)
+    )
+    return list(session.scalars(query))
+
+
+def listings_of_products(session: Session, product_ids: Sequence[int]) -> dict[int, Listing]:
+    """The listing of each product that has one."""
+    found = session.scalars(select(Listing).where(Listing.product_id.in_(product_ids))).unique()
+    return {listing.product_id: listing for listing in found}
+
+
+def tasks_of(session: Session, actor: Actor) -> list[Task]:
+    """What waits for a cooperative's shop: products not for sale yet, certificates that end within three months."""
+    if not actor.can(Permission.MANAGE_LISTINGS) or actor.cooperative_id is None:
+        return []
+    listed = select(Listing.product_id).where(Listing.state == ListingState.PUBLISHED)
+    unlisted = products_of(actor).where(Product.id.not_in(listed)).order_by(None)
+    ending = select(Certificate.id).where(
+        Certificate.cooperative_id == actor.cooperative_id,
+        Certificate.state == CertificateState.VALID,
+        Certificate.expires_on.between(today(), today() + timedelta(days=RENEWAL_DAYS)),
+    )
+    counted = (
+        (N_("%(count)s 个产品还没有上架"), unlisted, "workshop.products"),
+        (N_("%(count)s 张证书三个月内到期，请办理续展"), ending, "workshop.products"),
+    )
+    tasks = [
+        Task(message, session.scalar(select(func.count()).select_from(query.subquery())) or 0, endpoint)
+        for message, query, endpoint in counted
+    ]
+    return [task for task in tasks if task.count]

@@ -12,7 +12,7 @@ from datetime import date
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from marketplace.catalog.certificate_numbers import parse_enterprise_number, parse_product_number
+from marketplace.catalog.certificate_numbers import parse_green_food_enterprise, parse_green_food_product
 from marketplace.catalog.models import (
     Category,
     Certificate,
@@ -174,8 +174,8 @@ def apply_certificate(
     """
     _require_own(actor, product.cooperative_id)
     cooperative = _own_cooperative(session, actor)
-    parsed = parse_product_number(number)
-    enterprise = parse_enterprise_number(enterprise_no)
+    parsed = parse_green_food_product(number)
+    enterprise = parse_green_food_enterprise(enterprise_no)
     if expires_on <= issued_on:
         raise Refused("certificate_dates", N_("到期日须晚于发证日"), field="expires_on")
     if (expires_on - issued_on).days > GREEN_FOOD_DAYS:
@@ -183,16 +183,16 @@ def apply_certificate(
     if expires_on <= today():
         raise Refused("certificate_expired", N_("证书已过期，请先办理续展"), field="expires_on")
     taken = select(Certificate.id).where(
-        Certificate.kind == CertificateKind.GREEN_FOOD, Certificate.number == parsed.text
+        Certificate.kind == CertificateKind.GREEN_FOOD, Certificate.number == parsed.number
     )
     if session.scalar(taken):
-        raise Conflict("certificate_taken", N_("编号 %(number)s 已登记，不能重复使用"), field="number", number=parsed.text)
+        raise Conflict("certificate_taken", N_("编号 %(number)s 已登记，不能重复使用"), field="number", number=parsed.number)
     certificate = Certificate(
         cooperative_id=cooperative.id,
         product_id=product.id,
         kind=CertificateKind.GREEN_FOOD,
-        number=parsed.text,
-        enterprise_no=enterprise.text,
+        number=parsed.number,
+        enterprise_no=enterprise.number,
         issued_on=issued_on,
         expires_on=expires_on,
         file_id=file.id if file else None,
@@ -204,7 +204,7 @@ def apply_certificate(
         actor,
         kind=ReviewKind.CERTIFICATE,
         subject_id=certificate.id,
-        title=f"{product.name} {parsed.text}",
+        title=f"{product.name} {parsed.number}",
         region_code=cooperative.county_code,
         cooperative_id=cooperative.id,
     )

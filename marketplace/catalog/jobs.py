@@ -1,0 +1,41 @@
+"""The index follows changes and the calendar: a certificate that expires loses its badge the same day."""
+
+from __future__ import annotations
+
+from flask import current_app
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from marketplace.catalog.indexing import index_listings, rebuild_index
+from marketplace.catalog.models import Certificate, CertificateState, IndexTask, Listing, ListingVersion
+from marketplace.catalog.search.engine import SearchEngine
+from marketplace.core.clock import today
+from marketplace.web.jobs import Job
+
+
+def follow_changes(session: Session) -> bool:
+    """Bring changed listings into the index."""
+    engine: SearchEngine = current_app.extensions["search"]
+    if not engine.status().ok:
+        rebuild_index(session, engine)
+    return index_listings(session, engine)
+
+
+def drop_expired_badges(session: Session) -> bool:
+    """Have listings indexed anew whose certificate expired today; pages check the date themselves."""
+    waiting = select(IndexTask.listing_id)
+    expired = session.scalars(
+        select(Listing.id)
+        .join(ListingVersion, ListingVersion.id == Listing.current_version_id)
+        .join(Certificate, Certificate.id == ListingVersion.certificate_id)
+        .where(
+            Certificate.state == CertificateState.VALID,
+            Certificate.expires_on == today(),
+            Listing.id.not_in(waiting),
+        )
+    )
+    session.add_all(IndexTask(listing_id=listing_id) for listing_id in expired)
+    return False
+
+
+JOBS = (Job("index listings", follow_changes), Job("drop expired badges", drop_expired_badges, every_minutes=30))

@@ -1,0 +1,141 @@
+"""The shop: home, search with facets, a product's page, pictures. Open to everybody; no personal data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from flask import Blueprint, Response, current_app, render_template, request, send_file
+from flask.typing import ResponseReturnValue
+from werkzeug.datastructures import MultiDict
+
+from marketplace.catalog import queries
+from marketplace.catalog.asking import read_request
+from marketplace.catalog.models import Category, CertificateKind, Listing, ListingVersion
+from marketplace.catalog.search.engine import SearchEngine, SearchResult, Sort
+from marketplace.core.clock import today
+from marketplace.core.errors import NotFound
+from marketplace.identity.access import public
+from marketplace.registry.queries import acknowledged_counts, counties, region_path
+from marketplace.web.locale import current_locale
+from marketplace.web.paging import Page
+from marketplace.web.transaction import current_session
+
+bp = Blueprint("catalog", __name__)
+PAGE_SIZE = 24
+HOME_SIZE = 12
+SMALLEST_SHOWN = 5  # totals over fewer households are withheld
+YEAR_SECONDS = 365 * 24 * 3600
+
+
+def current_engine() -> SearchEngine:
+    """The deployment's search engine."""
+    engine: SearchEngine = current_app.extensions["search"]
+    return engine
+
+
+def category_name(category: Category) -> str:
+    """The name of a category in the reader's language."""
+    return category.name_zh if current_locale() == "zh_CN" else category.name_en
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A listing as a card shows it."""
+
+    listing: Listing
+    version: ListingVersion
+    certified: bool
+    units: int
+
+
+def _shown(numbers: tuple[str, ...]) -> list[Shown]:
+    """Cards in the order of `numbers`, in a fixed number of statements; what was withdrawn since is left out."""
+    session = current_session()
+    listings = queries.listings_by_nos(session, numbers)
+    units = queries.available_units(session, [listing.product_id for listing in listings])
+    return [
+        Shown(
+            listing,
+            listing.current_version,
+            queries.is_in_force(listing.current_version.certificate, today()),
+            units[listing.product_id],
+        )
+        for listing in listings
+        if listing.current_version is not None and listing.state.value == "published"
+    ]
+
+
+@bp.get("/")
+@public
+def home() -> ResponseReturnValue:
+    """What this is, the families, and what stands first by priority entry."""
+    result = current_engine().search(read_request(MultiDict(), page=1, size=HOME_SIZE))
+    families = [c for c in queries.category_tree(current_session()) if c.path.count("/") == 1]
+    return render_template(
+        "catalog/home.html", shown=_shown(result.listing_nos), families=families, name_of=category_name
+    )
+
+
+@bp.get("/products")
+@public
+def products() -> ResponseReturnValue:
+    """Search and browse."""
+    number = request.args.get("page", "1")
+    if not number.isascii() or not number.isdigit() or not 1 <= int(number) <= queries.MAX_PAGES:
+        raise NotFound
+    asked = read_request(request.args, page=int(number), size=PAGE_SIZE)
+    result = current_engine().search(asked)
+    page = Page(rows=_shown(result.listing_nos), number=int(number), size=PAGE_SIZE, total=result.total)
+    return render_template("catalog/products.html", page=page, asked=asked, result=result, sorts=Sort, **_names(result))
+
+
+def _names(result: SearchResult) -> dict[str, object]:
+    """What the facets' codes are called."""
+    session = current_session()
+    tree = {category.code: category for category in queries.category_tree(session)}
+    numbers = [count.code for count in result.facets.cooperative]
+    return {
+        "tree": tree,
+        "name_of": category_name,
+        "county_names": {county.code: county.name for county in counties(session)},
+        "cooperative_names": queries.cooperative_names(session, numbers),
+        "certificate_kinds": {kind.value: kind for kind in CertificateKind},
+    }
+
+
+@bp.get("/products/<listing_no>")
+@public
+def listing(listing_no: str) -> ResponseReturnValue:
+    """One product: what it is, where it is from, what it costs, and what reaches the households."""
+    session = current_session()
+    found = queries.listing_by_no(session, listing_no)
+    version, product = found.current_version, found.product
+    if version is None:
+        raise NotFound
+    households = acknowledged_counts(session, [found.cooperative_id]).get(found.cooperative_id, 0)
+    return render_template(
+        "catalog/listing.html",
+        listing=found,
+        version=version,
+        product=product,
+        units=queries.available_units(session, [product.id])[product.id],
+        certificate=version.certificate if queries.is_in_force(version.certificate, today()) else None,
+        origin=region_path(session, product.village_code),
+        households=households if households >= SMALLEST_SHOWN else None,
+        per_kg_fen=queries.price_per_kg_fen(version.tiers[0].unit_price_fen, version.net_mass_g),
+        category=category_name(product.category),
+    )
+
+
+@bp.get("/pictures/<address>.webp")
+@public
+def picture(address: str) -> ResponseReturnValue:
+    """A product picture. Only addresses of product pictures are served; they never change, so browsers keep them."""
+    if not queries.is_picture(current_session(), address):
+        raise NotFound
+    response: Response = send_file(
+        current_app.extensions["files"].path_of(address), mimetype="image/webp", max_age=YEAR_SECONDS
+    )
+    response.cache_control.public = True
+    response.cache_control.immutable = True
+    return response

@@ -1,0 +1,276 @@
+"""A cooperative's workshop: products, pictures, lots, certificates, offers."""
+
+from __future__ import annotations
+
+from flask import Blueprint, current_app, flash, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
+
+from marketplace.catalog import queries, rules
+from marketplace.catalog.forms import TIER_ROWS, CertificateForm, LotForm, OfferForm, PictureForm, ProductForm
+from marketplace.catalog.models import Product
+from marketplace.catalog.offers import read_mass, read_terms, read_tiers
+from marketplace.catalog.views.storefront import category_name
+from marketplace.core.clock import today
+from marketplace.core.errors import DomainError
+from marketplace.identity.access import current_actor, requires
+from marketplace.identity.permissions import Permission
+from marketplace.identity.rules import keep_file
+from marketplace.linkage.mechanisms.table import MECHANISMS
+from marketplace.linkage.queries import lot_by_no
+from marketplace.registry.models import Cooperative
+from marketplace.registry.queries import children_of
+from marketplace.web.forms import place_error
+from marketplace.web.jobs import nudge
+from marketplace.web.paging import page_of
+from marketplace.web.transaction import current_session
+
+bp = Blueprint("workshop", __name__, url_prefix="/workshop")
+sells = requires(Permission.MANAGE_LISTINGS)
+
+
+def _product(product_no: str) -> Product:
+    return queries.own_product(current_session(), current_actor(), product_no)
+
+
+@bp.get("/products")
+@sells
+def products() -> ResponseReturnValue:
+    """The cooperative's products, and whether each is for sale."""
+    session = current_session()
+    page = page_of(session, queries.products_of(current_actor()))
+    ids = [product.id for product in page.rows]
+    return render_template(
+        "catalog/workshop/products.html",
+        page=page,
+        listings=queries.listings_of_products(session, ids),
+        units=queries.available_units(session, ids),
+    )
+
+
+def _product_form() -> ProductForm:
+    """The form with the leaf categories and the villages of the cooperative's county."""
+    session, form = current_session(), ProductForm()
+    cooperative = session.get_one(Cooperative, current_actor().cooperative_id)
+    tree = queries.category_tree(session)
+    parents = {category.parent_code for category in tree}
+    names = {category.code: category_name(category) for category in tree}
+    form.category_code.choices = [("", _("请选择"))] + [
+        (c.code, f"{names.get(c.parent_code or '', '')} · {names[c.code]}") for c in tree if c.code not in parents
+    ]
+    villages = children_of(session, cooperative.village.parent_code or cooperative.county_code)
+    form.village_code.choices = [(village.code, village.name) for village in villages]
+    if not form.is_submitted():
+        form.village_code.data = cooperative.village_code
+    return form
+
+
+@bp.route("/products/new", methods=["GET", "POST"])
+@sells
+def new_product() -> ResponseReturnValue:
+    """Describe new goods."""
+    form = _product_form()
+    if form.validate_on_submit():
+        try:
+            product = rules.add_product(
+                current_session(),
+                current_actor(),
+                category_code=form.category_code.data,
+                village_code=form.village_code.data,
+                name=form.name.data or "",
+                specification=form.specification.data or "",
+                unit_name=form.unit_name.data or "",
+                net_mass_g=read_mass(form.net_mass_g.data or "", "net_mass_g"),
+                gross_mass_g=read_mass(form.gross_mass_g.data or "", "gross_mass_g"),
+                shelf_life_days=form.shelf_life_days.data,
+                storage=form.storage.data or "",
+                description=form.description.data or "",
+            )
+        except DomainError as error:
+            place_error(form, error)
+        else:
+            flash(_("产品已建好，接着上传图片、归入批次，然后上架"), "success")
+            return redirect(url_for(".product", product_no=product.public_no), 303)
+    return render_template("catalog/workshop/new_product.html", form=form), 422 if form.errors else 200
+
+
+def _product_page(product: Product, **forms: object) -> str:
+    session = current_session()
+    lot_form = LotForm(formdata=None)
+    lot_form.lot.choices = [
+        (lot.public_no, f"{lot.lot_no} · {lot.commodity}") for lot in queries.unassigned_lots(session, current_actor())
+    ]
+    return render_template(
+        "catalog/workshop/product.html",
+        **{
+            "product": product,
+            "listing": queries.listing_of_product(session, product),
+            "lots": queries.lots_of_product(session, product),
+            "units": queries.available_units(session, [product.id])[product.id],
+            "certificates": queries.certificates_of(session, product),
+            "is_in_force": queries.is_in_force,
+            "today": today(),
+            "picture_form": PictureForm(formdata=None),
+            "certificate_form": CertificateForm(formdata=None),
+            "lot_form": lot_form,
+            **forms,
+        },
+    )
+
+
+@bp.get("/products/<product_no>")
+@sells
+def product(product_no: str) -> ResponseReturnValue:
+    """One product: what it still needs before it can be sold."""
+    return _product_page(_product(product_no))
+
+
+@bp.post("/products/<product_no>/pictures")
+@sells
+def add_picture(product_no: str) -> ResponseReturnValue:
+    """Upload a picture."""
+    found, form = _product(product_no), PictureForm()
+    if form.validate_on_submit():
+        try:
+            rules.add_picture(
+                current_session(),
+                current_actor(),
+                current_app.extensions["files"],
+                found,
+                content=form.picture.data.read(),
+                alt_text=form.alt_text.data or "",
+            )
+        except DomainError as error:
+            place_error(form, error)
+        else:
+            flash(_("图片已上传"), "success")
+            return redirect(url_for(".product", product_no=product_no), 303)
+    return _product_page(_product(product_no), picture_form=form), 422
+
+
+@bp.post("/products/<product_no>/lots")
+@sells
+def assign_lot(product_no: str) -> ResponseReturnValue:
+    """Sell a lot as this product."""
+    session, actor = current_session(), current_actor()
+    lot = lot_by_no(session, actor, request.form.get("lot", ""))
+    rules.assign_lot(session, actor, _product(product_no), lot)
+    nudge("index listings")
+    flash(_("批次 %(lot)s 已归入这个产品", lot=lot.lot_no), "success")
+    return redirect(url_for(".product", product_no=product_no), 303)
+
+
+@bp.post("/products/<product_no>/certificates")
+@sells
+def apply_certificate(product_no: str) -> ResponseReturnValue:
+    """Put a certificate under review."""
+    session, actor, form = current_session(), current_actor(), CertificateForm()
+    if form.validate_on_submit():
+        try:
+            upload = form.file.data
+            scan = (
+                keep_file(
+                    session,
+                    actor,
+                    current_app.extensions["files"],
+                    content=upload.read(),
+                    name=upload.filename,
+                    media_type=upload.mimetype,
+                )
+                if upload and upload.filename
+                else None
+            )
+            rules.apply_certificate(
+                session,
+                actor,
+                product=_product(product_no),
+                number=form.number.data or "",
+                enterprise_no=form.enterprise_no.data or "",
+                issued_on=form.issued_on.data or today(),
+                expires_on=form.expires_on.data or today(),
+                file=scan,
+            )
+        except DomainError as error:
+            place_error(form, error)
+        else:
+            flash(_("证书已提交县级审核，通过后即可用于上架"), "success")
+            return redirect(url_for(".product", product_no=product_no), 303)
+    return _product_page(_product(product_no), certificate_form=form), 422
+
+
+def _typed_offer(product: Product) -> dict[str, str]:
+    """What the tier and term fields hold: as typed, or from the version on sale."""
+    if request.method == "POST":
+        return {key: value for key, value in request.form.items() if key.startswith(("tier-", "term-"))}
+    listing = queries.listing_of_product(current_session(), product)
+    version = listing.current_version if listing else None
+    if version is None:
+        return {"tier-0-quantity": "1"}
+    typed: dict[str, str] = {}
+    for row, tier in enumerate(version.tiers[:TIER_ROWS]):
+        typed[f"tier-{row}-quantity"] = str(tier.min_quantity)
+        typed[f"tier-{row}-price"] = f"{tier.unit_price_fen // 100}.{tier.unit_price_fen % 100:02d}"
+    for term in version.terms:
+        typed[f"term-{term.mechanism.value}"] = f"{term.rate_bp // 100}.{term.rate_bp % 100:02d}"
+    return typed
+
+
+@bp.route("/products/<product_no>/offer", methods=["GET", "POST"])
+@sells
+def offer(product_no: str) -> ResponseReturnValue:
+    """Put a product on sale, or change what its listing says: a new version."""
+    session, actor, found = current_session(), current_actor(), _product(product_no)
+    listing = queries.listing_of_product(session, found)
+    version = listing.current_version if listing else None
+    form = OfferForm(
+        title=version.title if version else found.name,
+        description=version.description if version else found.description,
+    )
+    usable = [c for c in queries.certificates_of(session, found) if queries.is_in_force(c, today())]
+    form.certificate.choices = [(c.public_no, c.number) for c in usable] + [("", _("不使用证书"))]
+    if form.validate_on_submit():
+        try:
+            published = rules.publish_listing(
+                session,
+                actor,
+                product=found,
+                title=form.title.data or "",
+                description=form.description.data or "",
+                tiers=read_tiers(request.form),
+                terms=read_terms(request.form),
+                certificate=queries.certificate_of(session, found, form.certificate.data or ""),
+            )
+        except DomainError as error:
+            place_error(form, error)
+            found = _product(product_no)
+        else:
+            nudge("index listings")
+            flash(_("已上架，买家马上就能看到"), "success")
+            return redirect(url_for("catalog.listing", listing_no=published.public_no), 303)
+    floor_bp = queries.linkage_floor_bp(
+        session, category_code=found.category_code, county_code=found.cooperative.county_code, year=today().year
+    )
+    page = render_template(
+        "catalog/workshop/offer.html",
+        form=form,
+        product=found,
+        typed=_typed_offer(found),
+        tier_rows=range(TIER_ROWS),
+        mechanisms=list(MECHANISMS),
+        floor_bp=floor_bp,
+        version=version,
+    )
+    return page, 422 if form.errors else 200
+
+
+@bp.post("/products/<product_no>/withdraw")
+@sells
+def withdraw(product_no: str) -> ResponseReturnValue:
+    """Take the product off sale."""
+    session, found = current_session(), _product(product_no)
+    listing = queries.listing_of_product(session, found)
+    if listing is not None:
+        rules.withdraw_listing(session, current_actor(), listing)
+        nudge("index listings")
+        flash(_("已下架，已下的订单不受影响"), "success")
+    return redirect(url_for(".product", product_no=product_no), 303)
