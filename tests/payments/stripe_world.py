@@ -101,6 +101,12 @@ class StripeWorld:
         """Pay without the page."""
         return self.control(f"sessions/{session_id}/pay", means=means, **wish)
 
+    def wait_until_held(self) -> None:
+        """Return once a call is kept waiting."""
+        assert requests.get(f"{self.base_url}/_emulator/outages?held={WAIT_S}", timeout=2 * WAIT_S).json()[
+            "held"
+        ]
+
     def set_clock(self, at: datetime) -> None:
         """Hold the emulator's clock, for tests that hold ours; it judges `expires_at` and dates events."""
         self.control("clock", at=at.isoformat())

@@ -202,6 +202,7 @@ def test_a_lost_answer_and_a_retry_open_one_checkout(stripe_emulator: StripeWorl
     wanted = order()
     with pytest.raises(GatewayUnavailable):
         stripe_emulator.gateway(timeout_s=0.3).open_checkout(wanted)
+    stripe_emulator.wait_until_held()
     opened = stripe_emulator.gateway().open_checkout(wanted)
     assert [row.id for row in stripe_emulator.client().v1.checkout.sessions.list().data] == [
         opened.provider_ref
@@ -215,6 +216,7 @@ def test_a_lost_answer_and_a_retry_refund_once(stripe_emulator: StripeWorld):
     stripe_emulator.control("outages", mode="lost", path="/v1/refunds")
     with pytest.raises(GatewayUnavailable):
         stripe_emulator.gateway(timeout_s=0.3).refund(payment, 5_000, "refund-1")
+    stripe_emulator.wait_until_held()
     assert gateway.refund(payment, 5_000, "refund-1").amount_fen == 5_000
     assert gateway.find_payment(opened.provider_ref).refunded_fen == 5_000
 
@@ -223,6 +225,7 @@ def test_a_call_that_times_out_before_it_arrives_did_nothing(stripe_emulator: St
     stripe_emulator.control("outages", mode="timeout")
     with pytest.raises(GatewayUnavailable):
         stripe_emulator.gateway(timeout_s=0.3).open_checkout(order())
+    stripe_emulator.wait_until_held()
     assert stripe_emulator.client().v1.checkout.sessions.list().data == []
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from typing import Any
 
 import pytest
 import requests
@@ -18,7 +19,7 @@ GOOD = {"method": "card", "number": "4242 4242 4242 4242", "expiry": "12/34", "c
 EVERY_METHOD = ("card", "alipay", "wechat_pay")
 
 
-def opened_in(world: StripeWorld, **changes: object) -> CheckoutOpened:
+def opened_in(world: StripeWorld, **changes: Any) -> CheckoutOpened:
     return world.gateway(methods=EVERY_METHOD).open_checkout(order(**changes))
 
 

@@ -99,5 +99,5 @@ def test_stopping_lets_go_of_a_call_kept_waiting():
             world = StripeWorld(server.base_url, None)
             world.control("outages", mode="timeout")
             kept = caller.submit(world.gateway().find_payment, "cs_test_1")
-            assert server.emulator.outages.wait_until_held(WAIT_S)
+            world.wait_until_held()
         assert isinstance(kept.exception(WAIT_S), GatewayUnavailable)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
 import threading
@@ -42,8 +43,16 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--port", type=int, required=True, help="0 takes a free port and prints it")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--webhook-url", default="", help="where signed events go; none are sent without it")
-    parser.add_argument("--webhook-secret", default="", help="signs the events")
-    parser.add_argument("--api-key", default="", help="the only key let in; any sk_test_ key without it")
+    parser.add_argument(
+        "--webhook-secret",
+        default=os.environ.get("STRIPE_WEBHOOK_SECRET", ""),
+        help="signs the events; STRIPE_WEBHOOK_SECRET when not given",
+    )
+    parser.add_argument(
+        "--api-key",
+        default=os.environ.get("STRIPE_API_KEY", ""),
+        help="the only key let in; STRIPE_API_KEY when not given; any sk_test_ key without either",
+    )
     parser.add_argument("--public-url", default="", help="the address browsers reach it under, if another")
     parser.add_argument("--retry-after", default="0.5,1,2,5,15,60", help="seconds between tries to deliver")
     parser.add_argument("--data", type=Path, help="a file that keeps everything over a restart")

@@ -69,6 +69,13 @@ def plan_outages() -> ResponseReturnValue:
     return jsonify(planned=times)
 
 
+@bp.get("/outages")
+def show_held() -> ResponseReturnValue:
+    """Whether a call is kept waiting. `?held=5` waits up to 5 seconds for one."""
+    wait_s = min(request.args.get("held", 0.0, float), LONGEST_WAIT_S)
+    return jsonify(held=_emulator().outages.wait_until_held(wait_s))
+
+
 @bp.post("/sessions/<key>/expire")
 def expire_session(key: str) -> ResponseReturnValue:
     """Let a session run out now."""

@@ -49,7 +49,7 @@ class EmulatorServer:
         self.base_url = f"http://{host}:{self._server.server_port}"
         self.emulator.base_url = self.emulator.base_url or self.base_url
         self._thread = threading.Thread(
-            target=self._server.serve_forever, args=(0.05,), name="stripe-emulator", daemon=True
+            target=self._server.serve_forever, args=(0.02,), name="stripe-emulator", daemon=True
         )
 
     def start(self) -> Self:

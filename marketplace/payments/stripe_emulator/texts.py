@@ -59,7 +59,7 @@ EN = {
     "alipay": "Alipay",
     "wechat_pay": "WeChat Pay",
     "number": "Card number",
-    "expiry": "Expiry (month/year)",
+    "expiry": "Expiry (MM/YY)",
     "cvc": "Security code",
     "pay": "Pay %(amount)s",
     "pay_alipay": "Pay with Alipay",
