@@ -1,0 +1,193 @@
+"""Following one fen both ways: from a credit to the evidence behind it, from an order line to every household.
+
+Read-only. Everything shown is what was stored when the line settled; the weights are read again as they were then, so a
+reader sees that the stored share is the one the formula gives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Select, select
+from sqlalchemy.orm import Session, joinedload
+
+from marketplace.catalog.models import ListingVersion
+from marketplace.core.errors import NotFound
+from marketplace.ledger.models import Entry
+from marketplace.linkage.models import Entitlement, Evidence
+from marketplace.ordering.models import Order, OrderLine, OrderPart
+from marketplace.payments.models import Credit, LinkagePool, Payment, PaymentState, PoolDistribution, Settlement
+from marketplace.payments.settlement import shares_of
+
+
+@dataclass(frozen=True)
+class PoolTrace:
+    """One pool of a line with its shares; `recomputed` is what the formula gives from the weights as they were."""
+
+    pool: LinkagePool
+    distribution: PoolDistribution | None
+    credits: Sequence[Credit]
+    recomputed: dict[int, int]
+
+    @property
+    def credited_fen(self) -> int:
+        """What households got of it."""
+        return sum(credit.amount_fen for credit in self.credits)
+
+    @property
+    def agrees(self) -> bool:
+        """Whether the stored credits are exactly the recomputed ones."""
+        return {credit.household_id: credit.amount_fen for credit in self.credits} == self.recomputed
+
+
+@dataclass(frozen=True)
+class LineTrace:
+    """A settled or pending order line with everything its money became."""
+
+    line: OrderLine
+    version: ListingVersion
+    payment: Payment | None
+    settlement: Settlement | None
+    entry: Entry | None
+    pools: Sequence[PoolTrace]
+
+    @property
+    def pool_fen(self) -> int:
+        """The line's linkage money."""
+        return sum(trace.pool.pool_fen for trace in self.pools)
+
+    @property
+    def credited_fen(self) -> int:
+        """What has reached households."""
+        return sum(trace.credited_fen for trace in self.pools)
+
+    @property
+    def waiting_fen(self) -> int:
+        """What waits for evidence."""
+        return self.pool_fen - self.credited_fen
+
+
+def trace_line(session: Session, line_no: str) -> LineTrace:
+    """Everything behind and after an order line. Raises NotFound."""
+    line = session.scalar(
+        select(OrderLine)
+        .where(OrderLine.public_no == line_no)
+        .options(joinedload(OrderLine.part).joinedload(OrderPart.history))
+    )
+    if line is None:
+        raise NotFound
+    settlement = session.get(Settlement, line.id)
+    pools = session.scalars(select(LinkagePool).where(LinkagePool.line_id == line.id).order_by(LinkagePool.id)).all()
+    return LineTrace(
+        line=line,
+        version=session.get_one(ListingVersion, line.listing_version_id),
+        payment=payment_of(session, line),
+        settlement=settlement,
+        entry=session.get(Entry, settlement.entry_id) if settlement else None,
+        pools=_pool_traces(session, pools),
+    )
+
+
+def payment_of(session: Session, line: OrderLine) -> Payment | None:
+    """The payment that paid for a line: of its part, or of its whole order."""
+    query = (
+        select(Payment)
+        .where(
+            Payment.order_id == line.order_id,
+            (Payment.part_id == line.part_id) | Payment.part_id.is_(None),
+            Payment.state == PaymentState.PAID,
+        )
+        .limit(1)
+    )
+    return session.scalar(query)
+
+
+def _pool_traces(session: Session, pools: Sequence[LinkagePool]) -> list[PoolTrace]:
+    """The pools with their credits and their weights as they were, in a fixed number of statements."""
+    ids = [pool.id for pool in pools]
+    distributions = {
+        row.pool_id: row
+        for row in session.scalars(select(PoolDistribution).where(PoolDistribution.pool_id.in_(ids)))
+    }
+    credits: dict[int, list[Credit]] = {}
+    query = (
+        select(Credit)
+        .where(Credit.pool_id.in_(ids))
+        .options(joinedload(Credit.household))
+        .order_by(Credit.pool_id, Credit.household_id)
+    )
+    for credit in session.scalars(query):
+        credits.setdefault(credit.pool_id, []).append(credit)
+    traces = []
+    for pool in pools:
+        distribution = distributions.get(pool.id)
+        weights = _weights_then(session, pool, distribution) if distribution else {}
+        traces.append(PoolTrace(pool, distribution, credits.get(pool.id, []), shares_of(pool.pool_fen, weights)))
+    return traces
+
+
+def _weights_then(session: Session, pool: LinkagePool, distribution: PoolDistribution) -> dict[int, int]:
+    """The entitlements in fen by household that counted when the pool was shared out."""
+    weights: dict[int, int] = {}
+    for entitlement in session.scalars(_entitlements(pool, distribution)):
+        weights[entitlement.household_id] = weights.get(entitlement.household_id, 0) + entitlement.amount_fen
+    return weights
+
+
+def _entitlements(pool: LinkagePool, distribution: PoolDistribution) -> Select[tuple[Entitlement]]:
+    in_scope = (
+        Entitlement.lot_id == pool.lot_id
+        if pool.lot_id is not None
+        else Entitlement.period_id == distribution.period_id
+    )
+    return (
+        select(Entitlement)
+        .where(
+            in_scope,
+            Entitlement.mechanism == pool.mechanism,
+            Entitlement.id <= distribution.as_of_entitlement_id,
+        )
+        .order_by(Entitlement.household_id, Entitlement.id)
+    )
+
+
+@dataclass(frozen=True)
+class CreditTrace:
+    """One credit, back to what it rests on."""
+
+    credit: Credit
+    line: LineTrace
+    pool: PoolTrace
+    evidence: Sequence[Entitlement]
+
+    @property
+    def weight_total_fen(self) -> int:
+        """All weights of the pool."""
+        return self.pool.distribution.weight_total_fen if self.pool.distribution else 0
+
+
+def trace_credit(session: Session, credit_no: str) -> CreditTrace:
+    """A credit back to line, order, acceptance, payment, terms, weights and evidence. Raises NotFound."""
+    credit = session.scalar(select(Credit).where(Credit.public_no == credit_no).options(joinedload(Credit.household)))
+    if credit is None:
+        raise NotFound
+    line = session.get_one(OrderLine, credit.line_id)
+    traced = trace_line(session, line.public_no)
+    pool = next(trace for trace in traced.pools if trace.pool.id == credit.pool_id)
+    evidence: Sequence[Entitlement] = []
+    if pool.distribution is not None:
+        own = _entitlements(pool.pool, pool.distribution).where(Entitlement.household_id == credit.household_id)
+        evidence = session.scalars(
+            own.options(joinedload(Entitlement.evidence).joinedload(Evidence.agreement_version))
+        ).all()
+    return CreditTrace(credit=credit, line=traced, pool=pool, evidence=evidence)
+
+
+def found_number(session: Session, number: str) -> tuple[str, str]:
+    """Which page a public number leads to: ("credit", "line" or "order", number). Raises NotFound."""
+    number = number.strip().upper()
+    for kind, column in (("credit", Credit.public_no), ("line", OrderLine.public_no), ("order", Order.public_no)):
+        if session.scalar(select(column).where(column == number)):
+            return kind, number
+    raise NotFound
