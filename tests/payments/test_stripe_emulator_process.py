@@ -20,6 +20,7 @@ from marketplace.payments.stripe_emulator.server import EmulatorServer, InProduc
 from tests.payments.stripe_world import API_KEY, SECRET, WAIT_S, Inbox, StripeWorld, order
 
 TOP = Path(__file__).resolve().parents[2]
+PROCESS_S = 60
 MODULE = [sys.executable, "-m", "marketplace.payments.stripe_emulator", "--port", "0"]
 
 
@@ -38,7 +39,7 @@ def process(inbox: Inbox, *arguments: str) -> Iterator[StripeWorld]:
             yield StripeWorld(address[0], inbox)
         finally:
             child.send_signal(signal.SIGTERM)
-            _, complaint = child.communicate(timeout=WAIT_S)
+            _, complaint = child.communicate(timeout=PROCESS_S)
         assert (child.returncode, complaint) == (0, "")
 
 
@@ -88,9 +89,17 @@ def test_it_does_not_start_in_production(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("ENVIRONMENT", "production")
     with pytest.raises(InProductionError):
         EmulatorServer(Options())
-    refused = subprocess.run(MODULE, cwd=TOP, text=True, capture_output=True, timeout=WAIT_S, check=False)
+    refused = subprocess.run(MODULE, cwd=TOP, text=True, capture_output=True, timeout=PROCESS_S, check=False)
     assert (refused.returncode, refused.stdout) == (2, "")
     assert "does not start in production" in refused.stderr
+
+
+def test_a_port_in_use_is_named_and_ends_the_start(inbox: Inbox, tmp_path: Path):
+    port = inbox.url.rsplit(":")[-1].split("/")[0]
+    wish = [*MODULE[:-1], port, "--data", str(tmp_path / "journal.jsonl")]
+    taken = subprocess.run(wish, cwd=TOP, text=True, capture_output=True, timeout=PROCESS_S, check=False)
+    assert (taken.returncode, taken.stdout) == (1, "")
+    assert f"Port {port} is in use" in taken.stderr
 
 
 def test_stopping_lets_go_of_a_call_kept_waiting():

@@ -43,9 +43,14 @@ class EmulatorServer:
         if os.environ.get("ENVIRONMENT", "").strip().lower() == "production":
             raise InProductionError("The Stripe emulator does not start in production.")
         self.emulator = Emulator(options, Store(data))
-        self._server: BaseWSGIServer = make_server(
-            host, port, create_app(self.emulator), threaded=True, request_handler=QuietHandler
-        )
+        app = create_app(self.emulator)
+        try:
+            self._server: BaseWSGIServer = make_server(
+                host, port, app, threaded=True, request_handler=QuietHandler
+            )
+        except SystemExit:  # the port is taken; the library has said so
+            self.emulator.store.close()
+            raise
         self.base_url = f"http://{host}:{self._server.server_port}"
         self.emulator.base_url = self.emulator.base_url or self.base_url
         self._thread = threading.Thread(
