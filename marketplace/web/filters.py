@@ -53,4 +53,6 @@ def init_filters(app: Flask) -> None:
     app.jinja_env.filters["kg"] = lambda g: "" if g is None else format_kg(g)
     app.jinja_env.filters["mu"] = lambda cmu: "" if cmu is None else format_mu(cmu)
     app.jinja_env.globals["has_endpoint"] = lambda name: name in app.view_functions
-    app.jinja_env.globals["has_vendor"] = Path(app.static_folder or "", "vendor", "bootstrap.min.css").exists()
+    app.jinja_env.globals["has_vendor"] = Path(
+        app.static_folder or "", "vendor", "bootstrap.min.css"
+    ).exists()

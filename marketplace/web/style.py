@@ -18,6 +18,7 @@ from wtforms import (
     DateField,
     PasswordField,
     RadioField,
+    SelectChoice,
     SelectField,
     StringField,
     TextAreaField,
@@ -64,11 +65,22 @@ class SampleForm(OnceForm):
     name = StringField(_l("产品名称"), [InputRequired(_l("请填写这一项")), Length(max=60)])
     price = StringField(_l("单价"), [InputRequired(_l("请填写这一项"))], render_kw={"inputmode": "decimal"})
     mass = StringField(_l("净重"), render_kw={"inputmode": "decimal"})
-    category = SelectField(_l("类别"), choices=[("fruit", _l("果业")), ("tea", _l("茶叶")), ("oil", _l("油茶"))])
+    category = SelectField(
+        _l("类别"),
+        choices=[
+            SelectChoice("fruit", _l("果业")),
+            SelectChoice("tea", _l("茶叶")),
+            SelectChoice("oil", _l("油茶")),
+        ],
+    )
     made_on = DateField(_l("采收日期"), [InputRequired(_l("请填写这一项"))])
     password = PasswordField(_l("密码"))
     story = TextAreaField(_l("产品说明"), [Length(max=500)])
-    channel = RadioField(_l("付款方式"), choices=[("card", _l("银行卡")), ("bank", _l("对公转账"))], default="bank")
+    channel = RadioField(
+        _l("付款方式"),
+        choices=[SelectChoice("card", _l("银行卡")), SelectChoice("bank", _l("对公转账"))],
+        default="bank",
+    )
     photo = FileField(_l("产品照片"))
     agreed = BooleanField(_l("我已核对以上内容与合同一致"), [InputRequired(_l("请勾选后再提交"))])
 
@@ -90,7 +102,15 @@ def samples() -> dict[str, object]:
         for i, (name, village, kind, income) in enumerate(zip(names, villages, kinds, incomes, strict=True))
     ]
     products = (
-        ("赣南脐橙 80—85 毫米", "安远县三百山果业合作社", "安远县", 6_880, "箱（5 千克）", "绿色食品", "good"),
+        (
+            "赣南脐橙 80—85 毫米",
+            "安远县三百山果业合作社",
+            "安远县",
+            6_880,
+            "箱（5 千克）",
+            "绿色食品",
+            "good",
+        ),
         ("广昌白莲 通芯手工", "广昌县莲香合作社", "广昌县", 4_500, "袋（500 克）", "绿色食品", "good"),
         ("物理压榨山茶油", "上犹县油茶合作社", "上犹县", 16_800, "桶（2.5 升）", "即将售完", "attention"),
         ("宁红工夫红茶 一级", "修水县宁红茶合作社", "修水县", 12_600, "罐（250 克）", "", ""),
@@ -114,6 +134,7 @@ def style() -> str:
     flash(_("证书将在 30 天后到期，请尽快续展"), "warning")
     wrong = SampleForm(data={"price": "12.345", "category": "tea"}, meta={"csrf": False})
     wrong.validate()
+    wrong.idempotency_key.errors = []
     wrong.price.errors = [_("金额最多两位小数")]
     return render_template(
         "style.html",

@@ -84,7 +84,7 @@
   const start = () => {
     reveal(document);
     unfold();
-    const summary = document.querySelector("[data-focus]");
+    const summary = document.querySelector("[data-focus]:not(.sample *)");
     for (const details of document.querySelectorAll("[data-ask][open]")) {
       details.open = false;
       openDialog(details);
