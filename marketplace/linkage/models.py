@@ -25,8 +25,9 @@ from marketplace.core.append_only import APPEND_ONLY
 from marketplace.core.clock import now
 from marketplace.core.db import Base, UtcInstant, code_of
 from marketplace.core.ids import public_no
-from marketplace.core.labels import LabelledEnum, N_
+from marketplace.core.labels import N_, LabelledEnum
 from marketplace.identity.models import StoredFile
+from marketplace.linkage.spans import Span, chained_by
 from marketplace.registry.models import Cooperative, Household
 
 
@@ -64,10 +65,16 @@ class AgreementState(LabelledEnum):
 
 
 class Agreement(Base):
-    """What one cooperative and one household agreed under one mechanism."""
+    """What one cooperative and one household agreed under one mechanism.
+
+    From `ended_on` on it no longer holds, when it was ended before its term ran out.
+    """
 
     __tablename__ = "agreement"
-    __table_args__ = (Index("ix_agreement_cooperative", "cooperative_id", "mechanism", "state"),)
+    __table_args__ = (
+        Index("ix_agreement_cooperative", "cooperative_id", "mechanism", "state"),
+        CheckConstraint("(state = 'ended') = (ended_on IS NOT NULL)", name="ended"),
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     public_no: Mapped[str] = mapped_column(String(16), unique=True, default=lambda: public_no("A"))
@@ -84,12 +91,16 @@ class Agreement(Base):
 
 
 class AgreementVersion(Base):
-    """The terms in force over [valid_from, valid_to), evidence attached by hash. Append-only: terms change by a new
-    version. `terms` holds the mechanism's terms as it validated them (integers with their unit in the name)."""
+    """The terms in force over [valid_from, valid_to), evidence attached by hash.
+
+    Append-only: terms change by a new version, which holds from its first day on in place of the one before. `terms`
+    holds the mechanism's terms as it validated them (integers with their unit in the name).
+    """
 
     __tablename__ = "agreement_version"
     __table_args__ = (
         UniqueConstraint("agreement_id", "version"),
+        UniqueConstraint("agreement_id", "valid_from"),
         CheckConstraint("valid_to IS NULL OR valid_to > valid_from", name="valid_range"),
         {"info": APPEND_ONLY},
     )
@@ -110,8 +121,11 @@ class AgreementVersion(Base):
 
 
 class Lot(Base):
-    """Produce received together, from which goods are sold. Mass balance stands in the row: what is committed to
-    order lines never exceeds received x yield. Both sums are moved with their causes, never typed."""
+    """Produce received together, from which goods are sold.
+
+    Mass balance stands in the row: what is committed to order lines never exceeds received x yield. Both sums are
+    moved with their causes, never typed.
+    """
 
     __tablename__ = "lot"
     __table_args__ = (
@@ -143,26 +157,29 @@ class PeriodState(LabelledEnum):
     CLOSED = "closed", N_("已关账")
 
 
-class LinkagePeriod(Base):
-    """A span of days of one cooperative over whose sales allocated costs are spread. Periods do not overlap."""
+class LinkagePeriod(Span, Base):
+    """A span of days [starts_on, ends_on) of one cooperative over whose sales allocated costs are spread.
+
+    Periods of a cooperative never overlap.
+    """
 
     __tablename__ = "linkage_period"
     __table_args__ = (
         UniqueConstraint("cooperative_id", "starts_on"),
-        CheckConstraint("ends_on > starts_on", name="range"),
+        *chained_by("linkage_period", "cooperative_id"),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     public_no: Mapped[str] = mapped_column(String(16), unique=True, default=lambda: public_no("P"))
     cooperative_id: Mapped[int] = mapped_column(ForeignKey("cooperative.id"), index=True)
-    starts_on: Mapped[date]
-    ends_on: Mapped[date]
     state: Mapped[PeriodState] = mapped_column(code_of(PeriodState, "state"), default=PeriodState.OPEN)
 
 
 class Evidence(Base):
     """A physical event under its global key: one weigh slip, one parcel-year. The same key never backs two claims.
-    Append-only; the mechanism's own table holds the details under the same id."""
+
+    Append-only; the mechanism's own table holds the details under the same id.
+    """
 
     __tablename__ = "evidence"
     __table_args__ = (Index("ix_evidence_agreement", "agreement_version_id"), {"info": APPEND_ONLY})
@@ -182,9 +199,11 @@ class Evidence(Base):
 
 
 class Entitlement(Base):
-    """What one piece of evidence entitles one household to, gross, in one scope: a lot (DIRECT) or a linkage period
-    (ALLOCATED). The entitlements of a scope are the weights by which its pools are shared. Append-only; `inputs` holds
-    what the amount was computed from."""
+    """What one piece of evidence entitles one household to, gross, in one scope.
+
+    The scope is a lot (DIRECT) or a linkage period (ALLOCATED); the entitlements of a scope are the weights by which
+    its pools are shared. Append-only; `inputs` holds what the amount was computed from.
+    """
 
     __tablename__ = "entitlement"
     __table_args__ = (

@@ -1,0 +1,1 @@
+"""The linkage mechanisms: a package each, one line each in table.py (rules) and pages.py (pages)."""

@@ -1,0 +1,181 @@
+"""Recording weigh slips."""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+
+from sqlalchemy import update
+from sqlalchemy.orm import Session
+
+from marketplace.core.errors import Conflict, NotFound, Refused
+from marketplace.core.labels import N_
+from marketplace.identity.actors import Actor
+from marketplace.identity.models import StoredFile
+from marketplace.identity.trail import record_trail
+from marketplace.linkage.evidence import (
+    evidence_under,
+    grant_entitlement,
+    keep_evidence,
+    require_own,
+    version_for,
+)
+from marketplace.linkage.mechanisms.contract_farming.mechanism import (
+    MOST_FEN_PER_KG,
+    entitlement,
+    slip_details,
+)
+from marketplace.linkage.mechanisms.contract_farming.models import MOST_G, WeighSlip
+from marketplace.linkage.models import Agreement, AgreementVersion, Evidence, Lot, Mechanism
+from marketplace.registry.models import Cooperative
+
+SLIP_NO = re.compile(r"[0-9A-Z][0-9A-Z-]{0,39}")
+MOST_TONNES = MOST_G // 1_000_000
+
+
+def slip_key(uscc: str, slip_no: str) -> str:
+    """The global key of a weigh slip: the cooperative's credit code and the number printed on the slip."""
+    return f"weigh_slip:{uscc}:{slip_no}"
+
+
+def record_weigh_slip(
+    session: Session,
+    actor: Actor,
+    *,
+    agreement: Agreement,
+    lot: Lot,
+    slip_no: str,
+    weighed_on: date,
+    grade: str,
+    net_g: int,
+    signatures: tuple[str, str],
+    market_price_fen_per_kg: int | None = None,
+    file: StoredFile | None = None,
+) -> Evidence:
+    """Record produce weighed into `lot` under `agreement`, and what it entitles the household to.
+
+    `net_g` in grams; `market_price_fen_per_kg` is the day's market price, when there was one; `signatures` are the
+    names of who signed for the household and for the cooperative. The lot receives the grams in the same transaction.
+    Raises Refused (field named) for a day, weight, price or signature that cannot be; Conflict when the slip's number
+    was used before; NotFound for somebody else's agreement or lot. Then nothing has changed.
+    """
+    cooperative_id = require_own(actor, agreement, lot)
+    slip_no = slip_no.strip().upper()
+    grade = grade.strip()
+    signed = _signers(signatures)
+    _check_form(slip_no, grade, net_g, market_price_fen_per_kg)
+    version = version_for(session, agreement, Mechanism.CONTRACT_FARMING, weighed_on, field="weighed_on")
+    _check_commodity(version, lot)
+    cooperative = session.get(Cooperative, cooperative_id)
+    if cooperative is None:
+        raise NotFound
+    key = slip_key(cooperative.uscc, slip_no)
+    _refuse_used(session, key, slip_no)
+    slip = WeighSlip(
+        lot_id=lot.id,
+        slip_no=slip_no,
+        grade=grade,
+        net_g=net_g,
+        market_price_fen_per_kg=market_price_fen_per_kg,
+        household_signer=signed[0],
+        cooperative_signer=signed[1],
+    )
+    details = slip_details(slip, weighed_on)
+    evidence = keep_evidence(
+        session,
+        actor,
+        version=version,
+        mechanism=Mechanism.CONTRACT_FARMING,
+        key=key,
+        occurred_on=weighed_on,
+        content={
+            **details,
+            "lot": lot.public_no,
+            "agreement": agreement.public_no,
+            "signatures": list(signed),
+        },
+        file=file,
+    )
+    slip.id = evidence.id
+    session.add(slip)
+    computed = entitlement(details, version.terms)
+    grant_entitlement(session, evidence, agreement, computed, lot_id=lot.id)
+    _receive(session, lot, net_g)
+    record_trail(
+        session,
+        actor,
+        "linkage.record_weigh_slip",
+        subject=("evidence", evidence.public_no),
+        household_id=agreement.household_id,
+        slip_no=slip_no,
+        lot=lot.public_no,
+        net_g=net_g,
+        amount_fen=computed.amount_fen,
+    )
+    return evidence
+
+
+def _check_form(slip_no: str, grade: str, net_g: int, market_price_fen_per_kg: int | None) -> None:
+    if not SLIP_NO.fullmatch(slip_no):
+        raise Refused("slip_no", N_("过磅单号由数字、字母和横线组成，请照单据填写"), field="slip_no")
+    if not 0 < len(grade) <= 20:
+        raise Refused("grade", N_("请填写等级，例如“特级”“一级”或“统货”"), field="grade")
+    if net_g <= 0:
+        raise Refused("net_g", N_("净重须大于零"), field="net_g")
+    if net_g > MOST_G:
+        raise Refused(
+            "net_g",
+            N_("一张过磅单不能超过 %(most)s 吨，请核对单位是否为千克"),
+            field="net_g",
+            most=MOST_TONNES,
+        )
+    if market_price_fen_per_kg is not None and not 0 < market_price_fen_per_kg <= MOST_FEN_PER_KG:
+        field = "market_price_fen_per_kg"
+        raise Refused("market_price", N_("市价超出了合理范围，请核对单位是否为元/千克"), field=field)
+
+
+def _signers(signatures: tuple[str, str]) -> tuple[str, str]:
+    household, cooperative = (name.strip() for name in signatures)
+    for name, field in ((household, "household_signer"), (cooperative, "cooperative_signer")):
+        if not 0 < len(name) <= 60:
+            raise Refused("unsigned", N_("过磅单须有农户和合作社双方签字，请填写签字人姓名"), field=field)
+    if household == cooperative:
+        message = N_("双方签字不能是同一个人")
+        raise Refused("same_signer", message, field="cooperative_signer")
+    return household, cooperative
+
+
+def _check_commodity(version: AgreementVersion, lot: Lot) -> None:
+    agreed = version.terms["commodity"]
+    if agreed != lot.commodity:
+        raise Refused(
+            "wrong_commodity",
+            N_("协议约定收购“%(agreed)s”，而这个批次是“%(lot)s”"),
+            agreed=agreed,
+            lot=lot.commodity,
+        )
+
+
+def _refuse_used(session: Session, key: str, slip_no: str) -> None:
+    first = evidence_under(session, key)
+    if first is None:
+        return
+    used = session.get_one(WeighSlip, first.id)
+    raise Conflict(
+        "slip_used",
+        N_("过磅单 %(slip_no)s 已在 %(day)s 记入批次 %(lot)s，没有重复记录"),
+        field="slip_no",
+        slip_no=slip_no,
+        day=first.occurred_on.isoformat(),
+        lot=used.lot.lot_no,
+    )
+
+
+def _receive(session: Session, lot: Lot, net_g: int) -> None:
+    session.execute(
+        update(Lot)
+        .where(Lot.id == lot.id)
+        .values(received_g=Lot.received_g + net_g)
+        .execution_options(synchronize_session=False)
+    )
+    session.refresh(lot, ["received_g", "committed_g"])
