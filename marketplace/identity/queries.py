@@ -57,7 +57,7 @@ def own_file(session: Session, actor: Actor, file_no: str) -> StoredFile:
     ).first()
     if row is None:
         raise NotFound
-    file, place = row.tuple()
+    file, place = row
     is_official = actor.can(Permission.READ_AUDIT) or actor.can(Permission.ANSWER_REVIEWS)
     on_the_line = place is not None and (
         place.startswith(actor.region_code) or actor.region_code.startswith(place)

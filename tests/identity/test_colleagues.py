@@ -18,7 +18,13 @@ HASHER = Passwords.with_costs(1, 8)
 
 def add(session, actor, organisation, *roles, login_name="new.person"):
     return colleagues.add_user(
-        session, actor, HASHER, organisation=organisation, login_name=login_name, display_name="新同事", roles=roles
+        session,
+        actor,
+        HASHER,
+        organisation=organisation,
+        login_name=login_name,
+        display_name="新同事",
+        roles=roles,
     )
 
 
@@ -114,7 +120,9 @@ def test_an_auditor_holds_no_other_duty(session):
 
 def test_the_operator_adds_people_to_a_buyer_unit_with_several_duties(session):
     unit = BuyerUnitFactory()
-    user, _password = add(session, actor_with(Role.OPERATOR), unit.organisation, Role.UNIT_ORDERER, Role.UNIT_APPROVER)
+    user, _password = add(
+        session, actor_with(Role.OPERATOR), unit.organisation, Role.UNIT_ORDERER, Role.UNIT_APPROVER
+    )
     assert user.role_codes == {Role.UNIT_ORDERER, Role.UNIT_APPROVER}
 
 

@@ -197,7 +197,8 @@ def notice_by_no(session: Session, case_no: str) -> tuple[ReviewCase, CaseStep]:
     ).first()
     if row is None:
         raise NotFound
-    return row.tuple()
+    case, step = row
+    return case, step
 
 
 def is_open_to_objections(case: ReviewCase, step: CaseStep, *, on: date) -> bool:
