@@ -8,7 +8,6 @@ is an answer, silence is not. What is under review cannot be changed.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy import func, select
@@ -25,7 +24,8 @@ from marketplace.identity.permissions import Permission
 from marketplace.identity.rules import open_organisation
 from marketplace.identity.trail import record_trail
 from marketplace.registry.cooperatives.queries import BANK_COLUMN, missing_parts
-from marketplace.registry.identifiers import check_cooperative_uscc, check_mobile
+from marketplace.registry.fields import check_phone, in_field
+from marketplace.registry.identifiers import check_cooperative_uscc
 from marketplace.registry.models import (
     Cooperative,
     CooperativeMember,
@@ -44,7 +44,6 @@ MAX_MEMBERS = 200
 MAX_STORY = 2000
 MAX_NOTE = 300
 _ACCOUNT = re.compile(r"[0-9]{8,30}")
-_LANDLINE = re.compile(r"0[0-9]{2,3}[0-9]{7,8}")
 STATE_AFTER = {
     CaseState.PASSED: CooperativeState.ADMITTED,
     CaseState.REJECTED: CooperativeState.REJECTED,
@@ -76,7 +75,7 @@ def apply_cooperative(
         raise Forbidden
     if user.organisation_id is not None:
         raise Conflict("in_an_organisation", N_("您的账号已属于一个单位，不能再为别的合作社申请"))
-    number = _in_field("uscc", check_cooperative_uscc, uscc)
+    number = in_field("uscc", check_cooperative_uscc, uscc)
     _require_free(session, number, None)
     village = _village(session, county_code, village_code)
     cooperative = Cooperative(public_no=public_no("C"), uscc=number, state=CooperativeState.DRAFT)
@@ -110,7 +109,7 @@ def change_application(
 ) -> Cooperative:
     """Correct the facts of an application in draft; an empty `bank_account` keeps the former. Raises as apply does."""
     _require_draft(actor, cooperative)
-    number = _in_field("uscc", check_cooperative_uscc, uscc)
+    number = in_field("uscc", check_cooperative_uscc, uscc)
     _require_free(session, number, cooperative.id)
     village = _village(session, county_code, village_code)
     cooperative.uscc = number
@@ -129,7 +128,7 @@ def change_profile(
     """Change what is not reviewed: the story on the public page and the telephone number. Raises Refused."""
     _require_own(actor, cooperative)
     cooperative.story = _story(story)
-    cooperative.phone = _phone(phone)
+    cooperative.phone = in_field("phone", check_phone, phone)
     session.flush()
     _trail(session, actor, "registry.change_profile", cooperative)
     return cooperative
@@ -291,7 +290,7 @@ def _take_facts(
         raise Refused("legal_person_form", N_("请填写法定代表人姓名"), field="legal_person")
     cooperative.name, cooperative.legal_person = name, legal_person
     cooperative.county_code, cooperative.village_code = village.code[:6], village.code
-    cooperative.phone = _phone(phone)
+    cooperative.phone = in_field("phone", check_phone, phone)
     cooperative.story = _story(story)
     if bank_account.strip() or cooperative.bank_account_sealed is None:
         _seal_account(cooperative, data_key, bank_account)
@@ -316,11 +315,6 @@ def _story(text: str) -> str:
     return text
 
 
-def _phone(text: str) -> str:
-    landline = re.sub(r"[\s()（）-]+", "", text)
-    return landline if _LANDLINE.fullmatch(landline) else _in_field("phone", check_mobile, text)
-
-
 def _village(session: Session, county_code: str, village_code: str) -> Region:
     village = session.get(Region, village_code)
     if village is None or village.level is not RegionLevel.VILLAGE:
@@ -340,14 +334,6 @@ def _require_free(session: Session, number: str, own_id: int | None) -> None:
             N_("这个统一社会信用代码已经登记。如果是您的合作社，请联系社里的负责人为您开通账号"),
             field="uscc",
         )
-
-
-def _in_field(field: str, check: Callable[[str], str], text: str) -> str:
-    try:
-        return check(text)
-    except Refused as refusal:
-        refusal.field = field
-        raise
 
 
 def _require_own(actor: Actor, cooperative: Cooperative) -> None:

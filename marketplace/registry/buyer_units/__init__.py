@@ -1,0 +1,1 @@
+"""Buyer units: the canteens that buy, registered by the operator, and the four duties of their people."""

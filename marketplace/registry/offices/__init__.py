@@ -1,0 +1,1 @@
+"""Government bodies: villages, townships, counties and the province, whose people review, audit and supervise."""
