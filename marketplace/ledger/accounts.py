@@ -7,6 +7,7 @@ its key, so that the ledger can be divided by cooperative. A household has one a
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from functools import cached_property
 
 from marketplace.core.labels import N_, LabelledEnum
 
@@ -126,7 +127,7 @@ class AccountKey:
         values = {name: getattr(self, name) for name in OWNER_COLUMNS}
         return {name: value for name, value in values.items() if value is not None}
 
-    @property
+    @cached_property
     def text(self) -> str:
         """The account's unique key in the database, e.g. "household_payable:coop=3:household=12"."""
         return ":".join(
