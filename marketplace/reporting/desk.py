@@ -1,0 +1,101 @@
+"""Each role's desk: what waits today, collected from the rooms that know it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from marketplace.audit import queries as audit
+from marketplace.catalog import queries as catalog
+from marketplace.core.labels import N_
+from marketplace.identity.actors import Actor
+from marketplace.linkage import queries as linkage
+from marketplace.linkage.models import Entitlement
+from marketplace.ordering import queries as ordering
+from marketplace.ordering.models import OrderPart
+from marketplace.ordering.states import PartState
+from marketplace.payments import queries as payments
+from marketplace.payments.models import Credit, Payment, PaymentMethod, PaymentState, Settlement
+from marketplace.procurement import queries as procurement
+from marketplace.registry import queries as registry
+from marketplace.registry.cooperatives import queries as cooperatives
+from marketplace.registry.reviews import queries as reviews
+from marketplace.web.tasks import Task
+
+TASK_SOURCES: tuple[Callable[[Session, Actor], list[Task]], ...] = (
+    procurement.tasks_of,
+    ordering.tasks_of,
+    payments.tasks_of,
+    registry.tasks_of,
+    cooperatives.tasks_of,
+    reviews.tasks_of,
+    linkage.tasks_of,
+    catalog.tasks_of,
+    audit.tasks_of,
+)
+
+
+def tasks_of(session: Session, actor: Actor) -> list[Task]:
+    """Everything that waits for the actor, in the order of TASK_SOURCES."""
+    return [task for source in TASK_SOURCES for task in source(session, actor) if task.count]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One number on a desk: money in fen, or a count."""
+
+    label: str
+    value: int
+    is_money: bool = True
+
+
+def figures_of(session: Session, actor: Actor) -> list[Figure]:
+    """The few numbers a cooperative, a unit or an auditor starts the day with; none for anybody else."""
+    if actor.cooperative_id is not None:
+        return _cooperative_figures(session, actor.cooperative_id)
+    if actor.buyer_unit_id is not None:
+        return _unit_figures(session, actor)
+    return []
+
+
+def _cooperative_figures(session: Session, cooperative_id: int) -> list[Figure]:
+    settled, pools = session.execute(
+        select(func.coalesce(func.sum(Settlement.net_fen), 0), func.coalesce(func.sum(Settlement.pool_fen), 0)).where(
+            Settlement.cooperative_id == cooperative_id
+        )
+    ).one()
+    credited, households = session.execute(
+        select(func.coalesce(func.sum(Credit.amount_fen), 0), func.count(Credit.household_id.distinct())).where(
+            Credit.cooperative_id == cooperative_id
+        )
+    ).one()
+    entitled = session.scalar(
+        select(func.coalesce(func.sum(Entitlement.amount_fen), 0)).where(Entitlement.cooperative_id == cooperative_id)
+    )
+    return [
+        Figure(N_("已结算货款"), int(settled)),
+        Figure(N_("已入账到户"), int(credited)),
+        Figure(N_("待分配联结资金"), int(pools) - int(credited)),
+        Figure(N_("凭证应得合计"), int(entitled or 0)),
+        Figure(N_("有入账的农户"), int(households), is_money=False),
+    ]
+
+
+def _unit_figures(session: Session, actor: Actor) -> list[Figure]:
+    visible = ordering.parts_visible_to(actor).order_by(None).with_only_columns(OrderPart.id)
+    accepted = session.scalar(
+        select(func.coalesce(func.sum(OrderPart.total_fen), 0)).where(
+            OrderPart.id.in_(visible), OrderPart.state == PartState.ACCEPTED
+        )
+    )
+    payable = session.scalar(
+        select(func.coalesce(func.sum(Payment.amount_fen), 0)).where(
+            Payment.part_id.in_(visible),
+            Payment.method == PaymentMethod.BANK_TRANSFER,
+            Payment.state == PaymentState.OPEN,
+        )
+    )
+    return [Figure(N_("已验收货款"), int(accepted or 0)), Figure(N_("待付货款"), int(payable or 0))]

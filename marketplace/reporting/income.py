@@ -1,0 +1,144 @@
+"""A household's income: by mechanism and by month, each credit back to its goods. Pending is never added to credited.
+
+Who bought is shown as its kind and county only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from sqlalchemy import Row, Select, func, select
+from sqlalchemy.orm import Session
+
+from marketplace.core.clock import SHANGHAI, end_of, start_of
+from marketplace.linkage.models import Attribution, Entitlement, Mechanism
+from marketplace.ordering.models import LineLot, Order, OrderKind, OrderLine, OrderPart
+from marketplace.ordering.states import PartState
+from marketplace.payments.models import Credit, LinkagePool, Settlement
+from marketplace.registry.models import BuyerUnit, Cooperative, Region, UnitKind
+
+
+@dataclass(frozen=True)
+class Span:
+    """The days [since, until] of a statement."""
+
+    since: date
+    until: date
+
+    @property
+    def instants(self) -> tuple[datetime, datetime]:
+        """The span as instants, the end exclusive."""
+        return start_of(self.since), end_of(self.until)
+
+
+@dataclass(frozen=True)
+class MonthIncome:
+    """What one mechanism brought in one month."""
+
+    year: int
+    month: int
+    mechanism: Mechanism
+    amount_fen: int
+
+
+def credits_of(household_id: int, span: Span | None = None) -> Select[tuple[Credit, ...]]:
+    """A household's credits with goods, cooperative, and the buyer's kind and county; newest first.
+
+    Rows: Credit, attribution, line title, line number, cooperative name, order kind, unit kind, county name.
+    """
+    query = (
+        select(
+            Credit,
+            LinkagePool.attribution,
+            OrderLine.title,
+            OrderLine.public_no.label("line_no"),
+            Cooperative.name.label("cooperative_name"),
+            Order.kind.label("order_kind"),
+            BuyerUnit.kind.label("unit_kind"),
+            Region.name.label("county_name"),
+        )
+        .join(LinkagePool, LinkagePool.id == Credit.pool_id)
+        .join(OrderLine, OrderLine.id == Credit.line_id)
+        .join(Cooperative, Cooperative.id == Credit.cooperative_id)
+        .join(Order, Order.id == OrderLine.order_id)
+        .outerjoin(BuyerUnit, BuyerUnit.id == Order.buyer_unit_id)
+        .outerjoin(Region, Region.code == Order.buyer_county_code)
+        .where(Credit.household_id == household_id)
+        .order_by(Credit.id.desc())
+    )
+    if span is not None:
+        since, until = span.instants
+        query = query.where(Credit.credited_at >= since, Credit.credited_at < until)
+    return query
+
+
+def buyer_words(order_kind: OrderKind, unit_kind: UnitKind | None) -> OrderKind | UnitKind:
+    """What may be said of a buyer: the kind of its unit, or that a person bought."""
+    return unit_kind or order_kind
+
+
+def months_of(session: Session, household_id: int, span: Span | None = None) -> list[MonthIncome]:
+    """Credited fen by Shanghai month and mechanism, newest month first."""
+    query = select(Credit.credited_at, Credit.mechanism, Credit.amount_fen).where(Credit.household_id == household_id)
+    if span is not None:
+        since, until = span.instants
+        query = query.where(Credit.credited_at >= since, Credit.credited_at < until)
+    totals: dict[tuple[int, int, Mechanism], int] = {}
+    for credited_at, mechanism, amount_fen in session.execute(query):
+        local = credited_at.astimezone(SHANGHAI)
+        key = (local.year, local.month, mechanism)
+        totals[key] = totals.get(key, 0) + amount_fen
+    order = list(Mechanism)
+    return [
+        MonthIncome(year, month, mechanism, totals[year, month, mechanism])
+        for year, month, mechanism in sorted(totals, key=lambda key: (-key[0], -key[1], order.index(key[2])))
+    ]
+
+
+def by_mechanism(months: Sequence[MonthIncome]) -> dict[Mechanism, int]:
+    """The sums of `months` by mechanism, in the order of the mechanisms."""
+    totals = dict.fromkeys((m for m in Mechanism if any(row.mechanism is m for row in months)), 0)
+    for row in months:
+        totals[row.mechanism] += row.amount_fen
+    return totals
+
+
+def by_attribution(session: Session, household_id: int, span: Span | None = None) -> dict[Attribution, int]:
+    """Credited fen, DIRECT and ALLOCATED apart: the two are never added up into one claim about an order."""
+    query = (
+        select(LinkagePool.attribution, func.sum(Credit.amount_fen))
+        .join(LinkagePool, LinkagePool.id == Credit.pool_id)
+        .where(Credit.household_id == household_id)
+        .group_by(LinkagePool.attribution)
+    )
+    if span is not None:
+        since, until = span.instants
+        query = query.where(Credit.credited_at >= since, Credit.credited_at < until)
+    return {attribution: int(amount) for attribution, amount in session.execute(query)}
+
+
+def entitled_fen(session: Session, household_id: int) -> int:
+    """What agreements and evidence say is owed, in all: another fact than what was credited."""
+    query = select(func.coalesce(func.sum(Entitlement.amount_fen), 0)).where(Entitlement.household_id == household_id)
+    return int(session.scalar(query) or 0)
+
+
+def pending_lines(session: Session, household_id: int, *, limit: int = 20) -> Sequence[Row[tuple[str, str, PartState]]]:
+    """Lines under way that drew on lots this household delivered to: (title, line number, state). Not money yet."""
+    lots = select(Entitlement.lot_id).where(Entitlement.household_id == household_id, Entitlement.lot_id.is_not(None))
+    from_lots = _lines_of_lots(lots)
+    settled = select(Settlement.line_id).where(Settlement.line_id == OrderLine.id).exists()
+    query = (
+        select(OrderLine.title, OrderLine.public_no, OrderPart.state)
+        .join(OrderPart, OrderPart.id == OrderLine.part_id)
+        .where(OrderLine.id.in_(from_lots), ~settled, OrderPart.state != PartState.CANCELLED)
+        .order_by(OrderLine.id.desc())
+        .limit(limit)
+    )
+    return session.execute(query).all()
+
+
+def _lines_of_lots(lots: Select[tuple[int | None]]) -> Select[tuple[int]]:
+    return select(LineLot.line_id).where(LineLot.lot_id.in_(lots))

@@ -1,0 +1,91 @@
+"""The main navigation: which pages a role sees, in the order of its day."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from flask import Flask, current_app, request, url_for
+from flask_babel import gettext
+
+from marketplace.core.labels import N_
+from marketplace.identity.access import current_actor
+from marketplace.identity.actors import Actor
+from marketplace.identity.permissions import Permission
+from marketplace.ordering.models import OrderKind
+from marketplace.ordering.queries import cart_count
+from marketplace.web.locale import label
+from marketplace.web.transaction import current_session
+
+P = Permission
+
+
+@dataclass(frozen=True)
+class Place:
+    """A page of the navigation, for those with one of `permissions`; for every signed-in user when there are none."""
+
+    label: str
+    endpoint: str
+    permissions: tuple[Permission, ...] = ()
+
+
+PLACES = (
+    Place(N_("工作台"), "reporting.desk"),
+    Place(N_("我的收入"), "reporting.my_income", (P.READ_OWN_INCOME,)),
+    Place(N_("我的入社"), "registry.my_enrolments", (P.READ_OWN_INCOME,)),
+    Place(N_("选购"), "catalog.products", (P.BUY_PERSONALLY, P.ORDER_FOR_UNIT)),
+    Place(N_("采购审批"), "procurement.approvals", (P.APPROVE_ORDERS,)),
+    Place(N_("订单"), "ordering.orders", (P.BUY_PERSONALLY, P.ORDER_FOR_UNIT, P.APPROVE_ORDERS)),
+    Place(N_("收货验收"), "ordering.deliveries", (P.BUY_PERSONALLY, P.RECEIVE_FOR_UNIT)),
+    Place(N_("应付货款"), "payments.payables", (P.PAY_FOR_UNIT,)),
+    Place(N_("订单履约"), "ordering.fulfilment", (P.FULFIL_ORDERS,)),
+    Place(N_("产品与上架"), "workshop.products", (P.MANAGE_LISTINGS,)),
+    Place(N_("批次与称重"), "linkage.lots", (P.RECORD_EVIDENCE,)),
+    Place(N_("协议"), "linkage.agreements", (P.RECORD_EVIDENCE, P.READ_AUDIT)),
+    Place(N_("农户"), "registry.households", (P.READ_HOUSEHOLDS,)),
+    Place(N_("名册导入"), "roster.imports", (P.ENROL_HOUSEHOLDS,)),
+    Place(N_("审核"), "reviews.queue", (P.ANSWER_REVIEWS,)),
+    Place(N_("追踪核查"), "audit.index", (P.READ_AUDIT,)),
+    Place(N_("操作日志"), "identity.trail", (P.READ_TRAIL,)),
+    Place(N_("银行对账"), "payments.statements", (P.MATCH_BANK_LINES,)),
+    Place(N_("用户"), "users.index", (P.MANAGE_USERS,)),
+)
+
+
+def places_of(actor: Actor) -> list[Place]:
+    """The places the actor may go to."""
+    if actor.user_id is None:
+        return []
+    return [
+        place for place in PLACES if not place.permissions or any(actor.can(wanted) for wanted in place.permissions)
+    ]
+
+
+def init_navigation(app: Flask) -> None:
+    """Give every page its navigation, the reader's role and the count of the cart."""
+
+    def context() -> dict[str, object]:
+        actor = current_actor()
+        if actor.user_id is None:
+            return {"nav_items": []}
+        items = [
+            {
+                "label": gettext(place.label),
+                "url": url_for(place.endpoint),
+                "active": request.endpoint == place.endpoint,
+                "count": None,
+            }
+            for place in places_of(actor)
+            if place.endpoint in current_app.view_functions
+        ]
+        role = sorted(actor.roles)[0] if actor.roles else None
+        found: dict[str, object] = {"nav_items": items, "role_label": label(role)}
+        kinds = [
+            kind
+            for kind, permission in ((OrderKind.CANTEEN, P.ORDER_FOR_UNIT), (OrderKind.PERSONAL, P.BUY_PERSONALLY))
+            if actor.can(permission)
+        ]
+        if kinds:
+            found["cart_count"] = sum(cart_count(current_session(), actor, kind) for kind in kinds)
+        return found
+
+    app.context_processor(context)
