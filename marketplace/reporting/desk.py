@@ -21,6 +21,7 @@ from marketplace.payments import queries as payments
 from marketplace.payments.models import Credit, Payment, PaymentMethod, PaymentState, Settlement
 from marketplace.procurement import queries as procurement
 from marketplace.registry import queries as registry
+from marketplace.registry.buyer_units import queries as buyer_units
 from marketplace.registry.cooperatives import queries as cooperatives
 from marketplace.registry.reviews import queries as reviews
 from marketplace.web.tasks import Task
@@ -32,6 +33,7 @@ TASK_SOURCES: tuple[Callable[[Session, Actor], list[Task]], ...] = (
     registry.tasks_of,
     cooperatives.tasks_of,
     reviews.tasks_of,
+    buyer_units.tasks_of,
     linkage.tasks_of,
     catalog.tasks_of,
     audit.tasks_of,
