@@ -132,7 +132,7 @@ demo: .venv/ready translations ## Load the demo into an empty database (SCALE=sm
 	@$(BIN)/flask --app wsgi demo load --scale $(SCALE) --seed $(SEED)
 
 strings: .venv/ready-for-tests ## Collect the strings of the pages into the catalogues
-	@$(BIN)/pybabel --quiet extract --mapping-file pyproject.toml --keywords "N_ lazy_gettext" --sort-by-file --no-location \
+	@$(BIN)/pybabel --quiet extract --mapping-file pyproject.toml --keywords "N_ lazy_gettext _l" --sort-by-file --no-location \
 		--omit-header --output-file marketplace/translations/messages.pot .
 	@for po in $(CATALOGUES); do $(BIN)/pybabel --quiet update --no-fuzzy-matching --ignore-obsolete --no-wrap --omit-header \
 		--input-file marketplace/translations/messages.pot --output-file $$po \

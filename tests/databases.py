@@ -20,8 +20,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.pool import NullPool
 
-from marketplace.core.db import open_engine
-from marketplace.core.schema import all_tables, head, upgrade
+from marketplace.core.schema import upgrade
 
 SHAPE = """
 SELECT (SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace),
@@ -47,17 +46,6 @@ def _note_commit(connection: object) -> None:
     COMMITS.append(None)
 
 
-def lay_out(url: str) -> None:
-    """Create the schema: by the migrations, or from the models while there are none."""
-    if head():
-        upgrade(url)
-        return
-    engine = open_engine(url)
-    with engine.begin() as connection:
-        all_tables().create_all(connection)
-    engine.dispose()
-
-
 class SqliteStore:
     """A file copied from a template."""
 
@@ -72,7 +60,7 @@ class SqliteStore:
         if not self.template.exists():
             unfinished = self.template.with_suffix(".part")
             unfinished.unlink(missing_ok=True)
-            lay_out(f"sqlite:///{unfinished}")
+            upgrade(f"sqlite:///{unfinished}")
             unfinished.rename(self.template)
         if not self.clean:
             for old in self.file.parent.glob(f"{self.file.name}*"):
@@ -121,7 +109,7 @@ class PostgresqlStore:
                 f"DROP DATABASE IF EXISTS {self.template} WITH (FORCE)",
                 f"CREATE DATABASE {self.template} ENCODING 'UTF8' TEMPLATE template0",
             )
-            lay_out(self._url_of(self.template))
+            upgrade(self._url_of(self.template))
             with self._connected(self.template) as connection:
                 self.made_of = _made_of(connection)
             self._copy()

@@ -50,6 +50,9 @@ def upgrade(url: str) -> None:
     Raises whatever the database answers; then nothing was changed.
     """
     with _migrating(url) as connection:
+        if head() is None:  # before the first migration is written
+            all_tables().create_all(connection)
+            return
         if MigrationContext.configure(connection).get_current_revision() == head():
             return
         config = migrations()

@@ -1,0 +1,31 @@
+"""The migrations lead exactly to the models, on both databases, triggers included."""
+
+from __future__ import annotations
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Engine, text
+
+from marketplace.core.schema import all_tables, head
+
+TRIGGERS = {
+    "sqlite": "SELECT DISTINCT tbl_name FROM sqlite_master WHERE type = 'trigger'",
+    "postgresql": "SELECT DISTINCT relname FROM pg_trigger JOIN pg_class c ON c.oid = tgrelid WHERE NOT tgisinternal",
+}
+
+
+@pytest.mark.skipif(head() is None, reason="no migration is written yet")
+def test_migrations_lead_to_the_models(engine: Engine) -> None:
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        found = compare_metadata(context, all_tables())
+    assert found == []
+
+
+def test_history_is_guarded_by_triggers(engine: Engine) -> None:
+    history = {table.name for table in all_tables().sorted_tables if table.info.get("append_only")}
+    with engine.connect() as connection:
+        guarded = set(connection.scalars(text(TRIGGERS[engine.dialect.name])))
+    assert history
+    assert history <= guarded
