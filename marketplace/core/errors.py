@@ -34,8 +34,10 @@ class NotFound(DomainError):
 
     status = 404
 
-    def __init__(self, code: str = "not_found", message: str = N_("没有找到这一页或这条记录"), **params: object) -> None:
-        super().__init__(code, message, **params)
+    def __init__(
+        self, code: str = "not_found", message: str = N_("没有找到这一页或这条记录"), **params: object
+    ) -> None:
+        super().__init__(code, message, field=None, **params)
 
 
 class Forbidden(DomainError):
@@ -46,7 +48,7 @@ class Forbidden(DomainError):
     def __init__(
         self, code: str = "forbidden", message: str = N_("您的岗位不能进行这项操作"), **params: object
     ) -> None:
-        super().__init__(code, message, **params)
+        super().__init__(code, message, field=None, **params)
 
 
 class Conflict(DomainError):

@@ -7,7 +7,7 @@ bytes under a key, so that the name of a file tells nothing about its content.
 from __future__ import annotations
 
 import hashlib
-import os
+import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,7 +27,7 @@ class FileStore:
         path = self._path(address)
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
-            part = path.with_name(f"{path.name}.{os.getpid()}.part")
+            part = path.with_name(f"{path.name}.{secrets.token_hex(8)}.part")  # one a writer, threads too
             part.write_bytes(self.data_key.seal(content, context=f"files:{address}") if sealed else content)
             part.replace(path)
         return address

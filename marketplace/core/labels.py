@@ -7,6 +7,7 @@ use it, and the edge (a template filter, the error page) turns it into the reade
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Self
 
 
 def N_(message: str) -> str:  # noqa: N802 - the conventional name of the marker, known to the extractor
@@ -19,7 +20,7 @@ class LabelledEnum(StrEnum):
 
     label: str
 
-    def __new__(cls, code: str, label: str = "") -> LabelledEnum:
+    def __new__(cls, code: str, label: str = "") -> Self:
         member = str.__new__(cls, code)
         member._value_ = code
         member.label = label

@@ -18,7 +18,7 @@ def parse_decimal(text: str, *, places: int) -> int:
     if not match or len(match.group(2) or "") > places:
         raise ValueError(text)
     whole, fraction = match.groups()
-    return int(whole) * 10**places + int((fraction or "").ljust(places, "0") or "0")
+    return int(whole + (fraction or "").ljust(places, "0"))
 
 
 def parse_kg(text: str) -> int:
