@@ -17,6 +17,15 @@ from marketplace.core.db import open_engine
 from marketplace.core.files import FileStore
 from marketplace.identity import access, user_views, views as identity_views
 from marketplace.payments.gateways.stripe_gateway import StripeGateway
+from marketplace.registry.buyer_units import views as buyer_unit_views
+from marketplace.registry.cooperatives import views as cooperative_views
+from marketplace.registry.cooperatives.queries import entry_subject
+from marketplace.registry.cooperatives.rules import apply_entry_outcome
+from marketplace.registry.offices import views as office_views
+from marketplace.registry.places import views as place_views
+from marketplace.registry.reviews import jobs as review_jobs, views as review_views
+from marketplace.registry.reviews.models import ReviewKind
+from marketplace.registry.reviews.rules import Outcome
 from marketplace.web import (
     cli as web_cli,
     errors,
@@ -31,9 +40,20 @@ from marketplace.web import (
 from marketplace.web.jobs import Job, init_jobs
 
 TOP = Path(__file__).resolve().parent.parent
-BLUEPRINTS: tuple[Blueprint, ...] = (health.bp, identity_views.bp, user_views.bp)
+BLUEPRINTS: tuple[Blueprint, ...] = (
+    health.bp,
+    identity_views.bp,
+    user_views.bp,
+    place_views.bp,
+    cooperative_views.bp,
+    review_views.bp,
+    buyer_unit_views.bp,
+    office_views.bp,
+)
 COMMANDS: tuple[click.Command, ...] = web_cli.COMMANDS
-JOBS: tuple[Job, ...] = ()
+JOBS: tuple[Job, ...] = (*review_jobs.JOBS,)
+OUTCOMES: dict[ReviewKind, Outcome] = {ReviewKind.COOPERATIVE_ENTRY: apply_entry_outcome}
+SUBJECTS: dict[ReviewKind, review_views.Subject] = {ReviewKind.COOPERATIVE_ENTRY: entry_subject}
 UPLOAD_LIMIT = 32 * 1024 * 1024
 
 
@@ -57,6 +77,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     data_key = DataKey.from_hex(settings.data_key)
     app.extensions["data_key"] = data_key
     app.extensions["files"] = FileStore(settings.data_dir / "files", data_key)
+    app.extensions["review_outcomes"] = OUTCOMES
+    app.extensions["review_subjects"] = SUBJECTS
     transaction.init_database(app, open_engine(settings.database_url))
     locale.init_locale(app)
     filters.init_filters(app)

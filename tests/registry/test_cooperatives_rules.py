@@ -222,13 +222,14 @@ def test_a_person_is_named_once_in_a_role(session):
 
 def test_a_member_of_another_cooperative_cannot_be_removed(session):
     cooperative, other = draft(), draft()
-    member = add_cooperative_member(session, actor_at(other), other, role=MemberRole.VILLAGER, name="李四")
+    who = {"role": MemberRole.VILLAGER, "name": "李四"}
+    add_cooperative_member(session, actor_at(other), other, **who)
     with pytest.raises(NotFound):
-        remove_cooperative_member(session, actor_at(cooperative), cooperative, member.id)
+        remove_cooperative_member(session, actor_at(cooperative), cooperative, **who)
     with pytest.raises(NotFound):
-        remove_cooperative_member(session, actor_at(cooperative), other, member.id)
+        remove_cooperative_member(session, actor_at(cooperative), other, **who)
     assert session.query(CooperativeMember).count() == 1
-    remove_cooperative_member(session, actor_at(other), other, member.id)
+    remove_cooperative_member(session, actor_at(other), other, **who)
     assert session.query(CooperativeMember).count() == 0
 
 
@@ -275,7 +276,7 @@ def test_each_role_of_members_is_asked_for(session, files, village, data_key, ap
     cooperative = applied(session, data_key, applicant)
     actor = complete(session, files, cooperative)
     member = session.query(CooperativeMember).filter_by(role=left_out).one()
-    remove_cooperative_member(session, actor, cooperative, member.id)
+    remove_cooperative_member(session, actor, cooperative, role=left_out, name=member.name)
     assert [part.code for part in missing_parts(session, cooperative)] == [f"role_{left_out}"]
     with pytest.raises(Refused) as refusal:
         submit_application(session, actor, cooperative)

@@ -75,6 +75,18 @@ def has_second_pair_of_eyes(people: Sequence[User]) -> bool:
     return bool(orderers) and all(approvers - {orderer} for orderer in orderers)
 
 
+def vacancies_of(session: Session, unit_ids: Sequence[int]) -> dict[int, int]:
+    """How many of the four duties nobody holds, for each unit; in one statement."""
+    held = (
+        select(User.organisation_id, func.count(UserRole.role.distinct()))
+        .join(UserRole, UserRole.user_id == User.id)
+        .where(User.organisation_id.in_(unit_ids), User.disabled_at.is_(None), UserRole.role.in_(DUTIES))
+        .group_by(User.organisation_id)
+    )
+    filled = {one: count for one, count in session.execute(held) if one is not None}
+    return {one: len(DUTIES) - filled.get(one, 0) for one in unit_ids}
+
+
 def count_units_with_vacancies(session: Session) -> int:
     """How many units lack somebody for one of the four duties."""
     filled = (

@@ -160,6 +160,19 @@ def bank_account_tail(data_key: DataKey, cooperative: Cooperative) -> str:
     return data_key.open(cooperative.bank_account_sealed, context=context)[-4:]
 
 
+def entry_subject(session: Session, case: ReviewCase) -> tuple[str, dict[str, Any]]:
+    """What a reviewer sees of an application: the template of the part, and its context."""
+    cooperative = session.get_one(Cooperative, case.subject_id)
+    evidence = five_ones_of(session, cooperative.id)
+    context = {
+        "cooperative": cooperative,
+        "members": members_of(session, cooperative.id),
+        "evidence": evidence,
+        "files": evidence_files_of(session, evidence),
+    }
+    return "registry/cooperatives/subject.html", context
+
+
 def admitted_cooperatives(county_code: str = "") -> Select[Cooperative]:
     """The cooperatives that may sell, those of a county when one is named, by place and name."""
     query = select(Cooperative).where(Cooperative.state == CooperativeState.ADMITTED)

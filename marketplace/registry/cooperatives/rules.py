@@ -181,16 +181,22 @@ def add_cooperative_member(
 
 
 def remove_cooperative_member(
-    session: Session, actor: Actor, cooperative: Cooperative, member_id: int
+    session: Session, actor: Actor, cooperative: Cooperative, *, role: MemberRole, name: str
 ) -> None:
-    """Take a member off an application in draft. Raises NotFound for a member of another cooperative."""
+    """Take a member off an application in draft. Raises NotFound when nobody of that name holds that role."""
     _require_draft(actor, cooperative)
-    member = session.get(CooperativeMember, member_id)
-    if member is None or member.cooperative_id != cooperative.id:
+    member = session.scalar(
+        select(CooperativeMember).where(
+            CooperativeMember.cooperative_id == cooperative.id,
+            CooperativeMember.role == role,
+            CooperativeMember.name == name,
+        )
+    )
+    if member is None:
         raise NotFound
     session.delete(member)
     session.flush()
-    _trail(session, actor, "registry.remove_member", cooperative, role=member.role.value)
+    _trail(session, actor, "registry.remove_member", cooperative, role=role.value)
 
 
 def record_five_ones(
