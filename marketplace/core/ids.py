@@ -7,9 +7,31 @@ how many there are and is safe to read over the phone: Crockford base 32 without
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 PUBLIC_LENGTH = 10
+
+Draw = Callable[[str, int], int]
+_draw: ContextVar[Draw | None] = ContextVar("draw", default=None)
+
+
+def random_bits(count: int, *, purpose: str) -> int:
+    """`count` random bits for `purpose`, such as the prefix of a number: the operating system's, but in the demo."""
+    draw = _draw.get()
+    return draw(purpose, count) if draw else secrets.randbits(count)
+
+
+@contextmanager
+def drawn_by(draw: Draw) -> Iterator[None]:
+    """Inside the block `draw(purpose, count)` gives the bits, so that the same demo has the same numbers."""
+    token = _draw.set(draw)
+    try:
+        yield
+    finally:
+        _draw.reset(token)
 
 
 def public_no(prefix: str, *, length: int = PUBLIC_LENGTH) -> str:
@@ -17,7 +39,7 @@ def public_no(prefix: str, *, length: int = PUBLIC_LENGTH) -> str:
 
     Tables that will hold many millions of rows ask for a greater `length`, so that two never meet.
     """
-    bits = secrets.randbits(5 * length)
+    bits = random_bits(5 * length, purpose=prefix)
     return f"{prefix}-{''.join(ALPHABET[bits >> shift & 31] for shift in range(0, 5 * length, 5))}"
 
 

@@ -9,10 +9,9 @@ with O for 0 and I for 1; the reader allows for that. Which order a code belongs
 from __future__ import annotations
 
 import re
-import secrets
 import unicodedata
 
-from marketplace.core.ids import ALPHABET
+from marketplace.core.ids import ALPHABET, random_bits
 
 CODE_LENGTH = 8
 DATA_LENGTH = CODE_LENGTH - 1
@@ -27,7 +26,7 @@ _VALUES = {character: value for value, character in enumerate(ALPHABET)}
 
 def new_code() -> str:
     """A random code. 35 bits: keep codes unique in the database and draw again on a clash."""
-    return code_of(secrets.randbits(DATA_BITS))
+    return code_of(random_bits(DATA_BITS, purpose="remittance"))
 
 
 def code_of(number: int) -> str:
