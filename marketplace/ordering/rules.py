@@ -180,42 +180,43 @@ def _add_part(
     cooperative_id: int,
     wanted: Sequence[tuple[ListingVersion, int]],
 ) -> None:
+    lines = [_line_of(session, order, version, quantity) for version, quantity in wanted]
     part = OrderPart(
         order=order,
         cooperative_id=cooperative_id,
         state=FIRST_STATE[order.kind],
-        total_fen=sum(unit_price_fen(version, quantity) * quantity for version, quantity in wanted),
+        total_fen=sum(line.net_fen for line in lines),
+        lines=lines,
     )
-    for version, quantity in wanted:
-        price = unit_price_fen(version, quantity)
-        mass_g = version.net_mass_g * quantity
-        held = hold_grams(
-            session,
-            product_id=version.listing.product_id,
-            mass_g=mass_g,
-            title=version.title,
-            unit_g=version.net_mass_g,
-        )
-        part.lines.append(
-            OrderLine(
-                order_id=order.id,
-                cooperative_id=cooperative_id,
-                listing_version_id=version.id,
-                title=version.title,
-                unit_name=version.unit_name,
-                net_mass_g=version.net_mass_g,
-                quantity=quantity,
-                unit_price_fen=price,
-                net_fen=price * quantity,
-                certificate_no=version.certificate.number
-                if version.certificate and is_in_force(version.certificate, today())
-                else "",
-                lots=shares_of(held),
-            )
-        )
     session.add(part)
     session.flush()
     _note_change(session, actor, part, None, "")
+
+
+def _line_of(session: Session, order: Order, version: ListingVersion, quantity: int) -> OrderLine:
+    """A line that pins what it saw, and holds its grams."""
+    price = unit_price_fen(version, quantity)
+    certified = is_in_force(version.certificate, today())
+    held = hold_grams(
+        session,
+        product_id=version.listing.product_id,
+        mass_g=version.net_mass_g * quantity,
+        title=version.title,
+        unit_g=version.net_mass_g,
+    )
+    return OrderLine(
+        order_id=order.id,
+        cooperative_id=version.listing.cooperative_id,
+        listing_version_id=version.id,
+        title=version.title,
+        unit_name=version.unit_name,
+        net_mass_g=version.net_mass_g,
+        quantity=quantity,
+        unit_price_fen=price,
+        net_fen=price * quantity,
+        certificate_no=version.certificate.number if version.certificate and certified else "",
+        lots=shares_of(held),
+    )
 
 
 def move_part(

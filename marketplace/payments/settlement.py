@@ -244,13 +244,28 @@ def _keep_pools(
         }
         for line, share in kept
     ]
-    ids = session.scalars(insert(LinkagePool).returning(LinkagePool.id, sort_by_parameter_order=True), rows).all()
+    session.execute(insert(LinkagePool), rows)
+    ids = _pool_ids(session, [line.line_id for line in lines])
     shared = [
-        SharedPool(pool_id, share, line.line_id, line.cooperative_id, weights[share.scope], entries[line.line_id])
-        for pool_id, (line, share) in zip(ids, kept, strict=True)
+        SharedPool(
+            ids[line.line_id, share.mechanism, share.lot_id],
+            share,
+            line.line_id,
+            line.cooperative_id,
+            weights[share.scope],
+            entries[line.line_id],
+        )
+        for line, share in kept
         if any(weights.get(share.scope, {}).values())
     ]
     keep_shares(session, shared, as_of=as_of, at=settled_at)
+
+
+def _pool_ids(session: Session, line_ids: Sequence[int]) -> dict[tuple[int, Mechanism, int | None], int]:
+    """The keys of freshly written pools, read back in one statement (SQLite returns keys one row at a time)."""
+    query = select(LinkagePool.line_id, LinkagePool.mechanism, LinkagePool.lot_id, LinkagePool.id)
+    rows = session.execute(query.where(LinkagePool.line_id.in_(line_ids)))
+    return {(line_id, mechanism, lot_id): pool_id for line_id, mechanism, lot_id, pool_id in rows}
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, current_app, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
+from wtforms.fields.choices import SelectChoice
 
 from marketplace.core.errors import Conflict, DomainError
 from marketplace.core.labels import N_
@@ -167,7 +168,9 @@ def resolve_line(line_no: str) -> ResponseReturnValue:
     line = queries.queued_line_by_no(session, line_no)
     candidates = queries.candidates_for(session, line)
     form = ResolveForm()
-    form.payment.choices = [(c.public_no, c.public_no) for c in candidates] + [("", _("不对应任何应付款"))]
+    form.payment.choices = [SelectChoice(c.public_no, c.public_no) for c in candidates] + [
+        SelectChoice("", _("不对应任何应付款"))
+    ]
     if form.validate_on_submit():
         chosen = next((c for c in candidates if c.public_no == form.payment.data), None)
         try:

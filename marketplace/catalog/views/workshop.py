@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, current_app, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
+from wtforms.fields.choices import SelectChoice
 
 from marketplace.catalog import queries, rules
 from marketplace.catalog.forms import TIER_ROWS, CertificateForm, LotForm, OfferForm, PictureForm, ProductForm
@@ -55,11 +56,13 @@ def _product_form() -> ProductForm:
     tree = queries.category_tree(session)
     parents = {category.parent_code for category in tree}
     names = {category.code: category_name(category) for category in tree}
-    form.category_code.choices = [("", _("请选择"))] + [
-        (c.code, f"{names.get(c.parent_code or '', '')} · {names[c.code]}") for c in tree if c.code not in parents
+    form.category_code.choices = [SelectChoice("", _("请选择"))] + [
+        SelectChoice(c.code, f"{names.get(c.parent_code or '', '')} · {names[c.code]}")
+        for c in tree
+        if c.code not in parents
     ]
     villages = children_of(session, cooperative.village.parent_code or cooperative.county_code)
-    form.village_code.choices = [(village.code, village.name) for village in villages]
+    form.village_code.choices = [SelectChoice(village.code, village.name) for village in villages]
     if not form.is_submitted():
         form.village_code.data = cooperative.village_code
     return form
@@ -98,7 +101,8 @@ def _product_page(product: Product, **forms: object) -> str:
     session = current_session()
     lot_form = LotForm(formdata=None)
     lot_form.lot.choices = [
-        (lot.public_no, f"{lot.lot_no} · {lot.commodity}") for lot in queries.unassigned_lots(session, current_actor())
+        SelectChoice(lot.public_no, f"{lot.lot_no} · {lot.commodity}")
+        for lot in queries.unassigned_lots(session, current_actor())
     ]
     return render_template(
         "catalog/workshop/product.html",
@@ -227,7 +231,7 @@ def offer(product_no: str) -> ResponseReturnValue:
         description=version.description if version else found.description,
     )
     usable = [c for c in queries.certificates_of(session, found) if queries.is_in_force(c, today())]
-    form.certificate.choices = [(c.public_no, c.number) for c in usable] + [("", _("不使用证书"))]
+    form.certificate.choices = [SelectChoice(c.public_no, c.number) for c in usable] + [SelectChoice("", _("不使用证书"))]
     if form.validate_on_submit():
         try:
             published = rules.publish_listing(
