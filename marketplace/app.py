@@ -12,11 +12,24 @@ from flask import Blueprint, Flask
 from flask_wtf.csrf import CSRFProtect
 
 from config import Settings
+from marketplace.audit import views as audit_views
+from marketplace.catalog import cli as catalog_cli, jobs as catalog_jobs
+from marketplace.catalog.queries import certificate_subject
+from marketplace.catalog.rules import apply_certificate_outcome
+from marketplace.catalog.search.whoosh_engine import WhooshEngine
+from marketplace.catalog.views import storefront, workshop
 from marketplace.core.crypto import DataKey
 from marketplace.core.db import open_engine
 from marketplace.core.files import FileStore
 from marketplace.identity import access, user_views, views as identity_views
+from marketplace.linkage import views as linkage_views
+from marketplace.linkage.mechanisms.contract_farming import views as contract_farming_views
+from marketplace.linkage.mechanisms.land_transfer import views as land_transfer_views
+from marketplace.ordering import views as ordering_views
+from marketplace.payments import jobs as payment_jobs, views as payment_views
+from marketplace.linkage import views as linkage_views
 from marketplace.payments.gateways.stripe_gateway import StripeGateway
+from marketplace.procurement import views as procurement_views
 from marketplace.registry.buyer_units import views as buyer_unit_views
 from marketplace.registry.cooperatives import views as cooperative_views
 from marketplace.registry.cooperatives.queries import entry_subject
@@ -26,6 +39,7 @@ from marketplace.registry.places import views as place_views
 from marketplace.registry.reviews import jobs as review_jobs, views as review_views
 from marketplace.registry.reviews.models import ReviewKind
 from marketplace.registry.reviews.rules import Outcome
+from marketplace.reporting import navigation, views as reporting_views
 from marketplace.web import (
     cli as web_cli,
     errors,
@@ -34,6 +48,7 @@ from marketplace.web import (
     health,
     limits,
     locale,
+    logs,
     style,
     transaction,
 )
@@ -49,17 +64,34 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
     review_views.bp,
     buyer_unit_views.bp,
     office_views.bp,
+    linkage_views.bp,
+    contract_farming_views.bp,
+    land_transfer_views.bp,
+    storefront.bp,
+    workshop.bp,
+    ordering_views.bp,
+    procurement_views.bp,
+    payment_views.bp,
+    audit_views.bp,
+    reporting_views.bp,
 )
-COMMANDS: tuple[click.Command, ...] = web_cli.COMMANDS
-JOBS: tuple[Job, ...] = (*review_jobs.JOBS,)
-OUTCOMES: dict[ReviewKind, Outcome] = {ReviewKind.COOPERATIVE_ENTRY: apply_entry_outcome}
-SUBJECTS: dict[ReviewKind, review_views.Subject] = {ReviewKind.COOPERATIVE_ENTRY: entry_subject}
+COMMANDS: tuple[click.Command, ...] = (*web_cli.COMMANDS, catalog_cli.search)
+JOBS: tuple[Job, ...] = (*review_jobs.JOBS, *catalog_jobs.JOBS, *payment_jobs.JOBS)
+OUTCOMES: dict[ReviewKind, Outcome] = {
+    ReviewKind.COOPERATIVE_ENTRY: apply_entry_outcome,
+    ReviewKind.CERTIFICATE: apply_certificate_outcome,
+}
+SUBJECTS: dict[ReviewKind, review_views.Subject] = {
+    ReviewKind.COOPERATIVE_ENTRY: entry_subject,
+    ReviewKind.CERTIFICATE: certificate_subject,
+}
 UPLOAD_LIMIT = 32 * 1024 * 1024
 
 
 def create_app(settings: Settings | None = None) -> Flask:
     """The WSGI app for `settings` (from the environment when not given)."""
     settings = settings or Settings()
+    logs.init_logs(settings.environment)
     app = transaction.MarketFlask(
         "marketplace", template_folder=str(TOP / "templates"), static_folder=str(TOP / "static")
     )
@@ -73,22 +105,19 @@ def create_app(settings: Settings | None = None) -> Flask:
         WTF_CSRF_TIME_LIMIT=None,
         TESTING=settings.environment == "test",
     )
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
-    data_key = DataKey.from_hex(settings.data_key)
-    app.extensions["data_key"] = data_key
-    app.extensions["files"] = FileStore(settings.data_dir / "files", data_key)
-    app.extensions["review_outcomes"] = OUTCOMES
-    app.extensions["review_subjects"] = SUBJECTS
+    _init_extensions(app, settings)
     transaction.init_database(app, open_engine(settings.database_url))
     locale.init_locale(app)
     filters.init_filters(app)
     errors.init_errors(app)
     headers.init_headers(app, card_pages=settings.stripe_api_base or "https://checkout.stripe.com")
-    csrf = CSRFProtect(app)
+    CSRFProtect(app).exempt(payment_views.stripe_webhook)  # the provider signs its messages instead
     limits.init_limits(app)
     access.init_access(app)
     init_jobs(app, JOBS)
+    navigation.init_navigation(app)
     health.init_health(app)
+    health.add_check(app, "search", storefront.check_search)
     access.public(health.healthz)
     for blueprint in BLUEPRINTS:
         app.register_blueprint(blueprint)
@@ -97,3 +126,24 @@ def create_app(settings: Settings | None = None) -> Flask:
     if settings.environment == "development":
         app.register_blueprint(style.bp)
     return app
+
+
+def _init_extensions(app: Flask, settings: Settings) -> None:
+    """What the rooms find in `app.extensions`: keys, files, search, the card gateway, the outcomes of reviews."""
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    data_key = DataKey.from_hex(settings.data_key)
+    app.extensions["data_key"] = data_key
+    app.extensions["files"] = FileStore(settings.data_dir / "files", data_key)
+    app.extensions["search"] = WhooshEngine(settings.data_dir / "search")
+    app.extensions["gateway"] = _gateway(settings)
+    app.extensions["review_outcomes"] = OUTCOMES
+    app.extensions["review_subjects"] = SUBJECTS
+
+
+def _gateway(settings: Settings) -> StripeGateway | None:
+    """The card gateway, or None where cards are switched off or no key is set."""
+    if not settings.card_payments or not settings.stripe_api_key:
+        return None
+    return StripeGateway(
+        settings.stripe_api_key, settings.stripe_webhook_secret, api_base=settings.stripe_api_base
+    )

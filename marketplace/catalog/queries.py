@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
+from typing import Any
 
 from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
+from marketplace.catalog.certificate_numbers import parse_green_food_product
 from marketplace.catalog.models import (
     Category,
     Certificate,
@@ -24,9 +26,11 @@ from marketplace.core.clock import today
 from marketplace.core.errors import NotFound
 from marketplace.core.labels import N_
 from marketplace.identity.actors import Actor
+from marketplace.identity.models import StoredFile
 from marketplace.identity.permissions import Permission
 from marketplace.linkage.models import Lot
 from marketplace.registry.models import Cooperative
+from marketplace.registry.reviews.models import ReviewCase
 from marketplace.web.tasks import Task
 
 PROVINCE = "36"
@@ -221,3 +225,12 @@ def tasks_of(session: Session, actor: Actor) -> list[Task]:
         for message, query, endpoint in counted
     ]
     return [task for task in tasks if task.count]
+
+
+def certificate_subject(session: Session, case: ReviewCase) -> tuple[str, dict[str, Any]]:
+    """What a reviewer sees of a certificate: the template of the part, and its context."""
+    certificate = session.get_one(Certificate, case.subject_id)
+    file = session.get(StoredFile, certificate.file_id) if certificate.file_id else None
+    parsed = parse_green_food_product(certificate.number)
+    context = {"certificate": certificate, "product": certificate.product, "file": file, "parsed": parsed}
+    return "catalog/certificate_subject.html", context

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from flask import Blueprint, Response, current_app, render_template, request, send_file
 from flask.typing import ResponseReturnValue
@@ -16,6 +17,7 @@ from marketplace.core.clock import today
 from marketplace.core.errors import NotFound
 from marketplace.identity.access import public
 from marketplace.registry.queries import acknowledged_counts, counties, region_path
+from marketplace.web.health import Down
 from marketplace.web.locale import current_locale
 from marketplace.web.paging import Page
 from marketplace.web.transaction import current_session
@@ -31,6 +33,14 @@ def current_engine() -> SearchEngine:
     """The deployment's search engine."""
     engine: SearchEngine = current_app.extensions["search"]
     return engine
+
+
+def check_search() -> dict[str, Any]:
+    """For the health page: whether search answers, and from how many listings."""
+    status = current_engine().status()
+    if not status.ok:
+        raise Down(status.reason)
+    return {"listings": status.document_count, "generation": status.generation}
 
 
 def category_name(category: Category) -> str:
