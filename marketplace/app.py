@@ -13,7 +13,7 @@ from flask_wtf.csrf import CSRFProtect
 
 from config import Settings
 from marketplace.audit import views as audit_views
-from marketplace.catalog import cli as catalog_cli, jobs as catalog_jobs
+from marketplace.catalog import api as catalog_api, cli as catalog_cli, jobs as catalog_jobs
 from marketplace.catalog.queries import certificate_subject
 from marketplace.catalog.rules import apply_certificate_outcome
 from marketplace.catalog.search.whoosh_engine import WhooshEngine
@@ -25,7 +25,8 @@ from marketplace.identity import access, user_views, views as identity_views
 from marketplace.linkage import views as linkage_views
 from marketplace.linkage.mechanisms.contract_farming import views as contract_farming_views
 from marketplace.linkage.mechanisms.land_transfer import views as land_transfer_views
-from marketplace.ordering import views as ordering_views
+from marketplace.ledger import api as ledger_api
+from marketplace.ordering import api as ordering_api, views as ordering_views
 from marketplace.payments import jobs as payment_jobs, views as payment_views
 from marketplace.linkage import views as linkage_views
 from marketplace.payments.gateways.stripe_gateway import StripeGateway
@@ -39,8 +40,9 @@ from marketplace.registry.places import views as place_views
 from marketplace.registry.reviews import jobs as review_jobs, views as review_views
 from marketplace.registry.reviews.models import ReviewKind
 from marketplace.registry.reviews.rules import Outcome
-from marketplace.reporting import navigation, views as reporting_views
+from marketplace.reporting import api as reporting_api, navigation, views as reporting_views
 from marketplace.web import (
+    api,
     cli as web_cli,
     errors,
     filters,
@@ -75,6 +77,7 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
     audit_views.bp,
     reporting_views.bp,
 )
+API_BLUEPRINTS = (catalog_api.bp, ordering_api.bp, ledger_api.bp, reporting_api.bp)
 COMMANDS: tuple[click.Command, ...] = (*web_cli.COMMANDS, catalog_cli.search)
 JOBS: tuple[Job, ...] = (*review_jobs.JOBS, *catalog_jobs.JOBS, *payment_jobs.JOBS)
 OUTCOMES: dict[ReviewKind, Outcome] = {
@@ -121,6 +124,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     access.public(health.healthz)
     for blueprint in BLUEPRINTS:
         app.register_blueprint(blueprint)
+    api.init_api(app, API_BLUEPRINTS)
     for command in COMMANDS:
         app.cli.add_command(command)
     if settings.environment == "development":
