@@ -37,6 +37,7 @@ ORDER BY relname
 """
 BINARIES = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))
 COMMITS: list[object] = []  # grows whenever any engine of this process commits
+NEW_CLUSTER = ("-A", "trust", "-E", "UTF8", "--locale=C", "-N")
 FAST = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=300", "wal_level=minimal",
         "max_wal_senders=0", "autovacuum=off", "shared_buffers=64MB")  # fmt: skip
 
@@ -174,7 +175,7 @@ class PostgresqlServer:
         postgres = BINARIES[-1]
         data = self.folder / "data"
         subprocess.run(
-            [postgres.with_name("initdb"), "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "-N"],
+            [postgres.with_name("initdb"), "-D", data, "-U", "postgres", *NEW_CLUSTER],
             check=True, stdout=subprocess.DEVNULL, **self.as_user,
         )  # fmt: skip
         settings = [

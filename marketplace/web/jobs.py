@@ -85,6 +85,10 @@ class Jobs:
         """Note that a worker is alive."""
         self.queue.put(HEARTBEAT, clock.now().isoformat())
 
+    def be_silent(self) -> None:
+        """Forget the sign of life of a worker that was stopped."""
+        self.queue.delete(HEARTBEAT)
+
     def heartbeat_age(self) -> timedelta | None:
         """How long ago a worker gave a sign of life; None when none ever did."""
         beaten_at = self.queue.get(HEARTBEAT, peek=True)

@@ -26,6 +26,7 @@ from sqlalchemy import create_engine, text
 
 from config import Settings
 from marketplace.core.schema import upgrade
+from marketplace.web.jobs import current_jobs
 
 FLASK = (sys.executable, "-m", "flask", "--app", "wsgi")
 EMULATOR = (sys.executable, "-m", "marketplace.payments.stripe_emulator")
@@ -34,7 +35,7 @@ FIRST_ROWS = 'SELECT 1 FROM "user_account" LIMIT 1'  # a database without accoun
 DEMO = ("demo", "load", "--scale", "small", "--seed", "7")
 ACCOUNTS = ("demo", "accounts")
 SEARCH = ("search", "build", "--if-absent")
-START_SECONDS = 60
+START_SECONDS = 120
 STOP_SECONDS = 10
 PR_SET_PDEATHSIG = 1
 
@@ -53,6 +54,7 @@ def serve_everything(settings: Settings) -> None:
         raise click.ClickException("flask serve is for one machine and the demo; in production run the parts")
     _refuse_taken_port(settings)
     upgrade(settings.database_url)
+    current_jobs().be_silent()
     with _stopping() as stop:
         environment = _environment(settings)
         _prepare(settings, environment)

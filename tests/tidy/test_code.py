@@ -93,9 +93,9 @@ def untranslated_strings(tree: ast.Module) -> Iterator[ast.Constant]:
                 return
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
             return
-        if isinstance(node, ast.Constant) and isinstance(node.value, str):
-            if HANZI.search(node.value) and node.value not in DATA:
-                yield node
+        text = node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
+        if HANZI.search(text) and text not in DATA:
+            yield node
         for child in ast.iter_child_nodes(node):
             yield from walk(child)
 

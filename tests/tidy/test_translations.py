@@ -1,4 +1,4 @@
-"""The English catalogue is complete: every string of the code and the pages, nothing else, with the same placeholders."""
+"""The English catalogue holds every string of code and pages, nothing else, with the same placeholders."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from pathlib import Path
 
 from babel.messages.catalog import Catalog
 from babel.messages.extract import DEFAULT_KEYWORDS, extract_from_dir
-from babel.messages.frontend import parse_keywords
-from babel.messages.frontend import _parse_mapping_toml as parse_mapping
+from babel.messages.frontend import _parse_mapping_toml as parse_mapping, parse_keywords
 from babel.messages.pofile import read_po
 
 TOP = Path(__file__).resolve().parents[2]
