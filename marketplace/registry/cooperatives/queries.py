@@ -167,6 +167,7 @@ def entry_subject(session: Session, case: ReviewCase) -> tuple[str, dict[str, An
     context = {
         "cooperative": cooperative,
         "members": members_of(session, cooperative.id),
+        "items": list(FiveOnesItem),
         "evidence": evidence,
         "files": evidence_files_of(session, evidence),
     }

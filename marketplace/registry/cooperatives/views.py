@@ -254,6 +254,7 @@ def _own_parts(cooperative: Cooperative) -> dict[str, object]:
     evidence = queries.five_ones_of(session, cooperative.id)
     return {
         "members": queries.members_of(session, cooperative.id),
+        "items": list(FiveOnesItem),
         "evidence": evidence,
         "files": queries.evidence_files_of(session, evidence),
         "account_tail": queries.bank_account_tail(current_app.extensions["data_key"], cooperative),

@@ -124,6 +124,7 @@ def _case_page(
         may_answer=may_answer and reason is None,
         reason=reason,
         subject_template=subject_template,
+        today=today(),
         **subject,
     )
 
