@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from flask import Flask
+from flask import Flask, jsonify
 from flask.typing import ResponseReturnValue
 from flask_smorest import Api, Blueprint
 from marshmallow import Schema, fields, validate
@@ -65,15 +65,24 @@ def init_api(app: Flask, blueprints: Iterable[Blueprint]) -> MarketApi:
     api.spec.components.security_scheme("session", {"type": "apiKey", "in": "cookie", "name": "session"})
     for blueprint in blueprints:
         api.register_blueprint(blueprint)
-    description = app.view_functions["api-docs.openapi_json"]
 
     def openapi_json() -> ResponseReturnValue:
         """The description of the API; open to everybody."""
-        return description()
+        return jsonify(_described(api))
 
     openapi_json.access = "public"  # type: ignore[attr-defined]
     app.view_functions["api-docs.openapi_json"] = openapi_json
     return api
+
+
+def _described(api: Api) -> dict[str, Any]:
+    """The OpenAPI document, its refusals under the media type they are sent with."""
+    document: dict[str, Any] = api.spec.to_dict()
+    for response in document["components"].get("responses", {}).values():
+        content = response.get("content", {})
+        if "application/json" in content:
+            content["application/problem+json"] = content.pop("application/json")
+    return document
 
 
 def page_of_items(rows: list[dict[str, Any]], *, limit: int) -> dict[str, Any]:
