@@ -1,0 +1,1 @@
+"""Words and trees shipped with the project: categories, the Jiangxi dictionary, synonyms."""

@@ -1,0 +1,1 @@
+"""Chinese search over listings: plain documents in, listing numbers and facets out; no database models."""
