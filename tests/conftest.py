@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from jinja2 import FileSystemBytecodeCache
 from sqlalchemy import Engine, event
 from sqlalchemy.orm import Session
 from werkzeug.test import TestResponse
@@ -232,12 +233,20 @@ class MarketClient(FlaskClient):
             cookie["_fresh"] = True
 
 
+@pytest.fixture(scope="session")
+def compiled_templates(pytestconfig: pytest.Config) -> FileSystemBytecodeCache:
+    """Templates compiled once, not once a test; a changed template is compiled again."""
+    assert pytestconfig.cache is not None
+    return FileSystemBytecodeCache(str(pytestconfig.cache.mkdir("templates")))
+
+
 @pytest.fixture
-def app(settings: Settings) -> Iterator[Flask]:
+def app(settings: Settings, compiled_templates: FileSystemBytecodeCache) -> Iterator[Flask]:
     """The app; forms are accepted without a token (tests/web proves that the real ones are not)."""
     room = import_module("marketplace.app")  # late, so that rules are tested without the pages
     made: Flask = room.create_app(settings)
     made.config["WTF_CSRF_ENABLED"] = False
+    made.jinja_env.bytecode_cache = compiled_templates
     made.test_client_class = MarketClient
     yield made
     made.extensions[EXTENSION].engine.dispose()
