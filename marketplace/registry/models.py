@@ -26,7 +26,7 @@ from marketplace.core.append_only import APPEND_ONLY
 from marketplace.core.clock import now
 from marketplace.core.db import Base, UtcInstant, code_of
 from marketplace.core.ids import public_no
-from marketplace.core.labels import LabelledEnum, N_
+from marketplace.core.labels import N_, LabelledEnum
 from marketplace.identity.models import Organisation
 
 
@@ -42,7 +42,8 @@ class RegionLevel(LabelledEnum):
 
 class Region(Base):
     """A place of Jiangxi under its GB/T 2260 code: 2, 4, 6, 9 or 12 digits, each level's code beginning with its
-    parent's."""
+    parent's.
+    """
 
     __tablename__ = "region"
     __table_args__ = (Index("ix_region_parent_code", "parent_code"),)
@@ -297,7 +298,8 @@ class ImportState(LabelledEnum):
 class RosterImport(Base):
     """One uploaded roster. The file is kept sealed; the same file for the same cooperative is the same import.
 
-    `rows_read` of `rows_total` lines of the sheet are read, then `checks_done` counts the checks across rows.
+    `rows_read` of `rows_total` lines of the sheet are read first; that is the first of the `checks_done`. What is new is
+    foreseen once it is checked, and counted when it is taken.
     """
 
     __tablename__ = "roster_import"
@@ -320,6 +322,7 @@ class RosterImport(Base):
     enrolments_new: Mapped[int] = mapped_column(default=0)
     failure: Mapped[str] = mapped_column(String(300), default="")
     uploaded_by: Mapped[int | None] = mapped_column(ForeignKey("user_account.id"))
+    confirmed_by: Mapped[int | None] = mapped_column(ForeignKey("user_account.id"))
     uploaded_at: Mapped[datetime] = mapped_column(UtcInstant, default=now)
     checked_at: Mapped[datetime | None] = mapped_column(UtcInstant)
     taken_at: Mapped[datetime | None] = mapped_column(UtcInstant)

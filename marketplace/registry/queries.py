@@ -99,10 +99,12 @@ def found_regions(
 # --- status, in both times ---
 
 
-def statuses_on(*, valid_on: date, known_at: datetime | None = None) -> Select[int, HouseholdStatusKind]:
+def statuses_on(
+    *, valid_on: date, known_at: datetime | None = None, among: Select[int] | None = None
+) -> Select[int, HouseholdStatusKind]:
     """household_id and status of every household on the day `valid_on`, as known at `known_at` (now when None).
 
-    Of the statements that cover the day, the one learned of last holds.
+    Of the statements that cover the day, the one learned of last holds. `among` selects the ids looked at.
     """
     covers = and_(
         HouseholdStatus.valid_from <= valid_on,
@@ -110,6 +112,8 @@ def statuses_on(*, valid_on: date, known_at: datetime | None = None) -> Select[i
     )
     if known_at is not None:
         covers = and_(covers, HouseholdStatus.known_at <= known_at)
+    if among is not None:
+        covers = and_(covers, HouseholdStatus.household_id.in_(among))
     last_known = func.row_number().over(
         partition_by=HouseholdStatus.household_id,
         order_by=(HouseholdStatus.known_at.desc(), HouseholdStatus.id.desc()),
@@ -183,9 +187,7 @@ def beneficiaries_of(
     """Those of the households that count as beneficiaries on the day; a handful of statements, whatever the number."""
     statuses = statuses_of(session, household_ids, valid_on=valid_on, known_at=known_at)
     counties = dict(
-        session.execute(
-            select(Household.id, Household.county_code).where(Household.id.in_(statuses))
-        ).all()
+        session.execute(select(Household.id, Household.county_code).where(Household.id.in_(statuses))).all()
     )
     counting = {
         county: counting_statuses(session, county, valid_on=valid_on) for county in set(counties.values())
