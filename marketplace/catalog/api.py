@@ -19,7 +19,10 @@ from marketplace.web.api import CursorSchema, page_of_items
 from marketplace.web.transaction import current_session
 
 bp = Blueprint(
-    "listings_api", __name__, url_prefix="/api/v1/listings", description="What is for sale, oldest listing first."
+    "listings_api",
+    __name__,
+    url_prefix="/api/v1/listings",
+    description="What is for sale, oldest listing first.",
 )
 
 
@@ -52,7 +55,9 @@ class ListingSchema(Schema):
     available_units = fields.Integer(required=True)
     tiers = fields.List(fields.Nested(TierSchema), required=True)
     terms = fields.List(fields.Nested(TermSchema), required=True)
-    certificate = fields.String(required=True, allow_none=True, metadata={"description": "Number, while in force."})
+    certificate = fields.String(
+        required=True, allow_none=True, metadata={"description": "Number, while in force."}
+    )
     published_at = fields.AwareDateTime(required=True)
 
 
@@ -87,7 +92,9 @@ def listing_document(listing: Listing, units: int) -> dict[str, Any]:
         "unit": version.unit_name,
         "net_mass_g": version.net_mass_g,
         "available_units": units,
-        "tiers": [{"min_quantity": t.min_quantity, "unit_price_fen": t.unit_price_fen} for t in version.tiers],
+        "tiers": [
+            {"min_quantity": t.min_quantity, "unit_price_fen": t.unit_price_fen} for t in version.tiers
+        ],
         "terms": [{"mechanism": t.mechanism.value, "rate_bp": t.rate_bp} for t in version.terms],
         "certificate": version.certificate.number if version.certificate and in_force else None,
         "published_at": listing.published_at,

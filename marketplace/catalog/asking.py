@@ -1,4 +1,4 @@
-"""Reading what a visitor asks of the shop from the address: words, filters, order. Nonsense is ignored, never refused."""
+"""Reading what a visitor asks of the shop from the address: words, filters, order. Nonsense is ignored, not refused."""
 
 from __future__ import annotations
 

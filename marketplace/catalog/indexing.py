@@ -23,7 +23,9 @@ BATCH = 200
 
 def index_listings(session: Session, engine: SearchEngine) -> bool:
     """One pass: bring up to BATCH changed listings into the index; returns whether more wait."""
-    tasks = session.execute(select(IndexTask.id, IndexTask.listing_id).order_by(IndexTask.id).limit(BATCH)).all()
+    tasks = session.execute(
+        select(IndexTask.id, IndexTask.listing_id).order_by(IndexTask.id).limit(BATCH)
+    ).all()
     if not tasks:
         return False
     listing_ids = sorted({listing_id for _, listing_id in tasks})
@@ -70,7 +72,9 @@ def documents_of(session: Session, listings: Sequence[Listing]) -> list[ListingD
     ]
 
 
-def _document(listing: Listing, stock: int, households: int, categories: dict[str, Category]) -> ListingDocument:
+def _document(
+    listing: Listing, stock: int, households: int, categories: dict[str, Category]
+) -> ListingDocument:
     version, product, cooperative = listing.current_version, listing.product, listing.product.cooperative
     if version is None:
         raise ValueError("a listing without a version is not for sale")

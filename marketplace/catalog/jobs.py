@@ -38,4 +38,7 @@ def drop_expired_badges(session: Session) -> bool:
     return False
 
 
-JOBS = (Job("index listings", follow_changes), Job("drop expired badges", drop_expired_badges, every_minutes=30))
+JOBS = (
+    Job("index listings", follow_changes),
+    Job("drop expired badges", drop_expired_badges, every_minutes=30),
+)

@@ -15,7 +15,7 @@ from marketplace.core.append_only import APPEND_ONLY
 from marketplace.core.clock import now
 from marketplace.core.db import Base, UtcInstant, code_of
 from marketplace.core.ids import public_no
-from marketplace.core.labels import LabelledEnum, N_
+from marketplace.core.labels import N_, LabelledEnum
 from marketplace.linkage.models import Lot, Mechanism
 from marketplace.registry.models import Cooperative, Region
 
@@ -167,7 +167,9 @@ class Listing(Base):
     __tablename__ = "listing"
     __table_args__ = (
         UniqueConstraint("product_id"),
-        CheckConstraint("state <> 'published' OR current_version_id IS NOT NULL", name="published_has_version"),
+        CheckConstraint(
+            "state <> 'published' OR current_version_id IS NOT NULL", name="published_has_version"
+        ),
         Index("ix_listing_state", "state", "published_at"),
     )
 
@@ -184,7 +186,9 @@ class Listing(Base):
     created_at: Mapped[datetime] = mapped_column(UtcInstant, default=now)
 
     product: Mapped[Product] = relationship(lazy="joined")
-    current_version: Mapped[ListingVersion | None] = relationship(foreign_keys=[current_version_id], lazy="joined")
+    current_version: Mapped[ListingVersion | None] = relationship(
+        foreign_keys=[current_version_id], lazy="joined"
+    )
 
 
 class ListingVersion(Base):

@@ -16,7 +16,10 @@ def read_tiers(typed: Mapping[str, str]) -> list[tuple[int, int]]:
     """(least quantity, unit price in fen) of the filled rows `tier-N-quantity`, `tier-N-price`. Raises Refused."""
     tiers: list[tuple[int, int]] = []
     for row in range(TIER_ROWS):
-        quantity, price = typed.get(f"tier-{row}-quantity", "").strip(), typed.get(f"tier-{row}-price", "").strip()
+        quantity, price = (
+            typed.get(f"tier-{row}-quantity", "").strip(),
+            typed.get(f"tier-{row}-price", "").strip(),
+        )
         if not quantity and not price:
             continue
         if not quantity.isascii() or not quantity.isdigit() or len(quantity) > 6:

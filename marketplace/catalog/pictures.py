@@ -70,7 +70,9 @@ def _read(content: bytes) -> Image.Image:
         upright = ImageOps.exif_transpose(opened)
         return upright.convert("RGB")
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise Refused("picture_broken", N_("图片打不开，可能已损坏，请重新导出后再上传"), field="picture") from error
+        raise Refused(
+            "picture_broken", N_("图片打不开，可能已损坏，请重新导出后再上传"), field="picture"
+        ) from error
 
 
 def _fit(picture: Image.Image, side: int) -> Image.Image:

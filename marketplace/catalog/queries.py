@@ -153,7 +153,7 @@ def category_tree(session: Session) -> list[Category]:
 def cooperative_names(session: Session, numbers: Sequence[str]) -> dict[str, str]:
     """The names of cooperatives by public number."""
     query = select(Cooperative.public_no, Cooperative.name).where(Cooperative.public_no.in_(numbers))
-    return {number: name for number, name in session.execute(query)}
+    return dict(session.execute(query).tuples().all())
 
 
 def is_picture(session: Session, address: str) -> bool:

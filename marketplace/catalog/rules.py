@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import date
+from itertools import pairwise
 
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
@@ -119,7 +120,9 @@ def add_picture(
     """Keep a picture in two sizes. Raises Refused when it is no picture, too many, or there already."""
     _require_own(actor, product.cooperative_id)
     if len(product.pictures) >= MAX_PICTURES:
-        raise Refused("too_many_pictures", N_("每个产品最多 %(most)s 张图片"), field="picture", most=MAX_PICTURES)
+        raise Refused(
+            "too_many_pictures", N_("每个产品最多 %(most)s 张图片"), field="picture", most=MAX_PICTURES
+        )
     prepared = prepare_picture(content)
     large = files.put(prepared.large)
     if any(picture.large_address == large for picture in product.pictures):
@@ -152,7 +155,9 @@ def assign_lot(session: Session, actor: Actor, product: Product, lot: Lot) -> Pr
     session.add(assigned)
     ask_for_index(session, product)
     session.flush()
-    record_trail(session, actor, "catalog.assign_lot", subject=("product", product.public_no), lot=lot.public_no)
+    record_trail(
+        session, actor, "catalog.assign_lot", subject=("product", product.public_no), lot=lot.public_no
+    )
     return assigned
 
 
@@ -186,7 +191,12 @@ def apply_certificate(
         Certificate.kind == CertificateKind.GREEN_FOOD, Certificate.number == parsed.number
     )
     if session.scalar(taken):
-        raise Conflict("certificate_taken", N_("编号 %(number)s 已登记，不能重复使用"), field="number", number=parsed.number)
+        raise Conflict(
+            "certificate_taken",
+            N_("编号 %(number)s 已登记，不能重复使用"),
+            field="number",
+            number=parsed.number,
+        )
     certificate = Certificate(
         cooperative_id=cooperative.id,
         product_id=product.id,
@@ -266,7 +276,11 @@ def publish_listing(
         certificate=certificate,
         created_by=actor.user_id,
         tiers=[PriceTier(min_quantity=least, unit_price_fen=price) for least, price in sorted(tiers)],
-        terms=[LinkageTerm(mechanism=mechanism, rate_bp=terms[mechanism]) for mechanism in Mechanism if terms.get(mechanism)],
+        terms=[
+            LinkageTerm(mechanism=mechanism, rate_bp=terms[mechanism])
+            for mechanism in Mechanism
+            if terms.get(mechanism)
+        ],
     )
     session.add(version)
     session.flush()
@@ -292,7 +306,7 @@ def check_tiers(tiers: Sequence[tuple[int, int]]) -> None:
         raise Refused("first_tier", N_("第一档须从 1 件起订"), field="tiers")
     if len({least for least, _ in ordered}) < len(ordered):
         raise Refused("tier_twice", N_("两档价格的起订数量不能相同"), field="tiers")
-    if any(later > earlier for (_, earlier), (_, later) in zip(ordered, ordered[1:], strict=False)):
+    if any(later > earlier for (_, earlier), (_, later) in pairwise(ordered)):
         raise Refused("tier_rises", N_("数量多的一档，单价不能更高"), field="tiers")
 
 
@@ -328,7 +342,9 @@ def _check_certificate(product: Product, certificate: Certificate | None) -> Non
     if certificate is not None and certificate.product_id != product.id:
         raise NotFound
     if certificate is not None and not is_in_force(certificate, today()):
-        raise Refused("certificate_not_in_force", N_("所选证书未通过审核或已过期，不能用于上架"), field="certificate")
+        raise Refused(
+            "certificate_not_in_force", N_("所选证书未通过审核或已过期，不能用于上架"), field="certificate"
+        )
     if certificate is None and product.category.needs_certificate:
         raise Refused(
             "certificate_missing",

@@ -16,7 +16,7 @@ from marketplace.core.append_only import APPEND_ONLY
 from marketplace.core.clock import now
 from marketplace.core.db import Base, UtcInstant, code_of
 from marketplace.core.ids import public_no
-from marketplace.core.labels import LabelledEnum, N_
+from marketplace.core.labels import N_, LabelledEnum
 from marketplace.identity.models import User
 from marketplace.linkage.models import Lot
 from marketplace.ordering.states import PartEvent, PartState
@@ -80,7 +80,9 @@ class Order(Base):
 
     buyer: Mapped[User] = relationship(foreign_keys=[buyer_user_id])
     buyer_unit: Mapped[BuyerUnit | None] = relationship(lazy="joined")
-    parts: Mapped[list[OrderPart]] = relationship(order_by="OrderPart.id", lazy="selectin", back_populates="order")
+    parts: Mapped[list[OrderPart]] = relationship(
+        order_by="OrderPart.id", lazy="selectin", back_populates="order"
+    )
 
 
 class OrderPart(Base):
@@ -109,7 +111,9 @@ class OrderPart(Base):
 
     order: Mapped[Order] = relationship(back_populates="parts", lazy="joined")
     cooperative: Mapped[Cooperative] = relationship(lazy="joined")
-    lines: Mapped[list[OrderLine]] = relationship(order_by="OrderLine.id", lazy="selectin", back_populates="part")
+    lines: Mapped[list[OrderLine]] = relationship(
+        order_by="OrderLine.id", lazy="selectin", back_populates="part"
+    )
     history: Mapped[list[PartChange]] = relationship(order_by="PartChange.id")
 
 

@@ -66,13 +66,19 @@ def part_by_no(session: Session, actor: Actor, part_no: str) -> OrderPart:
 
 def cart_of(session: Session, actor: Actor, kind: OrderKind) -> list[CartLine]:
     """The lines of the actor's cart in the order they were put in."""
-    query = select(CartLine).where(CartLine.user_id == actor.user_id, CartLine.kind == kind).order_by(CartLine.id)
+    query = (
+        select(CartLine).where(CartLine.user_id == actor.user_id, CartLine.kind == kind).order_by(CartLine.id)
+    )
     return list(session.scalars(query).unique())
 
 
 def cart_count(session: Session, actor: Actor, kind: OrderKind) -> int:
     """How many listings are in the cart."""
-    query = select(func.count()).select_from(CartLine).where(CartLine.user_id == actor.user_id, CartLine.kind == kind)
+    query = (
+        select(func.count())
+        .select_from(CartLine)
+        .where(CartLine.user_id == actor.user_id, CartLine.kind == kind)
+    )
     return session.scalar(query) or 0
 
 
@@ -100,11 +106,13 @@ def tasks_of(session: Session, actor: Actor) -> list[Task]:
         (state, message, _count(session, parts_visible_to(actor).where(OrderPart.state == state)))
         for state, message in wanted
     ]
-    return [Task(message, count, endpoint, {"state": state.value}) for state, message, count in counts if count]
+    return [
+        Task(message, count, endpoint, {"state": state.value}) for state, message, count in counts if count
+    ]
 
 
 def fulfilment_counts(session: Session, actor: Actor) -> dict[PartState, int]:
     """How many parts of the actor's cooperative are in each state, in one statement."""
     visible = parts_visible_to(actor).order_by(None).subquery()
     query = select(visible.c.state, func.count()).group_by(visible.c.state)
-    return {state: count for state, count in session.execute(query)}
+    return dict(session.execute(query).tuples().all())

@@ -45,7 +45,9 @@ def _check_quantity(quantity: int) -> None:
         raise Refused("quantity", N_("数量须在 1 到 %(most)s 之间"), field="quantity", most=MAX_QUANTITY)
 
 
-def put_in_cart(session: Session, actor: Actor, *, kind: OrderKind, listing: Listing, quantity: int) -> CartLine:
+def put_in_cart(
+    session: Session, actor: Actor, *, kind: OrderKind, listing: Listing, quantity: int
+) -> CartLine:
     """Add `quantity` units of a listing to the actor's cart. Raises Refused when it is not for sale."""
     actor.require(PERMISSION_OF[kind])
     if listing.state is not ListingState.PUBLISHED:
@@ -120,7 +122,11 @@ def place_order(
     session.add(order)
     session.flush()
     for cooperative_id in sorted({version.listing.cooperative_id for version, _ in wanted}):
-        own = [(version, quantity) for version, quantity in wanted if version.listing.cooperative_id == cooperative_id]
+        own = [
+            (version, quantity)
+            for version, quantity in wanted
+            if version.listing.cooperative_id == cooperative_id
+        ]
         _add_part(session, actor, order, cooperative_id, own)
     listing_ids = [version.listing_id for version, _ in wanted]
     session.execute(
@@ -128,7 +134,9 @@ def place_order(
             CartLine.user_id == actor.user_id, CartLine.kind == kind, CartLine.listing_id.in_(listing_ids)
         )
     )
-    record_trail(session, actor, "ordering.place", subject=("order", order.public_no), total_fen=order.total_fen)
+    record_trail(
+        session, actor, "ordering.place", subject=("order", order.public_no), total_fen=order.total_fen
+    )
     session.flush()
     return order
 
@@ -165,12 +173,11 @@ def _wanted_versions(session: Session, lines: Sequence[tuple[str, int]]) -> list
             raise Conflict(
                 "certificate_lapsed", N_("“%(title)s”的认证已到期，暂停销售"), title=listing.product.name
             )
-    chosen = [
+    return [
         (listing.current_version, quantities[listing.public_no])
         for listing in sorted(listings, key=lambda listing: listing.product_id)
         if listing.current_version is not None
     ]
-    return chosen
 
 
 def _add_part(

@@ -34,7 +34,9 @@ def lots_of(session: Session, product_id: int) -> list[tuple[int, int]]:
     return [(lot_id, grams) for lot_id, grams in free if grams > 0]
 
 
-def hold_grams(session: Session, *, product_id: int, mass_g: int, title: str, unit_g: int) -> list[tuple[int, int]]:
+def hold_grams(
+    session: Session, *, product_id: int, mass_g: int, title: str, unit_g: int
+) -> list[tuple[int, int]]:
     """Commit `mass_g` of the product's lots; returns (lot id, grams) taken. Raises Conflict when there is too little.
 
     Nothing is held when it raises, because the caller's transaction ends there.
@@ -49,7 +51,10 @@ def hold_grams(session: Session, *, product_id: int, mass_g: int, title: str, un
         if available < missing:
             units = (available + sum(held.values())) // unit_g
             raise Conflict(
-                "out_of_stock", N_("“%(title)s”现在只剩 %(units)s 件可买，请调整数量"), title=title, units=units
+                "out_of_stock",
+                N_("“%(title)s”现在只剩 %(units)s 件可买，请调整数量"),
+                title=title,
+                units=units,
             )
         for lot_id, grams in candidates:
             taken = min(grams, mass_g - sum(held.values()))

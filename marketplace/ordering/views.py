@@ -1,4 +1,4 @@
-"""Buying, for a person and for a canteen: cart, checkout, orders, deliveries; and the cooperative's orders to fulfil."""
+"""Buying, for a person and for a canteen: cart, checkout, orders, deliveries; and what a cooperative has to fulfil."""
 
 from __future__ import annotations
 
@@ -49,7 +49,10 @@ def add_to_cart(listing_no: str) -> ResponseReturnValue:
         flash(_("数量须是 1 到 100000 的整数"), "error")
         return redirect(url_for("catalog.listing", listing_no=listing_no), 303)
     line = rules.put_in_cart(session, actor, kind=kind, listing=listing, quantity=form.quantity.data or 0)
-    flash(_("“%(title)s”已放进购物车，共 %(count)s 件", title=listing.product.name, count=line.quantity), "success")
+    flash(
+        _("“%(title)s”已放进购物车，共 %(count)s 件", title=listing.product.name, count=line.quantity),
+        "success",
+    )
     return redirect(url_for(".cart", **{"for": kind.value}), 303)
 
 
@@ -62,7 +65,9 @@ def _cart_rows(lines: list[CartLine]) -> list[dict[str, object]]:
         for_sale = version is not None and line.listing.state.value == "published"
         price = unit_price_fen(version, line.quantity) if version and for_sale else 0
         left = stock[line.listing.product_id]
-        rows.append({"line": line, "for_sale": for_sale, "price": price, "total": price * line.quantity, "left": left})
+        rows.append(
+            {"line": line, "for_sale": for_sale, "price": price, "total": price * line.quantity, "left": left}
+        )
     return rows
 
 
@@ -93,14 +98,20 @@ def _prefilled(actor: Actor, kind: OrderKind) -> dict[str, str]:
     """Where the last order of this kind went, or the unit's own address."""
     session = current_session()
     last = session.scalar(
-        queries.orders_visible_to(actor).where(Order.kind == kind, Order.buyer_user_id == actor.user_id).limit(1)
+        queries.orders_visible_to(actor)
+        .where(Order.kind == kind, Order.buyer_user_id == actor.user_id)
+        .limit(1)
     )
     if last is not None:
         return {name: getattr(last, name) for name in ("recipient_name", "recipient_phone", "address")}
     unit = session.get(BuyerUnit, actor.buyer_unit_id) if kind is OrderKind.CANTEEN else None
     if unit is None:
         return {"recipient_name": actor.name}
-    return {"recipient_name": unit.contact_name, "recipient_phone": unit.contact_phone, "address": unit.address}
+    return {
+        "recipient_name": unit.contact_name,
+        "recipient_phone": unit.contact_phone,
+        "address": unit.address,
+    }
 
 
 @bp.route("/checkout", methods=["GET", "POST"])
@@ -230,7 +241,10 @@ def part(part_no: str) -> ResponseReturnValue:
     """One part to fulfil: what to pack from which lot, for whom."""
     found = queries.part_by_no(current_session(), current_actor(), part_no)
     return render_template(
-        "ordering/part.html", part=found, ship_form=ShipForm(formdata=None), reason_form=ReasonForm(formdata=None)
+        "ordering/part.html",
+        part=found,
+        ship_form=ShipForm(formdata=None),
+        reason_form=ReasonForm(formdata=None),
     )
 
 
@@ -244,7 +258,9 @@ def fulfil(part_no: str, step: str) -> ResponseReturnValue:
     form = {"ship": ship_form, "decline": reason_form}.get(step)
     try:
         if form is not None and not form.validate_on_submit():
-            page = render_template("ordering/part.html", part=found, ship_form=ship_form, reason_form=reason_form)
+            page = render_template(
+                "ordering/part.html", part=found, ship_form=ship_form, reason_form=reason_form
+            )
             return page, 422
         if step == "confirm":
             rules.confirm_part(session, actor, found)
@@ -264,5 +280,8 @@ def fulfil(part_no: str, step: str) -> ResponseReturnValue:
         session.rollback()
         flash(explain(error), "error")
     else:
-        flash({"confirm": _("已确认，请备货"), "decline": _("已告知买方无法供货"), "ship": _("已发货")}[step], "success")
+        flash(
+            {"confirm": _("已确认，请备货"), "decline": _("已告知买方无法供货"), "ship": _("已发货")}[step],
+            "success",
+        )
     return redirect(url_for(".part", part_no=part_no), 303)

@@ -79,7 +79,11 @@ def waiting_pools(session: Session, *, limit: int) -> list[Waiting]:
     done = set(session.scalars(select(PoolDistribution.pool_id).where(PoolDistribution.pool_id.in_(ids))))
     periods = PeriodFinder(session, {cooperative_id for _, cooperative_id in rows})
     return [
-        (pool, _share_of(pool, periods.covering(cooperative_id, business_day(pool.settled_at))), cooperative_id)
+        (
+            pool,
+            _share_of(pool, periods.covering(cooperative_id, business_day(pool.settled_at))),
+            cooperative_id,
+        )
         for pool, cooperative_id in rows
         if pool.id not in done
     ]

@@ -15,7 +15,7 @@ from marketplace.core.append_only import APPEND_ONLY
 from marketplace.core.clock import now
 from marketplace.core.db import Base, UtcInstant, code_of
 from marketplace.core.ids import public_no
-from marketplace.core.labels import LabelledEnum, N_
+from marketplace.core.labels import N_, LabelledEnum
 from marketplace.ledger.models import Entry
 from marketplace.linkage.models import Attribution, LinkagePeriod, Lot, Mechanism
 from marketplace.ordering.models import Order, OrderLine, OrderPart
@@ -39,6 +39,9 @@ class PaymentState(LabelledEnum):
     CANCELLED = "cancelled", N_("已取消")
 
 
+OPEN_CARD = text("state = 'open' AND part_id IS NULL")
+
+
 class Payment(Base):
     """Money asked of a buyer: a staff order is paid whole by card, a canteen part by bank transfer after acceptance."""
 
@@ -48,7 +51,14 @@ class Payment(Base):
         CheckConstraint("(state = 'paid') = (paid_at IS NOT NULL)", name="paid"),
         CheckConstraint("method <> 'bank_transfer' OR remittance_code IS NOT NULL", name="remittance_code"),
         Index("ix_payment_order", "order_id"),
-        Index("ix_payment_part", "part_id"),
+        UniqueConstraint("part_id"),  # a part is billed once
+        Index(  # an order is asked for by one card payment at a time
+            "uq_payment_open_card",
+            "order_id",
+            unique=True,
+            sqlite_where=OPEN_CARD,
+            postgresql_where=OPEN_CARD,
+        ),
         Index("ix_payment_state", "state", "due_on"),
     )
 
@@ -139,6 +149,7 @@ class QueueReason(LabelledEnum):
 
     NO_CODE = "no_code", N_("附言中没有汇款码")
     UNKNOWN_CODE = "unknown_code", N_("汇款码不存在")
+    SEVERAL_CODES = "several_codes", N_("附言中有几个汇款码")
     WRONG_AMOUNT = "wrong_amount", N_("金额与应付不符")
     ALREADY_PAID = "already_paid", N_("这笔应付已经付清")
     CANCELLED = "cancelled", N_("订单已取消")
@@ -206,7 +217,9 @@ class LinkagePool(Base):
         CheckConstraint("lot_id IS NULL OR period_id IS NULL", name="one_scope"),
         CheckConstraint("pool_fen > 0", name="pool"),
         Index("ix_linkage_pool_line", "line_id"),
-        Index("ix_linkage_pool_waiting", "id", sqlite_where=text("waiting"), postgresql_where=text("waiting")),
+        Index(
+            "ix_linkage_pool_waiting", "id", sqlite_where=text("waiting"), postgresql_where=text("waiting")
+        ),
         {"info": APPEND_ONLY},
     )
 

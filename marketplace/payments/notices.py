@@ -23,8 +23,8 @@ from marketplace.payments.gateways.protocol import (
     GatewayUnavailable,
     PaymentFound,
     PaymentGateway,
+    PaymentState as ProviderState,
 )
-from marketplace.payments.gateways.protocol import PaymentState as ProviderState
 from marketplace.payments.models import GatewayNotice, NoticeOutcome, Payment, PaymentMethod, PaymentState
 from marketplace.payments.rules import CARD_MINUTES, apply_payment, expire_payment
 
@@ -32,7 +32,9 @@ BATCH = 200
 GRACE = timedelta(minutes=5)
 
 
-def take_notice(session: Session, gateway: PaymentGateway, *, payload: bytes, signature: str) -> GatewayNotice:
+def take_notice(
+    session: Session, gateway: PaymentGateway, *, payload: bytes, signature: str
+) -> GatewayNotice:
     """Verify and store a message; a repeated one is the first. Raises BadSignature, and then stores nothing."""
     event = gateway.read_event(payload, signature)
     kept = session.scalar(select(GatewayNotice).where(GatewayNotice.event_id == event.event_id))
@@ -168,6 +170,8 @@ def resolve_notice(session: Session, actor: Actor, notice_id: int, *, note: str)
     if notice is None or notice.outcome is not NoticeOutcome.QUEUED:
         raise NotFound
     notice.outcome = NoticeOutcome.RESOLVED
-    record_trail(session, actor, "payments.resolve_notice", subject=("gateway_notice", notice.event_id), note=note)
+    record_trail(
+        session, actor, "payments.resolve_notice", subject=("gateway_notice", notice.event_id), note=note
+    )
     session.flush()
     return notice

@@ -123,6 +123,8 @@ def tasks_of(session: Session, actor: Actor) -> list[Task]:
         tasks.append(Task(N_("%(count)s 笔货款待转账"), count, "payments.payables"))
     if actor.can(Permission.MATCH_BANK_LINES):
         lines = _count(session, queued_lines())
-        notices = session.scalar(select(func.count()).select_from(queued_notices().order_by(None).subquery())) or 0
+        notices = (
+            session.scalar(select(func.count()).select_from(queued_notices().order_by(None).subquery())) or 0
+        )
         tasks.append(Task(N_("%(count)s 笔到账待人工核对"), lines + notices, "payments.queue"))
     return [task for task in tasks if task.count]

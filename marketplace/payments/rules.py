@@ -27,7 +27,9 @@ from marketplace.payments.gateways.remittance_codes import new_code
 from marketplace.payments.models import Payment, PaymentMethod, PaymentState
 
 CARD_MINUTES = 60
-TERM_DAYS = 30  # State Council Decree 728, article 8: thirty days from delivery unless the contract says otherwise
+TERM_DAYS = (
+    30  # State Council Decree 728, article 8: thirty days from delivery unless the contract says otherwise
+)
 BATCH = 200
 
 
@@ -91,12 +93,18 @@ def bill_accepted_parts(session: Session) -> int:
     parts = session.scalars(
         select(OrderPart)
         .join(Order, Order.id == OrderPart.order_id)
-        .where(Order.kind == OrderKind.CANTEEN, OrderPart.state == PartState.ACCEPTED, OrderPart.id.not_in(billed))
+        .where(
+            Order.kind == OrderKind.CANTEEN,
+            OrderPart.state == PartState.ACCEPTED,
+            OrderPart.id.not_in(billed),
+        )
         .order_by(OrderPart.id)
         .limit(BATCH)
         .with_for_update(of=OrderPart, skip_locked=True)
     ).unique()
-    pending = [part for part in parts if part.order.buyer_unit_id is not None and part.accepted_at is not None]
+    pending = [
+        part for part in parts if part.order.buyer_unit_id is not None and part.accepted_at is not None
+    ]
     post_entries(session, [_acceptance(part) for part in pending])
     for part in pending:
         session.add(

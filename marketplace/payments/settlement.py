@@ -33,7 +33,9 @@ from marketplace.ordering.states import PartState
 from marketplace.payments.models import Credit, LinkagePool, PoolDistribution, Settlement
 
 RULE_VERSION = 1
-Scope = tuple[Mechanism, int | None, int | None]  # mechanism, lot, linkage period: whose entitlements are the weights
+Scope = tuple[
+    Mechanism, int | None, int | None
+]  # mechanism, lot, linkage period: whose entitlements are the weights
 Weights = Mapping[Scope, Mapping[int, int]]  # fen of entitlement by household
 
 
@@ -100,7 +102,9 @@ def settle_lines(session: Session, *, limit: int = 500) -> int:
     scopes = {share.scope for shares in pools.values() for share in shares}
     weights = weights_in_scope(session, sorted(scopes, key=str), as_of_entitlement_id=as_of)
     drafts = [_settlement_entry(line, pools[line.line_id], weights) for line in lines]
-    entries = dict(zip((line.line_id for line in lines), (e.id for e in post_entries(session, drafts)), strict=True))
+    entries = dict(
+        zip((line.line_id for line in lines), (e.id for e in post_entries(session, drafts)), strict=True)
+    )
     settled_at = now()
     session.execute(
         insert(Settlement),
@@ -135,7 +139,9 @@ def due_lines(session: Session, *, limit: int) -> list[DueLine]:
     rows = session.execute(query).unique().all()
     ids = [line.id for line, _, _ in rows]
     # Another worker may have settled some between the read and the lock: ask again, now that they are ours.
-    done = set(session.scalars(select(Settlement.line_id).where(Settlement.line_id.in_(ids)))) if ids else set()
+    done = (
+        set(session.scalars(select(Settlement.line_id).where(Settlement.line_id.in_(ids)))) if ids else set()
+    )
     due = [(line, max(accepted, paid)) for line, accepted, paid in rows if line.id not in done]
     terms = _terms_of(session, {line.listing_version_id for line, _ in due})
     lots = _lots_of(session, [line.id for line, _ in due])
@@ -209,7 +215,9 @@ def _settlement_entry(line: DueLine, pools: Sequence[PoolShare], weights: Weight
     )
 
 
-def to_households(source: AccountKey, cooperative_id: int, credited: Mapping[int, int]) -> list[TransferDraft]:
+def to_households(
+    source: AccountKey, cooperative_id: int, credited: Mapping[int, int]
+) -> list[TransferDraft]:
     """The transfers that credit households (fen by household id) out of `source`, in the order of ids."""
     return [
         TransferDraft(source, AccountKey.household_payable(cooperative_id, household_id), fen)
@@ -296,7 +304,7 @@ def keep_shares(session: Session, shared: Sequence[SharedPool], *, as_of: int, a
         }
         for pool in shared
     ]
-    credits: list[dict[str, Any]] = [
+    credited: list[dict[str, Any]] = [
         {
             "pool_id": pool.pool_id,
             "line_id": pool.line_id,
@@ -312,4 +320,4 @@ def keep_shares(session: Session, shared: Sequence[SharedPool], *, as_of: int, a
         for household_id, fen in sorted(shares_of(pool.share.pool_fen, pool.weights).items())
     ]
     session.execute(insert(PoolDistribution), distributions)
-    session.execute(insert(Credit), credits)
+    session.execute(insert(Credit), credited)

@@ -48,7 +48,7 @@ def pay(order_no: str) -> ResponseReturnValue:
 @bp.get("/payments/<payment_no>/checkout")
 @requires(Permission.BUY_PERSONALLY)
 def checkout(payment_no: str) -> ResponseReturnValue:
-    """Go to the provider's page. The request carries the payment's key, so that coming back here opens no second one."""
+    """Go to the provider's page. The request carries the payment's key, so that coming back opens no second one."""
     session = current_session()
     payment = queries.payment_by_no(session, current_actor(), payment_no)
     if payment.state is not PaymentState.OPEN or payment.method is not PaymentMethod.CARD:
@@ -74,7 +74,9 @@ def checkout(payment_no: str) -> ResponseReturnValue:
 
 
 @bp.get("/payments/<payment_no>")
-@requires(Permission.BUY_PERSONALLY, Permission.ORDER_FOR_UNIT, Permission.PAY_FOR_UNIT, Permission.READ_AUDIT)
+@requires(
+    Permission.BUY_PERSONALLY, Permission.ORDER_FOR_UNIT, Permission.PAY_FOR_UNIT, Permission.READ_AUDIT
+)
 def payment(payment_no: str) -> ResponseReturnValue:
     """Where a payment stands; for a transfer, the instructions to print. Asks the provider when no notice came yet."""
     session, actor = current_session(), current_actor()
@@ -86,7 +88,9 @@ def payment(payment_no: str) -> ResponseReturnValue:
         found = queries.payment_by_no(session, actor, payment_no)
         if answer is not None:
             found = notices.settle_lookup(session, found, answer)
-    template = "payments/transfer.html" if found.method is PaymentMethod.BANK_TRANSFER else "payments/payment.html"
+    template = (
+        "payments/transfer.html" if found.method is PaymentMethod.BANK_TRANSFER else "payments/payment.html"
+    )
     return render_template(template, payment=found, account=current_app.config["SETTINGS"])
 
 
@@ -189,6 +193,8 @@ def resolve_line(line_no: str) -> ResponseReturnValue:
 @requires(Permission.MATCH_BANK_LINES)
 def resolve_notice(notice_id: int) -> ResponseReturnValue:
     """A queued notice has been dealt with."""
-    notices.resolve_notice(current_session(), current_actor(), notice_id, note=request.form.get("note", "")[:300])
+    notices.resolve_notice(
+        current_session(), current_actor(), notice_id, note=request.form.get("note", "")[:300]
+    )
     flash(_("已登记处理结果"), "success")
     return redirect(url_for(".queue"), 303)

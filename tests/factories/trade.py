@@ -1,7 +1,8 @@
 """Products on sale, orders on their way, and settled lines; made by the real rules wherever a rule exists.
 
 `offer(cooperative)` is a published listing of oil-tea camellia with a stocked lot; `buy(...)` places an order for it.
-`deliver(...)` takes a part from its placing to acceptance. Listings sell units of 500 g at 50.00 yuan unless said otherwise.
+`deliver(...)` takes a part from its placing to acceptance. Listings sell units of 500 g at 50.00 yuan unless said
+otherwise.
 """
 
 from __future__ import annotations
@@ -27,7 +28,14 @@ from marketplace.identity.actors import Actor, actor_of
 from marketplace.identity.models import Role
 from marketplace.linkage.models import Lot, Mechanism
 from marketplace.ordering.models import Order, OrderKind, OrderPart
-from marketplace.ordering.rules import Delivery, accept_part, confirm_part, place_order, receive_part, ship_part
+from marketplace.ordering.rules import (
+    Delivery,
+    accept_part,
+    confirm_part,
+    place_order,
+    receive_part,
+    ship_part,
+)
 from marketplace.payments.models import Payment
 from marketplace.payments.rules import apply_payment, ask_card_payment
 from marketplace.registry.models import Cooperative

@@ -20,16 +20,20 @@ from marketplace.payments.settlement import settle_lines
 from tests.conftest import HeldClock
 from tests.factories.linkage import ContractFactory, EntitlementFactory, LeaseFactory, PeriodFactory
 from tests.factories.registry import CooperativeFactory, EnrolmentFactory
-from tests.factories.trade import buy, deliver, offer, pay_by_card, sell, staff_buyer
+from tests.factories.trade import buy, offer, pay_by_card, sell, staff_buyer
 
 
 def credited(session: Session) -> dict[int, int]:
     """Fen by household id."""
-    rows = session.execute(select(Credit.household_id, func.sum(Credit.amount_fen)).group_by(Credit.household_id))
+    rows = session.execute(
+        select(Credit.household_id, func.sum(Credit.amount_fen)).group_by(Credit.household_id)
+    )
     return {household_id: int(fen) for household_id, fen in rows}
 
 
-def test_a_settled_line_credits_its_households_by_what_they_delivered(session: Session, clock: HeldClock) -> None:
+def test_a_settled_line_credits_its_households_by_what_they_delivered(
+    session: Session, clock: HeldClock
+) -> None:
     cooperative = CooperativeFactory()
     offered = offer(session, cooperative)
     first, second = (ContractFactory(enrolment=EnrolmentFactory(cooperative=cooperative)) for _ in range(2))
@@ -69,7 +73,9 @@ def test_the_ledger_holds_what_the_credits_say(session: Session, clock: HeldCloc
 def test_a_line_that_is_paid_but_not_accepted_credits_nothing(session: Session, clock: HeldClock) -> None:
     cooperative = CooperativeFactory()
     offered = offer(session, cooperative)
-    EntitlementFactory(agreement=ContractFactory(enrolment=EnrolmentFactory(cooperative=cooperative)), lot=offered.lot)
+    EntitlementFactory(
+        agreement=ContractFactory(enrolment=EnrolmentFactory(cooperative=cooperative)), lot=offered.lot
+    )
     buyer = staff_buyer()
     pay_by_card(session, buyer, buy(session, buyer, (offered, 1)))
 
@@ -117,7 +123,9 @@ def test_two_mechanisms_split_the_pool_in_their_order(session: Session, clock: H
     }
 
 
-def test_a_pool_without_evidence_waits_and_is_shared_out_when_it_comes(session: Session, clock: HeldClock) -> None:
+def test_a_pool_without_evidence_waits_and_is_shared_out_when_it_comes(
+    session: Session, clock: HeldClock
+) -> None:
     cooperative = CooperativeFactory()
     offered = offer(session, cooperative)
     sell(session, offered, units=1)
@@ -135,7 +143,9 @@ def test_a_pool_without_evidence_waits_and_is_shared_out_when_it_comes(session: 
     assert credited(session) == {contract.household_id: 500}
 
 
-def test_evidence_that_comes_after_the_settlement_does_not_change_it(session: Session, clock: HeldClock) -> None:
+def test_evidence_that_comes_after_the_settlement_does_not_change_it(
+    session: Session, clock: HeldClock
+) -> None:
     cooperative = CooperativeFactory()
     offered = offer(session, cooperative)
     early, late = (ContractFactory(enrolment=EnrolmentFactory(cooperative=cooperative)) for _ in range(2))
@@ -149,10 +159,14 @@ def test_evidence_that_comes_after_the_settlement_does_not_change_it(session: Se
     assert session.scalars(select(PoolDistribution.as_of_entitlement_id)).one() == kept.id
 
 
-def test_many_lines_settle_in_a_fixed_number_of_statements(session: Session, clock: HeldClock, statements) -> None:
+def test_many_lines_settle_in_a_fixed_number_of_statements(
+    session: Session, clock: HeldClock, statements
+) -> None:
     cooperative = CooperativeFactory()
     offered = offer(session, cooperative)
-    EntitlementFactory(agreement=ContractFactory(enrolment=EnrolmentFactory(cooperative=cooperative)), lot=offered.lot)
+    EntitlementFactory(
+        agreement=ContractFactory(enrolment=EnrolmentFactory(cooperative=cooperative)), lot=offered.lot
+    )
     sell(session, offered, units=1, key="the-very-first-order")
     with statements() as few:
         settle_lines(session)
@@ -160,7 +174,7 @@ def test_many_lines_settle_in_a_fixed_number_of_statements(session: Session, clo
         sell(session, offered, units=1, key=f"another-order-{number:04d}")
     with statements() as many:
         assert settle_lines(session) == 20
-    assert len(many) <= len(few), "\n".join(s[:120].replace("\n"," ") for s in many)
+    assert len(many) <= len(few), "\n".join(s[:120].replace("\n", " ") for s in many)
 
 
 @pytest.mark.databases("postgresql")
@@ -201,5 +215,5 @@ def test_what_was_settled_cannot_be_rewritten(session: Session, clock: HeldClock
     settle_lines(session)
     session.flush()
     with pytest.raises(DatabaseError, match=table), session.begin_nested():
-        session.execute(text(f"DELETE FROM {table}"))  # noqa: S608 - names of our own tables
+        session.execute(text(f"DELETE FROM {table}"))
     assert credited(session) == {contract.household_id: 500}

@@ -96,7 +96,9 @@ def products() -> ResponseReturnValue:
     asked = read_request(request.args, page=int(number), size=PAGE_SIZE)
     result = current_engine().search(asked)
     page = Page(rows=_shown(result.listing_nos), number=int(number), size=PAGE_SIZE, total=result.total)
-    return render_template("catalog/products.html", page=page, asked=asked, result=result, sorts=Sort, **_names(result))
+    return render_template(
+        "catalog/products.html", page=page, asked=asked, result=result, sorts=Sort, **_names(result)
+    )
 
 
 def _names(result: SearchResult) -> dict[str, object]:

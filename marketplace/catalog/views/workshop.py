@@ -231,7 +231,9 @@ def offer(product_no: str) -> ResponseReturnValue:
         description=version.description if version else found.description,
     )
     usable = [c for c in queries.certificates_of(session, found) if queries.is_in_force(c, today())]
-    form.certificate.choices = [SelectChoice(c.public_no, c.number) for c in usable] + [SelectChoice("", _("不使用证书"))]
+    form.certificate.choices = [SelectChoice(c.public_no, c.number) for c in usable] + [
+        SelectChoice("", _("不使用证书"))
+    ]
     if form.validate_on_submit():
         try:
             published = rules.publish_listing(
@@ -252,7 +254,10 @@ def offer(product_no: str) -> ResponseReturnValue:
             flash(_("已上架，买家马上就能看到"), "success")
             return redirect(url_for("catalog.listing", listing_no=published.public_no), 303)
     floor_bp = queries.linkage_floor_bp(
-        session, category_code=found.category_code, county_code=found.cooperative.county_code, year=today().year
+        session,
+        category_code=found.category_code,
+        county_code=found.cooperative.county_code,
+        year=today().year,
     )
     page = render_template(
         "catalog/workshop/offer.html",
