@@ -31,7 +31,7 @@ from marketplace.linkage.models import (
     Lot,
     Mechanism,
 )
-from marketplace.registry.models import Enrolment, EnrolmentState, Household
+from marketplace.registry.models import Enrolment, EnrolmentState, Household, Region
 from marketplace.registry.queries import enrolled_households
 from marketplace.web.tasks import Task
 
@@ -215,6 +215,17 @@ def usable_g(lot: Lot) -> int:
     return lot.received_g * lot.yield_bp // BASIS
 
 
+def village_of(session: Session, lot: Lot) -> Region | None:
+    """Where a lot was grown."""
+    return session.get(Region, lot.village_code)
+
+
+def commodities_of(session: Session, cooperative_id: int, *, limit: int = 50) -> list[str]:
+    """What a cooperative has opened lots of, for a form to suggest."""
+    query = select(Lot.commodity).where(Lot.cooperative_id == cooperative_id).distinct()
+    return list(session.scalars(query.order_by(Lot.commodity).limit(limit)))
+
+
 def free_g(lot: Lot) -> int:
     """What a lot still has free, in grams."""
     return usable_g(lot) - lot.committed_g
@@ -259,8 +270,13 @@ def entitlements_of_period(period_id: int) -> Select[Entitlement]:
 
 def entitlements_of_agreement(agreement_id: int) -> Select[Entitlement]:
     """What the evidence under an agreement entitles to, the latest first."""
+    return _with_evidence().where(under_agreement(agreement_id))
+
+
+def under_agreement(agreement_id: int) -> ColumnElement[bool]:
+    """Whether an entitlement's evidence was recorded under the agreement."""
     under = select(Evidence.id).join(AgreementVersion).where(AgreementVersion.agreement_id == agreement_id)
-    return _with_evidence().where(Entitlement.evidence_id.in_(under))
+    return Entitlement.evidence_id.in_(under)
 
 
 def _with_evidence() -> Select[Entitlement]:

@@ -56,6 +56,9 @@ class MechanismModule(Protocol):
     def entitlement(self, details: Details, terms: Terms, *, rule_version: int = 1) -> Computed:
         """What the evidence `details` entitle to under `terms`, by that version of the formula."""
 
+    def summarise(self, inputs: Mapping[str, Any]) -> Described:
+        """What kind of evidence an entitlement with these inputs comes from, and which, in one line."""
+
     def explain(self, inputs: Mapping[str, Any]) -> list[Described]:
         """How an entitlement with these inputs was computed, as people read it."""
 

@@ -103,6 +103,13 @@ def entitlement(details: Details, terms: Terms, *, rule_version: int = RULE_VERS
     )
 
 
+def summarise(inputs: Mapping[str, Any]) -> Described:
+    """The slip and what it weighed."""
+    details = inputs["details"]
+    params = {"slip_no": details["slip_no"], "kg": format_kg(details["net_g"]), "grade": details["grade"]}
+    return Described(N_("过磅单"), N_("%(slip_no)s，%(grade)s %(kg)s 千克"), params)
+
+
 def explain(inputs: Mapping[str, Any]) -> list[Described]:
     """The weight and the price that made the amount."""
     details, terms = inputs["details"], inputs["terms"]

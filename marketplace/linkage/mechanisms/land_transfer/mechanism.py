@@ -158,6 +158,13 @@ def entitlement(details: Details, terms: Terms, *, rule_version: int = RULE_VERS
     )
 
 
+def summarise(inputs: Mapping[str, Any]) -> Described:
+    """The parcel and the days."""
+    details = inputs["details"]
+    params = {"no": details["parcel_no"], "mu": format_mu(details["area_cmu"]), "days": inputs["days"]}
+    return Described(N_("租金"), N_("地块 %(no)s，%(mu)s 亩 %(days)s 天"), params)
+
+
 def explain(inputs: Mapping[str, Any]) -> list[Described]:
     """The area, the rent and the days that made the amount."""
     details, terms = inputs["details"], inputs["terms"]

@@ -1,0 +1,65 @@
+"""The pages of the mechanisms there are. A further one is its own package and a line here (and one in table.py)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from flask import Blueprint, url_for
+from sqlalchemy.orm import Session
+
+from marketplace.core.labels import N_
+from marketplace.linkage.forms import AgreementForm
+from marketplace.linkage.mechanisms.contract_farming import views as contract_views
+from marketplace.linkage.mechanisms.contract_farming.forms import ContractForm
+from marketplace.linkage.mechanisms.contract_farming.queries import slip_of
+from marketplace.linkage.mechanisms.land_transfer import views as lease_views
+from marketplace.linkage.mechanisms.land_transfer.forms import LeaseForm
+from marketplace.linkage.mechanisms.land_transfer.queries import year_of
+from marketplace.linkage.models import Agreement, Mechanism
+
+
+@dataclass(frozen=True)
+class MechanismPages:
+    """How a mechanism shows on pages.
+
+    Templates `terms.html` (fields of the terms) and `evidence.html` (facts of `detail`) lie in the folder `templates`;
+    `intent` says what the mechanism is for, `record_label` and `record_url` lead to recording evidence, `statement`
+    is the title of the printed confirmation.
+    """
+
+    templates: str
+    intent: str
+    terms_form: type[AgreementForm]
+    detail_of: Callable[[Session, int], Any]
+    record_label: str
+    record_url: Callable[[Agreement], str]
+    statement: str
+    blueprint: Blueprint
+
+
+PAGES: dict[Mechanism, MechanismPages] = {
+    Mechanism.CONTRACT_FARMING: MechanismPages(
+        templates="linkage/contract_farming",
+        intent=N_("合作社按保底价收购农户种的东西，一张过磅单算一笔。"),
+        terms_form=ContractForm,
+        detail_of=slip_of,
+        record_label=N_("去批次里过磅"),
+        record_url=lambda _agreement: url_for("linkage.lots"),
+        statement=N_("过磅确认单"),
+        blueprint=contract_views.bp,
+    ),
+    Mechanism.LAND_TRANSFER: MechanismPages(
+        templates="linkage/land_transfer",
+        intent=N_("合作社租用农户的承包地，按面积和天数算租金。"),
+        terms_form=LeaseForm,
+        detail_of=year_of,
+        record_label=N_("记一笔租金"),
+        record_url=lambda agreement: url_for(
+            "linkage.land_transfer.record_rent", agreement_no=agreement.public_no
+        ),
+        statement=N_("租金确认单"),
+        blueprint=lease_views.bp,
+    ),
+}
