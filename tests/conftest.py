@@ -26,6 +26,7 @@ from marketplace.core import clock as core_clock
 from marketplace.core.crypto import DataKey
 from marketplace.core.db import open_engine, session_maker
 from marketplace.core.files import FileStore
+from marketplace.web.jobs import EXTENSION as JOBS, Jobs
 from marketplace.web.transaction import EXTENSION
 from tests.databases import PostgresqlServer, PostgresqlStore, SqliteStore, borrowed
 from tests.factories.base import using
@@ -259,3 +260,17 @@ def client(app: Flask, session: Session) -> MarketClient:
     assert isinstance(opened, MarketClient)
     opened.session = session
     return opened
+
+
+@pytest.fixture
+def work(app: Flask, session: Session) -> Callable[..., None]:
+    """`work("settle lines")` runs jobs as the worker would, `work()` every one of them once."""
+
+    def run(*names: str) -> None:
+        session.commit()
+        jobs: Jobs = app.extensions[JOBS]
+        for name in names or jobs.table:
+            jobs.run(name)
+        session.expire_all()
+
+    return run

@@ -1,0 +1,124 @@
+"""A whole site for a journey: the app behind a real port, its jobs running, and Chromium in front of it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+
+import pytest
+import waitress
+from flask import Flask
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Response, sync_playwright
+from sqlalchemy.orm import Session
+
+from config import Settings
+from marketplace.web.jobs import EXTENSION, Jobs
+
+LANGUAGES = {"zh_CN": "zh-CN", "en": "en-GB"}
+DESK = (1280, 900)
+PHONE = (390, 844)
+
+
+@dataclass
+class Site:
+    """A running site: its address, and what went wrong in the browsers that opened it."""
+
+    url: str
+    complaints: list[str] = field(default_factory=list)
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    """The site's address is known only once it runs, so links are relative; costs are those of every test."""
+    return settings.model_copy(update={"login_limit": "1000 per minute"})
+
+
+def _sweep(jobs: Jobs, stop: threading.Event) -> None:
+    """What the worker does: run the jobs that were nudged."""
+    while not stop.wait(0.02):
+        while (task := jobs.queue.dequeue()) is not None:
+            jobs.queue.execute(task)
+
+
+@pytest.fixture
+def site(app: Flask, session: Session) -> Iterator[Site]:
+    """The app on a free port, forms protected as they are outside of tests. Commit what it is to show."""
+    app.config["WTF_CSRF_ENABLED"] = True
+    server = waitress.create_server(app, host="127.0.0.1", port=0, threads=4)
+    stop = threading.Event()
+    threads = [
+        threading.Thread(target=server.run, daemon=True),
+        threading.Thread(target=_sweep, args=(app.extensions[EXTENSION], stop), daemon=True),
+    ]
+    for thread in threads:
+        thread.start()
+    running = Site(f"http://127.0.0.1:{server.effective_port}")
+    yield running
+    stop.set()
+    server.close()
+    server.asyncore.close_all(server._map)
+    for thread in threads:
+        thread.join(10)
+    assert running.complaints == []
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """Debian's Chromium; the tests that need it are skipped where there is none, and fail where CI is set."""
+    path = shutil.which("chromium")
+    if path is None:
+        reason = "Chromium is not installed; `make test` says what to install"
+        pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+OpenPage = Callable[..., Page]
+
+
+@pytest.fixture
+def open_page(site: Site, chromium: Browser) -> Iterator[OpenPage]:
+    """`open_page(size=PHONE, language="en")`: a page of a browser of its own, as another person would have."""
+
+    def complain(text: str) -> None:
+        site.complaints.append(text)
+
+    def heard(said: ConsoleMessage) -> None:
+        if said.type == "error" and not said.text.startswith("Failed to load resource"):
+            complain(f"{said.location}: {said.text}")
+
+    def answered(response: Response) -> None:
+        is_file = "/static/" in response.url
+        if response.status >= 500 or (is_file and response.status >= 400):
+            complain(f"{response.url}: {response.status}")
+
+    with ExitStack() as stack:
+
+        def opened(*, size: tuple[int, int] = DESK, language: str = "zh_CN", scripts: bool = True) -> Page:
+            width, height = size
+            context: BrowserContext = chromium.new_context(
+                base_url=site.url,
+                locale=LANGUAGES[language],
+                timezone_id="Asia/Shanghai",
+                viewport={"width": width, "height": height},
+                is_mobile=width < 600,
+                has_touch=width < 600,
+                java_script_enabled=scripts,
+            )
+            context.add_cookies([{"name": "lang", "value": language, "url": site.url}])
+            stack.callback(context.close)
+            page = context.new_page()
+            page.set_default_timeout(15_000)
+            page.on("pageerror", lambda error: complain(str(error)))
+            page.on(
+                "console", lambda said: complain(f"{page.url}: {said.text}") if said.type == "error" else None
+            )
+            return page
+
+        yield opened
