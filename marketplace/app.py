@@ -12,7 +12,7 @@ from flask import Blueprint, Flask
 from flask_wtf.csrf import CSRFProtect
 
 from config import Settings
-from marketplace.audit import views as audit_views
+from marketplace.audit import cli as audit_cli, views as audit_views
 from marketplace.catalog import api as catalog_api, cli as catalog_cli, jobs as catalog_jobs
 from marketplace.catalog.queries import certificate_subject
 from marketplace.catalog.rules import apply_certificate_outcome
@@ -22,13 +22,10 @@ from marketplace.core.crypto import DataKey
 from marketplace.core.db import open_engine
 from marketplace.core.files import FileStore
 from marketplace.identity import access, user_views, views as identity_views
-from marketplace.linkage import views as linkage_views
-from marketplace.linkage.mechanisms.contract_farming import views as contract_farming_views
-from marketplace.linkage.mechanisms.land_transfer import views as land_transfer_views
 from marketplace.ledger import api as ledger_api
+from marketplace.linkage import views as linkage_views
 from marketplace.ordering import api as ordering_api, views as ordering_views
 from marketplace.payments import jobs as payment_jobs, views as payment_views
-from marketplace.linkage import views as linkage_views
 from marketplace.payments.gateways.stripe_gateway import StripeGateway
 from marketplace.procurement import views as procurement_views
 from marketplace.registry.buyer_units import views as buyer_unit_views
@@ -67,8 +64,6 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
     buyer_unit_views.bp,
     office_views.bp,
     linkage_views.bp,
-    contract_farming_views.bp,
-    land_transfer_views.bp,
     storefront.bp,
     workshop.bp,
     ordering_views.bp,
@@ -78,7 +73,7 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
     reporting_views.bp,
 )
 API_BLUEPRINTS = (catalog_api.bp, ordering_api.bp, ledger_api.bp, reporting_api.bp)
-COMMANDS: tuple[click.Command, ...] = (*web_cli.COMMANDS, catalog_cli.search)
+COMMANDS: tuple[click.Command, ...] = (*web_cli.COMMANDS, catalog_cli.search, audit_cli.ledger)
 JOBS: tuple[Job, ...] = (*review_jobs.JOBS, *catalog_jobs.JOBS, *payment_jobs.JOBS)
 OUTCOMES: dict[ReviewKind, Outcome] = {
     ReviewKind.COOPERATIVE_ENTRY: apply_entry_outcome,

@@ -17,7 +17,14 @@ from marketplace.core.errors import NotFound
 from marketplace.ledger.models import Entry
 from marketplace.linkage.models import Entitlement, Evidence
 from marketplace.ordering.models import Order, OrderLine, OrderPart
-from marketplace.payments.models import Credit, LinkagePool, Payment, PaymentState, PoolDistribution, Settlement
+from marketplace.payments.models import (
+    Credit,
+    LinkagePool,
+    Payment,
+    PaymentState,
+    PoolDistribution,
+    Settlement,
+)
 from marketplace.payments.settlement import shares_of
 
 
@@ -78,7 +85,9 @@ def trace_line(session: Session, line_no: str) -> LineTrace:
     if line is None:
         raise NotFound
     settlement = session.get(Settlement, line.id)
-    pools = session.scalars(select(LinkagePool).where(LinkagePool.line_id == line.id).order_by(LinkagePool.id)).all()
+    pools = session.scalars(
+        select(LinkagePool).where(LinkagePool.line_id == line.id).order_by(LinkagePool.id)
+    ).all()
     return LineTrace(
         line=line,
         version=session.get_one(ListingVersion, line.listing_version_id),
@@ -123,7 +132,9 @@ def _pool_traces(session: Session, pools: Sequence[LinkagePool]) -> list[PoolTra
     for pool in pools:
         distribution = distributions.get(pool.id)
         weights = _weights_then(session, pool, distribution) if distribution else {}
-        traces.append(PoolTrace(pool, distribution, credits.get(pool.id, []), shares_of(pool.pool_fen, weights)))
+        traces.append(
+            PoolTrace(pool, distribution, credits.get(pool.id, []), shares_of(pool.pool_fen, weights))
+        )
     return traces
 
 
@@ -169,7 +180,9 @@ class CreditTrace:
 
 def trace_credit(session: Session, credit_no: str) -> CreditTrace:
     """A credit back to line, order, acceptance, payment, terms, weights and evidence. Raises NotFound."""
-    credit = session.scalar(select(Credit).where(Credit.public_no == credit_no).options(joinedload(Credit.household)))
+    credit = session.scalar(
+        select(Credit).where(Credit.public_no == credit_no).options(joinedload(Credit.household))
+    )
     if credit is None:
         raise NotFound
     line = session.get_one(OrderLine, credit.line_id)
@@ -177,7 +190,9 @@ def trace_credit(session: Session, credit_no: str) -> CreditTrace:
     pool = next(trace for trace in traced.pools if trace.pool.id == credit.pool_id)
     evidence: Sequence[Entitlement] = []
     if pool.distribution is not None:
-        own = _entitlements(pool.pool, pool.distribution).where(Entitlement.household_id == credit.household_id)
+        own = _entitlements(pool.pool, pool.distribution).where(
+            Entitlement.household_id == credit.household_id
+        )
         evidence = session.scalars(
             own.options(joinedload(Entitlement.evidence).joinedload(Evidence.agreement_version))
         ).all()
@@ -187,7 +202,11 @@ def trace_credit(session: Session, credit_no: str) -> CreditTrace:
 def found_number(session: Session, number: str) -> tuple[str, str]:
     """Which page a public number leads to: ("credit", "line" or "order", number). Raises NotFound."""
     number = number.strip().upper()
-    for kind, column in (("credit", Credit.public_no), ("line", OrderLine.public_no), ("order", Order.public_no)):
+    for kind, column in (
+        ("credit", Credit.public_no),
+        ("line", OrderLine.public_no),
+        ("order", Order.public_no),
+    ):
         if session.scalar(select(column).where(column == number)):
             return kind, number
     raise NotFound

@@ -26,7 +26,9 @@ def index() -> ResponseReturnValue:
         try:
             kind, found = trace.found_number(session, number)
         except NotFound:
-            flash(_("没有编号为“%(number)s”的入账、订单行或订单，请核对后再查", number=number[:40]), "warning")
+            flash(
+                _("没有编号为“%(number)s”的入账、订单行或订单，请核对后再查", number=number[:40]), "warning"
+            )
         else:
             pages = {"credit": ".credit", "line": ".line", "order": "ordering.order"}
             values = {"credit": "credit_no", "line": "line_no", "order": "order_no"}
@@ -38,7 +40,9 @@ def index() -> ResponseReturnValue:
 @audits
 def settlements() -> ResponseReturnValue:
     """Settled order lines."""
-    return render_template("audit/settlements.html", page=page_of(current_session(), queries.recent_settlements()))
+    return render_template(
+        "audit/settlements.html", page=page_of(current_session(), queries.recent_settlements())
+    )
 
 
 @bp.get("/waiting")

@@ -65,17 +65,19 @@ def figures_of(session: Session, actor: Actor) -> list[Figure]:
 
 def _cooperative_figures(session: Session, cooperative_id: int) -> list[Figure]:
     settled, pools = session.execute(
-        select(func.coalesce(func.sum(Settlement.net_fen), 0), func.coalesce(func.sum(Settlement.pool_fen), 0)).where(
-            Settlement.cooperative_id == cooperative_id
-        )
+        select(
+            func.coalesce(func.sum(Settlement.net_fen), 0), func.coalesce(func.sum(Settlement.pool_fen), 0)
+        ).where(Settlement.cooperative_id == cooperative_id)
     ).one()
     credited, households = session.execute(
-        select(func.coalesce(func.sum(Credit.amount_fen), 0), func.count(Credit.household_id.distinct())).where(
-            Credit.cooperative_id == cooperative_id
-        )
+        select(
+            func.coalesce(func.sum(Credit.amount_fen), 0), func.count(Credit.household_id.distinct())
+        ).where(Credit.cooperative_id == cooperative_id)
     ).one()
     entitled = session.scalar(
-        select(func.coalesce(func.sum(Entitlement.amount_fen), 0)).where(Entitlement.cooperative_id == cooperative_id)
+        select(func.coalesce(func.sum(Entitlement.amount_fen), 0)).where(
+            Entitlement.cooperative_id == cooperative_id
+        )
     )
     return [
         Figure(N_("已结算货款"), int(settled)),

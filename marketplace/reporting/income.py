@@ -81,7 +81,9 @@ def buyer_words(order_kind: OrderKind, unit_kind: UnitKind | None) -> OrderKind 
 
 def months_of(session: Session, household_id: int, span: Span | None = None) -> list[MonthIncome]:
     """Credited fen by Shanghai month and mechanism, newest month first."""
-    query = select(Credit.credited_at, Credit.mechanism, Credit.amount_fen).where(Credit.household_id == household_id)
+    query = select(Credit.credited_at, Credit.mechanism, Credit.amount_fen).where(
+        Credit.household_id == household_id
+    )
     if span is not None:
         since, until = span.instants
         query = query.where(Credit.credited_at >= since, Credit.credited_at < until)
@@ -121,13 +123,19 @@ def by_attribution(session: Session, household_id: int, span: Span | None = None
 
 def entitled_fen(session: Session, household_id: int) -> int:
     """What agreements and evidence say is owed, in all: another fact than what was credited."""
-    query = select(func.coalesce(func.sum(Entitlement.amount_fen), 0)).where(Entitlement.household_id == household_id)
+    query = select(func.coalesce(func.sum(Entitlement.amount_fen), 0)).where(
+        Entitlement.household_id == household_id
+    )
     return int(session.scalar(query) or 0)
 
 
-def pending_lines(session: Session, household_id: int, *, limit: int = 20) -> Sequence[Row[tuple[str, str, PartState]]]:
+def pending_lines(
+    session: Session, household_id: int, *, limit: int = 20
+) -> Sequence[Row[tuple[str, str, PartState]]]:
     """Lines under way that drew on lots this household delivered to: (title, line number, state). Not money yet."""
-    lots = select(Entitlement.lot_id).where(Entitlement.household_id == household_id, Entitlement.lot_id.is_not(None))
+    lots = select(Entitlement.lot_id).where(
+        Entitlement.household_id == household_id, Entitlement.lot_id.is_not(None)
+    )
     from_lots = _lines_of_lots(lots)
     settled = select(Settlement.line_id).where(Settlement.line_id == OrderLine.id).exists()
     query = (

@@ -56,7 +56,9 @@ def places_of(actor: Actor) -> list[Place]:
     if actor.user_id is None:
         return []
     return [
-        place for place in PLACES if not place.permissions or any(actor.can(wanted) for wanted in place.permissions)
+        place
+        for place in PLACES
+        if not place.permissions or any(actor.can(wanted) for wanted in place.permissions)
     ]
 
 
@@ -77,11 +79,14 @@ def init_navigation(app: Flask) -> None:
             for place in places_of(actor)
             if place.endpoint in current_app.view_functions
         ]
-        role = sorted(actor.roles)[0] if actor.roles else None
+        role = min(actor.roles) if actor.roles else None
         found: dict[str, object] = {"nav_items": items, "role_label": label(role)}
         kinds = [
             kind
-            for kind, permission in ((OrderKind.CANTEEN, P.ORDER_FOR_UNIT), (OrderKind.PERSONAL, P.BUY_PERSONALLY))
+            for kind, permission in (
+                (OrderKind.CANTEEN, P.ORDER_FOR_UNIT),
+                (OrderKind.PERSONAL, P.BUY_PERSONALLY),
+            )
             if actor.can(permission)
         ]
         if kinds:

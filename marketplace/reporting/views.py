@@ -13,8 +13,7 @@ from marketplace.identity.access import current_actor, requires, signed_in
 from marketplace.identity.permissions import Permission
 from marketplace.registry.models import Household
 from marketplace.registry.queries import household_by_no, household_of
-from marketplace.reporting import desk as desks
-from marketplace.reporting import income
+from marketplace.reporting import desk as desks, income
 from marketplace.web.paging import page_of
 from marketplace.web.transaction import current_session
 

@@ -1,0 +1,205 @@
+"""Checks of what settlement wrote, beside the ledger's own: lines, pools, credits and the postings that stand for them.
+
+They read the rows alone and trust nothing else (see ledger/checks.py).
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import and_, func, or_, select
+from sqlalchemy.orm import Session, aliased
+
+from marketplace.core.labels import N_
+from marketplace.ledger.checks import Answer, Check, count_of, rows_found
+from marketplace.ledger.models import Account, AccountKind, Entry, Transfer
+from marketplace.linkage.models import Lot
+from marketplace.ordering.models import LineLot, Order, OrderLine, OrderPart
+from marketplace.ordering.states import PartState
+from marketplace.payments.models import (
+    Credit,
+    LinkagePool,
+    Payment,
+    PaymentState,
+    PoolDistribution,
+    Settlement,
+)
+
+
+def _settled_after_acceptance_and_payment(session: Session) -> Answer:
+    query = (
+        select(OrderLine.public_no.label("line"))
+        .select_from(Settlement)
+        .join(OrderLine, OrderLine.id == Settlement.line_id)
+        .join(OrderPart, OrderPart.id == OrderLine.part_id)
+        .where(
+            or_(
+                OrderPart.state != PartState.ACCEPTED,
+                OrderPart.accepted_at.is_(None),
+                OrderPart.paid_at.is_(None),
+                Settlement.settled_at < OrderPart.accepted_at,
+                Settlement.settled_at < OrderPart.paid_at,
+            )
+        )
+        .order_by(Settlement.line_id)
+    )
+    message = N_("订单行 %(line)s 还没有验收并付款，却已经结算")
+    return count_of(session, Settlement), rows_found(session, "settled_when_due", message, query)
+
+
+def _net_of_settlement(session: Session) -> Answer:
+    query = (
+        select(OrderLine.public_no.label("line"), Settlement.net_fen, OrderLine.net_fen.label("line_fen"))
+        .join(OrderLine, OrderLine.id == Settlement.line_id)
+        .where(
+            or_(
+                Settlement.net_fen != OrderLine.net_fen, Settlement.cooperative_id != OrderLine.cooperative_id
+            )
+        )
+        .order_by(Settlement.line_id)
+    )
+    message = N_("订单行 %(line)s 结算 %(net_fen)s 分，订单是 %(line_fen)s 分，或合作社不符")
+    return count_of(session, Settlement), rows_found(session, "net_of_settlement", message, query)
+
+
+def _pools_of_line(session: Session) -> Answer:
+    pools = (
+        select(LinkagePool.line_id, func.sum(LinkagePool.pool_fen).label("pools_fen"))
+        .group_by(LinkagePool.line_id)
+        .subquery()
+    )
+    total = func.coalesce(pools.c.pools_fen, 0)
+    query = (
+        select(OrderLine.public_no.label("line"), total.label("pools_fen"), Settlement.pool_fen)
+        .join(OrderLine, OrderLine.id == Settlement.line_id)
+        .outerjoin(pools, pools.c.line_id == Settlement.line_id)
+        .where(total != Settlement.pool_fen)
+        .order_by(Settlement.line_id)
+    )
+    message = N_("订单行 %(line)s 各机制资金之和 %(pools_fen)s 分，结算记的是 %(pool_fen)s 分")
+    return count_of(session, Settlement), rows_found(session, "pools_of_line", message, query)
+
+
+def _credits_of_pool(session: Session) -> Answer:
+    credits = (
+        select(Credit.pool_id, func.sum(Credit.amount_fen).label("credited_fen"))
+        .group_by(Credit.pool_id)
+        .subquery()
+    )
+    credited = func.coalesce(credits.c.credited_fen, 0)
+    expected = LinkagePool.pool_fen
+    query = (
+        select(
+            OrderLine.public_no.label("line"), LinkagePool.mechanism, credited.label("credited_fen"), expected
+        )
+        .join(OrderLine, OrderLine.id == LinkagePool.line_id)
+        .outerjoin(PoolDistribution, PoolDistribution.pool_id == LinkagePool.id)
+        .outerjoin(credits, credits.c.pool_id == LinkagePool.id)
+        .where(
+            or_(
+                and_(PoolDistribution.pool_id.is_not(None), credited != expected),
+                and_(PoolDistribution.pool_id.is_(None), credited != 0),
+                and_(PoolDistribution.pool_id.is_(None), LinkagePool.waiting.is_(False)),
+            )
+        )
+        .order_by(LinkagePool.id)
+    )
+    message = N_("订单行 %(line)s 的“%(mechanism)s”资金 %(pool_fen)s 分，各户入账之和是 %(credited_fen)s 分")
+    return count_of(session, LinkagePool), rows_found(session, "credits_of_pool", message, query)
+
+
+def _credits_are_posted(session: Session) -> Answer:
+    """Per household and entry, the credits are exactly what the ledger credited to its account."""
+    stored = (
+        select(Credit.entry_id, Credit.household_id, func.sum(Credit.amount_fen).label("fen"))
+        .group_by(Credit.entry_id, Credit.household_id)
+        .subquery()
+    )
+    payable = aliased(Account)
+    posted = (
+        select(Transfer.entry_id, payable.household_id, func.sum(Transfer.amount_fen).label("fen"))
+        .join(payable, payable.id == Transfer.credit_account_id)
+        .where(payable.kind == AccountKind.HOUSEHOLD_PAYABLE)
+        .group_by(Transfer.entry_id, payable.household_id)
+        .subquery()
+    )
+    same = and_(posted.c.entry_id == stored.c.entry_id, posted.c.household_id == stored.c.household_id)
+    query = (
+        select(
+            Entry.public_no.label("entry"), stored.c.fen.label("credit_fen"), posted.c.fen.label("posted_fen")
+        )
+        .select_from(stored)
+        .join(Entry, Entry.id == stored.c.entry_id)
+        .outerjoin(posted, same)
+        .where(or_(posted.c.fen.is_(None), posted.c.fen != stored.c.fen))
+        .order_by(stored.c.entry_id)
+    )
+    message = N_("分录 %(entry)s 记给一户 %(posted_fen)s 分，入账记录是 %(credit_fen)s 分")
+    return count_of(session, Credit), rows_found(session, "credits_are_posted", message, query)
+
+
+def _payments_are_posted(session: Session) -> Answer:
+    posted = (
+        select(Entry.subject_id, func.sum(Transfer.amount_fen).label("fen"))
+        .join(Transfer, Transfer.entry_id == Entry.id)
+        .where(Entry.subject_kind == "payment")
+        .group_by(Entry.subject_id)
+        .subquery()
+    )
+    fen = func.coalesce(posted.c.fen, 0)
+    expected = Payment.state == PaymentState.PAID
+    query = (
+        select(Payment.public_no.label("payment"), Payment.amount_fen, fen.label("posted_fen"))
+        .outerjoin(posted, posted.c.subject_id == Payment.id)
+        .where(or_(and_(expected, fen != Payment.amount_fen), and_(~expected, fen != 0)))
+        .order_by(Payment.id)
+    )
+    message = N_("付款 %(payment)s 金额 %(amount_fen)s 分，记账 %(posted_fen)s 分")
+    return count_of(session, Payment), rows_found(session, "payments_are_posted", message, query)
+
+
+def _orders_add_up(session: Session) -> Answer:
+    lines = (
+        select(OrderLine.order_id, func.sum(OrderLine.net_fen).label("lines_fen"))
+        .group_by(OrderLine.order_id)
+        .subquery()
+    )
+    total = func.coalesce(lines.c.lines_fen, 0)
+    query = (
+        select(Order.public_no.label("order"), Order.total_fen, total.label("lines_fen"))
+        .outerjoin(lines, lines.c.order_id == Order.id)
+        .where(total != Order.total_fen)
+        .order_by(Order.id)
+    )
+    message = N_("订单 %(order)s 总额 %(total_fen)s 分，各行之和 %(lines_fen)s 分")
+    return count_of(session, Order), rows_found(session, "orders_add_up", message, query)
+
+
+def _lots_hold_what_lines_drew(session: Session) -> Answer:
+    drawn = (
+        select(LineLot.lot_id, func.sum(LineLot.mass_g).label("mass_g"))
+        .join(OrderLine, OrderLine.id == LineLot.line_id)
+        .join(OrderPart, OrderPart.id == OrderLine.part_id)
+        .where(OrderPart.state != PartState.CANCELLED)
+        .group_by(LineLot.lot_id)
+        .subquery()
+    )
+    mass_g = func.coalesce(drawn.c.mass_g, 0)
+    query = (
+        select(Lot.public_no.label("lot"), Lot.committed_g, mass_g.label("drawn_g"))
+        .outerjoin(drawn, drawn.c.lot_id == Lot.id)
+        .where(or_(mass_g != Lot.committed_g, Lot.committed_g * 10_000 > Lot.received_g * Lot.yield_bp))
+        .order_by(Lot.id)
+    )
+    message = N_("批次 %(lot)s 记着已订 %(committed_g)s 克，订单行合计 %(drawn_g)s 克，或超过了收货乘出成率")
+    return count_of(session, Lot), rows_found(session, "lots_balance", message, query)
+
+
+CHECKS: tuple[Check, ...] = (
+    Check("orders_add_up", N_("订单总额等于各行之和"), _orders_add_up),
+    Check("lots_balance", N_("批次已订克数等于订单行所用，不超过收货乘出成率"), _lots_hold_what_lines_drew),
+    Check("payments_are_posted", N_("每笔到账都按原额记账一次"), _payments_are_posted),
+    Check("settled_when_due", N_("验收并付款之前没有任何结算和入账"), _settled_after_acceptance_and_payment),
+    Check("net_of_settlement", N_("结算净额等于订单行净额"), _net_of_settlement),
+    Check("pools_of_line", N_("各机制资金之和等于结算的联结资金"), _pools_of_line),
+    Check("credits_of_pool", N_("每笔联结资金等于各户入账之和"), _credits_of_pool),
+    Check("credits_are_posted", N_("每户入账与台账记账一致"), _credits_are_posted),
+)
