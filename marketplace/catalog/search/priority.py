@@ -1,6 +1,6 @@
 """Priority entry: cooperatives that take in more poor households come first among equals.
 
-Pure. The formula and its reasons are in docs/decisions/priority-entry.md.
+Pure. The formula and its reasons are in docs/decisions/priority-entry-counts-households-then-their-share.md.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 The root folder holds the generations, a file `current` that names the one in use, and a lock file for writers.
 Readers of any process see a new state at their next look; what they have open stays readable, since a deleted file
-lives on while it is open. See docs/decisions/embedded-search.md.
+lives on while it is open. See docs/decisions/the-embedded-search-engine-is-whoosh-with-our-own-words.md.
 """
 
 from __future__ import annotations
