@@ -12,7 +12,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from marketplace.catalog.models import Category, IndexTask, Listing, ListingState
-from marketplace.catalog.queries import available_units, is_in_force, price_per_kg_fen
+from marketplace.catalog.queries import available_units, is_in_force, price_per_kg_fen, sale_stop
 from marketplace.catalog.search.engine import ListingDocument, SearchEngine
 from marketplace.catalog.search.priority import priority_score
 from marketplace.core.clock import today
@@ -30,9 +30,9 @@ def index_listings(session: Session, engine: SearchEngine) -> bool:
         return False
     listing_ids = sorted({listing_id for _, listing_id in tasks})
     listings = session.scalars(select(Listing).where(Listing.id.in_(listing_ids))).unique().all()
-    for_sale = [listing for listing in listings if listing.state is ListingState.PUBLISHED]
+    for_sale = [listing for listing in listings if sale_stop(listing, today()) is None]
     engine.index(documents_of(session, for_sale))
-    gone = [listing.public_no for listing in listings if listing.state is not ListingState.PUBLISHED]
+    gone = sorted({listing.public_no for listing in listings} - {listing.public_no for listing in for_sale})
     if gone:
         engine.remove(gone)
     session.execute(delete(IndexTask).where(IndexTask.id.in_([task_id for task_id, _ in tasks])))
@@ -56,7 +56,7 @@ def _all_documents(session: Session) -> Iterator[ListingDocument]:
         listings = session.scalars(query).unique().all()
         if not listings:
             return
-        yield from documents_of(session, listings)
+        yield from documents_of(session, [row for row in listings if sale_stop(row, today()) is None])
         last = listings[-1].id
 
 

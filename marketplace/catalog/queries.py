@@ -24,12 +24,12 @@ from marketplace.catalog.models import (
 )
 from marketplace.core.clock import today
 from marketplace.core.errors import NotFound
-from marketplace.core.labels import N_
+from marketplace.core.labels import N_, LabelledEnum
 from marketplace.identity.actors import Actor
 from marketplace.identity.models import StoredFile
 from marketplace.identity.permissions import Permission
 from marketplace.linkage.models import Lot
-from marketplace.registry.models import Cooperative
+from marketplace.registry.models import Cooperative, CooperativeState
 from marketplace.registry.reviews.models import ReviewCase
 from marketplace.web.tasks import Task
 
@@ -46,16 +46,36 @@ def listings_by_nos(session: Session, numbers: Sequence[str]) -> list[Listing]:
 
 
 def listing_by_no(session: Session, number: str) -> Listing:
-    """A published listing. Raises NotFound."""
-    listing = session.scalar(
-        select(Listing).where(Listing.public_no == number, Listing.state == ListingState.PUBLISHED)
-    )
-    if listing is None:
+    """A published listing of an admitted cooperative. Raises NotFound."""
+    listing = session.scalar(select(Listing).where(Listing.public_no == number))
+    if listing is None or sale_stop(listing, today()) is SaleStop.NOT_FOR_SALE:
         raise NotFound
     return listing
 
 
-def products_of(actor: Actor) -> Select[tuple[Product]]:
+class SaleStop(LabelledEnum):
+    """Why a listing cannot be bought now. The codes are those of the refusals."""
+
+    NOT_FOR_SALE = "not_for_sale", N_("已下架")
+    CERTIFICATE_LAPSED = "certificate_lapsed", N_("认证已到期，暂停销售")
+
+
+def sale_stop(listing: Listing, on: date) -> SaleStop | None:
+    """Why a listing cannot be bought on a day, None when it can: it is published by an admitted cooperative, and its
+    certificate is in force where its category needs one."""
+    version, product = listing.current_version, listing.product
+    if (
+        version is None
+        or listing.state is not ListingState.PUBLISHED
+        or product.cooperative.state is not CooperativeState.ADMITTED
+    ):
+        return SaleStop.NOT_FOR_SALE
+    if product.category.needs_certificate and not is_in_force(version.certificate, on):
+        return SaleStop.CERTIFICATE_LAPSED
+    return None
+
+
+def products_of(actor: Actor) -> Select[Product]:
     """The products of the actor's cooperative, newest first."""
     return (
         select(Product)

@@ -6,7 +6,7 @@ stay within the whole, and when its category's certificate, where one is needed,
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from itertools import pairwise
 
@@ -373,8 +373,14 @@ def ask_for_index(session: Session, product: Product) -> None:
         session.add(IndexTask(listing_id=listing.id))
 
 
+def index_anew(session: Session, listing_ids: Iterable[int]) -> None:
+    """Have the search entries of listings made anew by the indexing job."""
+    session.add_all(IndexTask(listing_id=listing_id) for listing_id in sorted(set(listing_ids)))
+
+
 def count_sold(session: Session, units_by_listing: Mapping[int, int]) -> None:
     """Add accepted units to the listings' sold counters, in the order of ids."""
+    index_anew(session, units_by_listing)
     for listing_id in sorted(units_by_listing):
         session.execute(
             update(Listing)

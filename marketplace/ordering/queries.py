@@ -11,6 +11,7 @@ from marketplace.identity.actors import Actor
 from marketplace.identity.permissions import Permission
 from marketplace.ordering.models import CartLine, Order, OrderKind, OrderPart
 from marketplace.ordering.states import PartState
+from marketplace.registry.cooperatives.queries import cooperatives_within
 from marketplace.web.tasks import Task
 
 UNIT_DUTIES = (
@@ -26,18 +27,20 @@ def works_for_unit(actor: Actor) -> bool:
     return actor.buyer_unit_id is not None and any(actor.can(duty) for duty in UNIT_DUTIES)
 
 
-def orders_visible_to(actor: Actor) -> Select[tuple[Order]]:
-    """Orders, newest first: one's own personal ones, those of one's unit, all for an auditor."""
+def orders_visible_to(actor: Actor) -> Select[Order]:
+    """Orders, newest first: one's own personal ones, those of one's unit; an auditor's are those with a
+    cooperative of its jurisdiction."""
     query = select(Order).order_by(Order.id.desc())
     if actor.can(Permission.READ_AUDIT):
-        return query
+        audited = select(OrderPart.order_id).where(OrderPart.cooperative_id.in_(cooperatives_within(actor)))
+        return query.where(Order.id.in_(audited))
     own = (Order.buyer_user_id == actor.user_id) & (Order.kind == OrderKind.PERSONAL)
     if works_for_unit(actor):
         return query.where(or_(own, Order.buyer_unit_id == actor.buyer_unit_id))
     return query.where(own)
 
 
-def parts_visible_to(actor: Actor) -> Select[tuple[OrderPart]]:
+def parts_visible_to(actor: Actor) -> Select[OrderPart]:
     """Parts, newest first: those a cooperative delivers, or those of the orders the actor sees. A cooperative does not
     see a part that nobody has approved or paid."""
     query = select(OrderPart).order_by(OrderPart.id.desc())
@@ -82,7 +85,7 @@ def cart_count(session: Session, actor: Actor, kind: OrderKind) -> int:
     return session.scalar(query) or 0
 
 
-def _count(session: Session, query: Select[tuple[OrderPart]]) -> int:
+def _count(session: Session, query: Select[OrderPart]) -> int:
     return session.scalar(select(func.count()).select_from(query.order_by(None).subquery())) or 0
 
 

@@ -2,31 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from marketplace.catalog.models import Listing, ListingState, ListingVersion
-from marketplace.catalog.queries import is_in_force, listings_by_nos, unit_price_fen
-from marketplace.catalog.rules import count_sold
+from marketplace.catalog.models import Listing, ListingVersion
+from marketplace.catalog.queries import SaleStop, is_in_force, listings_by_nos, sale_stop, unit_price_fen
+from marketplace.catalog.rules import count_sold, index_anew
 from marketplace.core.clock import now, today
 from marketplace.core.errors import Conflict, Forbidden, NotFound, Refused
 from marketplace.core.labels import N_
 from marketplace.identity.actors import Actor
 from marketplace.identity.permissions import Permission
 from marketplace.identity.trail import record_trail
-from marketplace.ordering.models import CartLine, Order, OrderKind, OrderLine, OrderPart, PartChange
+from marketplace.ordering.models import (
+    CartLine,
+    LineLot,
+    Order,
+    OrderKind,
+    OrderLine,
+    OrderPart,
+    PartChange,
+)
 from marketplace.ordering.states import PartEvent, PartState, transition_of
-from marketplace.ordering.stock import hold_grams, release_lines, shares_of
+from marketplace.ordering.stock import Goods, hold_grams, release_lines
 from marketplace.registry.models import BuyerUnit
 
 MAX_QUANTITY = 100_000
 MAX_LINES = 100
 PERMISSION_OF = {OrderKind.PERSONAL: Permission.BUY_PERSONALLY, OrderKind.CANTEEN: Permission.ORDER_FOR_UNIT}
 FIRST_STATE = {OrderKind.PERSONAL: PartState.AWAITING_PAYMENT, OrderKind.CANTEEN: PartState.AWAITING_APPROVAL}
+NOT_FOR = {  # duties that an order of the other kind does not know
+    OrderKind.PERSONAL: frozenset({Permission.ORDER_FOR_UNIT, Permission.RECEIVE_FOR_UNIT}),
+    OrderKind.CANTEEN: frozenset({Permission.BUY_PERSONALLY}),
+}
+SELLERS_EVENTS = frozenset({PartEvent.CONFIRM, PartEvent.DECLINE, PartEvent.SHIP})
+DELIVERY_LENGTHS = {"recipient_name": 60, "recipient_phone": 20, "address": 200, "note": 300}
 RETURNS_GOODS = frozenset({PartEvent.CANCEL, PartEvent.EXPIRE, PartEvent.REJECT, PartEvent.DECLINE})
 
 
@@ -45,24 +60,36 @@ def _check_quantity(quantity: int) -> None:
         raise Refused("quantity", N_("数量须在 1 到 %(most)s 之间"), field="quantity", most=MAX_QUANTITY)
 
 
+def _require_for_sale(listing: Listing) -> ListingVersion:
+    """What the listing says now. Raises Conflict when it cannot be bought."""
+    stop = sale_stop(listing, today())
+    if stop is SaleStop.CERTIFICATE_LAPSED:
+        raise Conflict(stop.value, N_("“%(title)s”的认证已到期，暂停销售"), title=listing.product.name)
+    if stop is not None or listing.current_version is None:
+        raise Conflict("not_for_sale", N_("“%(title)s”已下架，不能购买"), title=listing.product.name)
+    return listing.current_version
+
+
 def put_in_cart(
     session: Session, actor: Actor, *, kind: OrderKind, listing: Listing, quantity: int
 ) -> CartLine:
-    """Add `quantity` units of a listing to the actor's cart. Raises Refused when it is not for sale."""
+    """Add `quantity` units of a listing to the actor's cart.
+
+    Raises Refused for a quantity that cannot be or a full cart, Conflict when the listing is not for sale.
+    """
     actor.require(PERMISSION_OF[kind])
-    if listing.state is not ListingState.PUBLISHED:
-        raise Refused("not_for_sale", N_("“%(title)s”已下架，不能购买"), title=listing.product.name)
-    line = session.scalar(
-        select(CartLine).where(
-            CartLine.user_id == actor.user_id, CartLine.kind == kind, CartLine.listing_id == listing.id
-        )
-    )
-    total = quantity + (line.quantity if line else 0)
-    _check_quantity(total)
+    _check_quantity(quantity)
+    _require_for_sale(listing)
+    own = select(CartLine).where(CartLine.user_id == actor.user_id, CartLine.kind == kind)
+    line = session.scalar(own.where(CartLine.listing_id == listing.id))
     if line is None:
-        line = CartLine(user_id=actor.user_id, kind=kind, listing=listing, quantity=total)
+        if (session.scalar(select(func.count()).select_from(own.subquery())) or 0) >= MAX_LINES:
+            raise Refused("too_many_lines", N_("一张订单最多 %(most)s 种商品，请分开下单"), most=MAX_LINES)
+        line = CartLine(user_id=actor.user_id, kind=kind, listing=listing, quantity=quantity)
         session.add(line)
-    line.quantity = total
+    else:
+        _check_quantity(line.quantity + quantity)
+        line.quantity += quantity
     session.flush()
     return line
 
@@ -92,20 +119,22 @@ def place_order(
     idempotency_key: str,
     lines: Sequence[tuple[str, int]],
     delivery: Delivery,
+    seen: Mapping[str, int] | None = None,
 ) -> Order:
     """Place an order for (listing number, units) `lines`, split into one part per cooperative, holding its goods.
 
-    The same key of the same buyer gives the first order, whatever the lines. Raises Refused for an empty or malformed
-    order, Conflict when a listing is no longer for sale or has too little left; then nothing is placed or held.
+    `seen` is the version of each listing the buyer was shown; when one has a newer version nothing is bought at terms
+    nobody saw. The same key of the same buyer gives the first order, whatever the lines. Raises Refused for an empty
+    or malformed order, Conflict when a listing has changed, is no longer for sale or has too little left; then nothing
+    is placed or held.
     """
     actor.require(PERMISSION_OF[kind])
-    first = session.scalar(
-        select(Order).where(Order.buyer_user_id == actor.user_id, Order.idempotency_key == idempotency_key)
-    )
+    first = _order_under_key(session, actor, idempotency_key)
     if first is not None:
         return first
+    _check_delivery(delivery)
     unit = _unit_of(session, actor, kind)
-    wanted = _wanted_versions(session, lines)
+    wanted = _wanted_versions(session, lines, seen)
     order = Order(
         kind=kind,
         buyer_user_id=actor.user_id,
@@ -113,32 +142,46 @@ def place_order(
         buyer_unit=unit,
         buyer_county_code=unit.county_code if unit else actor.county_code,
         idempotency_key=idempotency_key,
-        recipient_name=delivery.recipient_name,
-        recipient_phone=delivery.recipient_phone,
-        address=delivery.address,
-        note=delivery.note,
+        recipient_name=delivery.recipient_name.strip(),
+        recipient_phone=delivery.recipient_phone.strip(),
+        address=delivery.address.strip(),
+        note=delivery.note.strip(),
         total_fen=sum(unit_price_fen(version, quantity) * quantity for version, quantity in wanted),
     )
-    session.add(order)
-    session.flush()
+    try:
+        with session.begin_nested():
+            session.add(order)
+    except IntegrityError:  # the same submission came twice at the same moment, and the other one was first
+        first = _order_under_key(session, actor, idempotency_key)
+        if first is None:
+            raise
+        return first
     for cooperative_id in sorted({version.listing.cooperative_id for version, _ in wanted}):
-        own = [
-            (version, quantity)
-            for version, quantity in wanted
-            if version.listing.cooperative_id == cooperative_id
-        ]
+        own = [row for row in wanted if row[0].listing.cooperative_id == cooperative_id]
         _add_part(session, actor, order, cooperative_id, own)
-    listing_ids = [version.listing_id for version, _ in wanted]
-    session.execute(
-        delete(CartLine).where(
-            CartLine.user_id == actor.user_id, CartLine.kind == kind, CartLine.listing_id.in_(listing_ids)
-        )
-    )
+    _empty_cart(session, actor, kind, [version.listing_id for version, _ in wanted])
     record_trail(
         session, actor, "ordering.place", subject=("order", order.public_no), total_fen=order.total_fen
     )
     session.flush()
     return order
+
+
+def _order_under_key(session: Session, actor: Actor, idempotency_key: str) -> Order | None:
+    query = select(Order).where(
+        Order.buyer_user_id == actor.user_id, Order.idempotency_key == idempotency_key
+    )
+    return session.scalar(query)
+
+
+def _check_delivery(delivery: Delivery) -> None:
+    """Raise Refused naming the field unless there is a person, a telephone and a place, each of a bearable length."""
+    for name, most in DELIVERY_LENGTHS.items():
+        text = getattr(delivery, name).strip()
+        if not text and name != "note":
+            raise Refused("delivery_missing", N_("请写明收货人、联系电话和收货地址"), field=name)
+        if len(text) > most:
+            raise Refused("delivery_long", N_("这一项最多 %(most)s 个字"), field=name, most=most)
 
 
 def _unit_of(session: Session, actor: Actor, kind: OrderKind) -> BuyerUnit | None:
@@ -150,7 +193,9 @@ def _unit_of(session: Session, actor: Actor, kind: OrderKind) -> BuyerUnit | Non
     return unit
 
 
-def _wanted_versions(session: Session, lines: Sequence[tuple[str, int]]) -> list[tuple[ListingVersion, int]]:
+def _wanted_versions(
+    session: Session, lines: Sequence[tuple[str, int]], seen: Mapping[str, int] | None
+) -> list[tuple[ListingVersion, int]]:
     """The current version of each wanted listing with its quantity, in the order of product ids."""
     if not lines:
         raise Refused("empty_order", N_("购物车是空的，请先选购"))
@@ -158,26 +203,23 @@ def _wanted_versions(session: Session, lines: Sequence[tuple[str, int]]) -> list
         raise Refused("too_many_lines", N_("一张订单最多 %(most)s 种商品，请分开下单"), most=MAX_LINES)
     quantities: dict[str, int] = {}
     for listing_no, quantity in lines:
-        quantities[listing_no] = quantities.get(listing_no, 0) + quantity
-    for quantity in quantities.values():
         _check_quantity(quantity)
+        quantities[listing_no] = quantities.get(listing_no, 0) + quantity
+        _check_quantity(quantities[listing_no])
     listings = listings_by_nos(session, list(quantities))
     if len(listings) < len(quantities):
         raise Conflict("listing_gone", N_("有商品已不存在，请回到购物车核对"))
-    for listing in listings:
-        if listing.state is not ListingState.PUBLISHED or listing.current_version is None:
-            raise Conflict("not_for_sale", N_("“%(title)s”已下架，不能购买"), title=listing.product.name)
-        if listing.product.category.needs_certificate and not is_in_force(
-            listing.current_version.certificate, today()
-        ):
+    wanted: list[tuple[ListingVersion, int]] = []
+    for listing in sorted(listings, key=lambda listing: listing.product_id):
+        version = _require_for_sale(listing)
+        if seen is not None and seen.get(listing.public_no) != version.version:
             raise Conflict(
-                "certificate_lapsed", N_("“%(title)s”的认证已到期，暂停销售"), title=listing.product.name
+                "listing_changed",
+                N_("“%(title)s”的价格或介绍刚刚更新，请核对后再提交"),
+                title=listing.product.name,
             )
-    return [
-        (listing.current_version, quantities[listing.public_no])
-        for listing in sorted(listings, key=lambda listing: listing.product_id)
-        if listing.current_version is not None
-    ]
+        wanted.append((version, quantities[listing.public_no]))
+    return wanted
 
 
 def _add_part(
@@ -187,7 +229,16 @@ def _add_part(
     cooperative_id: int,
     wanted: Sequence[tuple[ListingVersion, int]],
 ) -> None:
-    lines = [_line_of(session, order, version, quantity) for version, quantity in wanted]
+    """One cooperative's part of the order, its goods held."""
+    goods = [
+        Goods(version.listing.product_id, version.net_mass_g * quantity, version.net_mass_g, version.title)
+        for version, quantity in wanted
+    ]
+    held = hold_grams(session, goods)
+    lines = [
+        _line_of(order, version, quantity, held[version.listing.product_id].lots)
+        for version, quantity in wanted
+    ]
     part = OrderPart(
         order=order,
         cooperative_id=cooperative_id,
@@ -197,20 +248,15 @@ def _add_part(
     )
     session.add(part)
     session.flush()
+    sold_out = [version.listing_id for version, _ in wanted if held[version.listing.product_id].sold_out]
+    index_anew(session, sold_out)
     _note_change(session, actor, part, None, "")
 
 
-def _line_of(session: Session, order: Order, version: ListingVersion, quantity: int) -> OrderLine:
-    """A line that pins what it saw, and holds its grams."""
+def _line_of(order: Order, version: ListingVersion, quantity: int, lots: list[LineLot]) -> OrderLine:
+    """A line that pins what it saw."""
     price = unit_price_fen(version, quantity)
     certified = is_in_force(version.certificate, today())
-    held = hold_grams(
-        session,
-        product_id=version.listing.product_id,
-        mass_g=version.net_mass_g * quantity,
-        title=version.title,
-        unit_g=version.net_mass_g,
-    )
     return OrderLine(
         order_id=order.id,
         cooperative_id=version.listing.cooperative_id,
@@ -222,20 +268,31 @@ def _line_of(session: Session, order: Order, version: ListingVersion, quantity: 
         unit_price_fen=price,
         net_fen=price * quantity,
         certificate_no=version.certificate.number if version.certificate and certified else "",
-        lots=shares_of(held),
+        lots=lots,
     )
+
+
+def _empty_cart(session: Session, actor: Actor, kind: OrderKind, listing_ids: Sequence[int]) -> None:
+    bought = CartLine.listing_id.in_(listing_ids)
+    session.execute(delete(CartLine).where(CartLine.user_id == actor.user_id, CartLine.kind == kind, bought))
 
 
 def move_part(
     session: Session, actor: Actor, part: OrderPart, event: PartEvent, *, note: str = "", system: bool = False
 ) -> OrderPart:
-    """Move a part by `event`. Raises Conflict when its state does not allow it, Forbidden when the actor may not.
+    """Move a part by `event`.
 
-    The move is conditional on the state it was read in, so that of two at the same moment one wins.
+    Raises NotFound when the part is no concern of the actor's, Conflict when its state does not allow the event,
+    Forbidden when the actor's duties do not. The move is conditional on the state it was read in, so that of two at
+    the same moment one wins.
     """
+    if not system:
+        _require_party(actor, part, event)
     transition = transition_of(event, part.state)
-    if not system and not any(actor.can(permission) for permission in transition.permissions):
-        raise Forbidden
+    if not system:
+        allowed = transition.permissions - NOT_FOR[part.order.kind]
+        if not any(actor.can(permission) for permission in allowed):
+            raise Forbidden
     statement = (
         update(OrderPart)
         .where(OrderPart.id == part.id, OrderPart.state == transition.source)
@@ -247,6 +304,7 @@ def move_part(
     part.state = transition.target
     if event in RETURNS_GOODS:
         release_lines(session, part.lines)
+        index_anew(session, _listings_of(part))
     _note_change(session, actor, part, event, note)
     record_trail(
         session,
@@ -258,6 +316,28 @@ def move_part(
     )
     session.flush()
     return part
+
+
+def _require_party(actor: Actor, part: OrderPart, event: PartEvent) -> None:
+    """Raise NotFound unless the part is the actor's to move: as its cooperative, as the unit, as the person."""
+    order = part.order
+    if event in SELLERS_EVENTS:
+        own = actor.cooperative_id == part.cooperative_id
+    elif order.kind is OrderKind.CANTEEN:
+        own = actor.buyer_unit_id == order.buyer_unit_id
+    else:
+        own = actor.user_id == order.buyer_user_id
+    if not own:
+        raise NotFound
+
+
+def _listings_of(part: OrderPart) -> dict[int, int]:
+    """The units of each listing in a part, by listing id."""
+    units: dict[int, int] = {}
+    for line in part.lines:
+        listing_id = line.listing_version.listing_id
+        units[listing_id] = units.get(listing_id, 0) + line.quantity
+    return units
 
 
 def _note_change(session: Session, actor: Actor, part: OrderPart, event: PartEvent | None, note: str) -> None:
@@ -307,16 +387,16 @@ def accept_part(session: Session, actor: Actor, part: OrderPart) -> OrderPart:
     """The goods are what was ordered, whole."""
     move_part(session, actor, part, PartEvent.ACCEPT)
     part.accepted_at = now()
-    units: dict[int, int] = {}
-    for line in part.lines:
-        listing_id = line.listing_version.listing_id
-        units[listing_id] = units.get(listing_id, 0) + line.quantity
-    count_sold(session, units)
+    session.flush()
+    count_sold(session, _listings_of(part))
     return part
 
 
 def cancel_order(session: Session, actor: Actor, order: Order, *, reason: str) -> Order:
-    """The buyer calls the order off before anybody approved or paid it; every part, or none."""
+    """The buyer calls the order off before anybody approved or paid it; every part, or none. Raises Refused without a
+    reason."""
+    if not reason.strip():
+        raise Refused("reason_missing", N_("请写明取消的原因"), field="reason")
     for part in order.parts:
         move_part(session, actor, part, PartEvent.CANCEL, note=reason.strip())
     return order

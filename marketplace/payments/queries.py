@@ -23,7 +23,7 @@ from marketplace.payments.models import (
 from marketplace.web.tasks import Task
 
 
-def payments_visible_to(actor: Actor) -> Select[tuple[Payment]]:
+def payments_visible_to(actor: Actor) -> Select[Payment]:
     """Payments, newest first: of one's own personal orders, of one's unit, all for an auditor and the cashier."""
     query = select(Payment).join(Order, Order.id == Payment.order_id).order_by(Payment.id.desc())
     if actor.can(Permission.READ_AUDIT) or actor.can(Permission.MATCH_BANK_LINES):
@@ -42,7 +42,7 @@ def payment_by_no(session: Session, actor: Actor, number: str) -> Payment:
     return payment
 
 
-def payables_of(actor: Actor, state: PaymentState | None) -> Select[tuple[Payment]]:
+def payables_of(actor: Actor, state: PaymentState | None) -> Select[Payment]:
     """The bank transfers of the actor's unit, the most urgent first."""
     query = (
         select(Payment)
@@ -58,7 +58,7 @@ def payments_of_order(session: Session, order_id: int) -> list[Payment]:
     return list(session.scalars(select(Payment).where(Payment.order_id == order_id).order_by(Payment.id)))
 
 
-def statements() -> Select[tuple[BankStatement]]:
+def statements() -> Select[BankStatement]:
     """Imported statements, newest first."""
     return select(BankStatement).order_by(BankStatement.id.desc())
 
@@ -71,12 +71,12 @@ def statement_by_no(session: Session, number: str) -> BankStatement:
     return statement
 
 
-def lines_of(statement: BankStatement) -> Select[tuple[BankLine]]:
+def lines_of(statement: BankStatement) -> Select[BankLine]:
     """The lines of a statement as they stand in the file."""
     return select(BankLine).where(BankLine.statement_id == statement.id).order_by(BankLine.row)
 
 
-def queued_lines() -> Select[tuple[BankLine]]:
+def queued_lines() -> Select[BankLine]:
     """Bank lines that wait for a person, oldest first."""
     return select(BankLine).where(BankLine.state == BankLineState.QUEUED).order_by(BankLine.id)
 
@@ -89,7 +89,7 @@ def queued_line_by_no(session: Session, number: str) -> BankLine:
     return line
 
 
-def queued_notices() -> Select[tuple[GatewayNotice]]:
+def queued_notices() -> Select[GatewayNotice]:
     """Gateway notices that wait for a person, oldest first."""
     return (
         select(GatewayNotice).where(GatewayNotice.outcome == NoticeOutcome.QUEUED).order_by(GatewayNotice.id)
@@ -111,7 +111,7 @@ def candidates_for(session: Session, line: BankLine) -> list[Payment]:
     return list(session.scalars(query))
 
 
-def _count(session: Session, query: Select[tuple[Payment]] | Select[tuple[BankLine]]) -> int:
+def _count(session: Session, query: Select[Payment] | Select[BankLine]) -> int:
     return session.scalar(select(func.count()).select_from(query.order_by(None).subquery())) or 0
 
 

@@ -14,7 +14,7 @@ from marketplace.ordering.states import PartState
 from marketplace.web.tasks import Task
 
 
-def awaiting_approval(actor: Actor) -> Select[tuple[Order]]:
+def awaiting_approval(actor: Actor) -> Select[Order]:
     """The unit's orders that wait for an approval."""
     waiting = select(OrderPart.order_id).where(OrderPart.state == PartState.AWAITING_APPROVAL)
     return orders_visible_to(actor).where(Order.buyer_unit_id == actor.buyer_unit_id, Order.id.in_(waiting))
