@@ -71,7 +71,9 @@ def sign_in() -> ResponseReturnValue:
             return redirect(_onward(form.next.data))
     demo_accounts = current_app.extensions.get("demo_accounts")
     page = render_template(
-        "identity/sign_in.html", form=form, demo_accounts=demo_accounts(current_session()) if demo_accounts else ()
+        "identity/sign_in.html",
+        form=form,
+        demo_accounts=demo_accounts(current_session()) if demo_accounts else (),
     )
     return page, 422 if form.errors else 200
 
@@ -146,7 +148,9 @@ def account() -> ResponseReturnValue:
             flash(_("密码已更新，其他设备已退出登录"), "success")
             return redirect(request.path)
     tokens = queries.tokens_of(current_session(), current_user.id)
-    page = render_template("identity/account.html", form=form, token_form=TokenForm(formdata=None), tokens=tokens)
+    page = render_template(
+        "identity/account.html", form=form, token_form=TokenForm(formdata=None), tokens=tokens
+    )
     return page, 422 if form.errors else 200
 
 
@@ -162,7 +166,11 @@ def issue_token() -> ResponseReturnValue:
             place_error(form, error)
     tokens = queries.tokens_of(current_session(), current_user.id)
     page = render_template(
-        "identity/account.html", form=PasswordForm(formdata=None), token_form=form, tokens=tokens, secret=secret
+        "identity/account.html",
+        form=PasswordForm(formdata=None),
+        token_form=form,
+        tokens=tokens,
+        secret=secret,
     )
     return page, 422 if form.errors else 200
 
@@ -200,4 +208,6 @@ def trail() -> ResponseReturnValue:
         until_on=form.until_on.data,
     )
     page = page_of(current_session(), queries.trail_rows(current_actor(), wanted), size=50)
-    return render_template("identity/trail.html", form=form, page=page, words=trail_words), 200 if is_valid else 422
+    return render_template(
+        "identity/trail.html", form=form, page=page, words=trail_words
+    ), 200 if is_valid else 422

@@ -53,9 +53,10 @@ def notice_text(
     `passed` are the names of the steps the case has passed; `first_on` and `last_on` are the days of the notice, both
     inclusive.
     """
+    about = "" if title == organisation else f"：{title}"
     steps = f"经{'、'.join(passed)}，" if passed else ""
     text = (
-        f"{organisation}（{place}）申请{kind_label}：{title}。{steps}现予公示。\n"
+        f"{organisation}（{place}）申请{kind_label}{about}。{steps}现予公示。\n"
         f"公示期自{_chinese(first_on)}起至{_chinese(last_on)}止。公示期内，任何单位和个人有异议的，"
         f"可在本页提出，并请写明事实和理由。我们对提出异议的人保密。"
     )
