@@ -15,8 +15,8 @@ from marketplace.ledger.schemas import (
     EntryQuerySchema,
     EntrySchema,
     entry_document,
-    page_document,
 )
+from marketplace.web.api import page_of_items
 from marketplace.web.transaction import current_session
 
 bp = Blueprint(
@@ -36,7 +36,8 @@ def list_entries(asked: dict[str, Any]) -> dict[str, Any]:
     session, limit = current_session(), asked["limit"]
     kind: EntryKind | None = asked.get("kind")
     entries = entries_after(session, current_actor(), after=asked.get("after"), limit=limit + 1, kind=kind)
-    return page_document(entries, public_numbers(session, entries), limit=limit)
+    numbers = public_numbers(session, entries)
+    return page_of_items([entry_document(entry, numbers) for entry in entries], limit=limit)
 
 
 @bp.route("/<string:entry_no>")

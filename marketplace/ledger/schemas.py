@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from marshmallow import Schema, fields, validate
@@ -10,9 +9,7 @@ from marshmallow import Schema, fields, validate
 from marketplace.ledger.accounts import AccountKind
 from marketplace.ledger.models import Account, Entry, EntryKind
 from marketplace.ledger.queries import PublicNumbers
-
-PAGE_LIMIT = 100
-NUMBER_LENGTH = 24
+from marketplace.web.api import CursorSchema
 
 
 class AccountSchema(Schema):
@@ -58,14 +55,9 @@ class EntryPageSchema(Schema):
     next = fields.String(required=True, allow_none=True)
 
 
-class EntryQuerySchema(Schema):
+class EntryQuerySchema(CursorSchema):
     """Which entries are asked for."""
 
-    after = fields.String(
-        validate=validate.Length(min=1, max=NUMBER_LENGTH),
-        metadata={"description": "The cursor: entries after the one with this number."},
-    )
-    limit = fields.Integer(load_default=50, validate=validate.Range(min=1, max=PAGE_LIMIT))
     kind = fields.Enum(EntryKind, by_value=True)
 
 
@@ -90,12 +82,6 @@ def entry_document(entry: Entry, numbers: PublicNumbers) -> dict[str, Any]:
             for transfer in entry.transfers
         ],
     }
-
-
-def page_document(entries: Sequence[Entry], numbers: PublicNumbers, *, limit: int) -> dict[str, Any]:
-    """A page of up to `limit` of `entries`, of which one more was read to know whether another page follows."""
-    items = [entry_document(entry, numbers) for entry in entries[:limit]]
-    return {"items": items, "next": items[-1]["no"] if len(entries) > limit else None}
 
 
 def _account_document(account: Account, numbers: PublicNumbers) -> dict[str, str]:
