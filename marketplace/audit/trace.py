@@ -14,9 +14,11 @@ from sqlalchemy.orm import Session, joinedload
 
 from marketplace.catalog.models import ListingVersion
 from marketplace.core.errors import NotFound
+from marketplace.identity.actors import Actor
 from marketplace.ledger.models import Entry
 from marketplace.linkage.models import Entitlement, Evidence
 from marketplace.ordering.models import Order, OrderLine, OrderPart
+from marketplace.ordering.queries import orders_visible_to
 from marketplace.payments.models import (
     Credit,
     LinkagePool,
@@ -26,6 +28,7 @@ from marketplace.payments.models import (
     Settlement,
 )
 from marketplace.payments.settlement import shares_of
+from marketplace.registry.cooperatives.queries import cooperatives_within
 
 
 @dataclass(frozen=True)
@@ -75,11 +78,11 @@ class LineTrace:
         return self.pool_fen - self.credited_fen
 
 
-def trace_line(session: Session, line_no: str) -> LineTrace:
-    """Everything behind and after an order line. Raises NotFound."""
+def trace_line(session: Session, actor: Actor, line_no: str) -> LineTrace:
+    """Everything behind and after an order line in the actor's jurisdiction. Raises NotFound."""
     line = session.scalar(
         select(OrderLine)
-        .where(OrderLine.public_no == line_no)
+        .where(OrderLine.public_no == line_no, OrderLine.cooperative_id.in_(cooperatives_within(actor)))
         .options(joinedload(OrderLine.part).joinedload(OrderPart.history))
     )
     if line is None:
@@ -119,7 +122,7 @@ def _pool_traces(session: Session, pools: Sequence[LinkagePool]) -> list[PoolTra
         row.pool_id: row
         for row in session.scalars(select(PoolDistribution).where(PoolDistribution.pool_id.in_(ids)))
     }
-    credits: dict[int, list[Credit]] = {}
+    by_pool: dict[int, list[Credit]] = {}
     query = (
         select(Credit)
         .where(Credit.pool_id.in_(ids))
@@ -127,13 +130,13 @@ def _pool_traces(session: Session, pools: Sequence[LinkagePool]) -> list[PoolTra
         .order_by(Credit.pool_id, Credit.household_id)
     )
     for credit in session.scalars(query):
-        credits.setdefault(credit.pool_id, []).append(credit)
+        by_pool.setdefault(credit.pool_id, []).append(credit)
     traces = []
     for pool in pools:
         distribution = distributions.get(pool.id)
         weights = _weights_then(session, pool, distribution) if distribution else {}
         traces.append(
-            PoolTrace(pool, distribution, credits.get(pool.id, []), shares_of(pool.pool_fen, weights))
+            PoolTrace(pool, distribution, by_pool.get(pool.id, []), shares_of(pool.pool_fen, weights))
         )
     return traces
 
@@ -178,7 +181,7 @@ class CreditTrace:
         return self.pool.distribution.weight_total_fen if self.pool.distribution else 0
 
 
-def trace_credit(session: Session, credit_no: str) -> CreditTrace:
+def trace_credit(session: Session, actor: Actor, credit_no: str) -> CreditTrace:
     """A credit back to line, order, acceptance, payment, terms, weights and evidence. Raises NotFound."""
     credit = session.scalar(
         select(Credit).where(Credit.public_no == credit_no).options(joinedload(Credit.household))
@@ -186,7 +189,7 @@ def trace_credit(session: Session, credit_no: str) -> CreditTrace:
     if credit is None:
         raise NotFound
     line = session.get_one(OrderLine, credit.line_id)
-    traced = trace_line(session, line.public_no)
+    traced = trace_line(session, actor, line.public_no)
     pool = next(trace for trace in traced.pools if trace.pool.id == credit.pool_id)
     evidence: Sequence[Entitlement] = []
     if pool.distribution is not None:
@@ -199,14 +202,17 @@ def trace_credit(session: Session, credit_no: str) -> CreditTrace:
     return CreditTrace(credit=credit, line=traced, pool=pool, evidence=evidence)
 
 
-def found_number(session: Session, number: str) -> tuple[str, str]:
+def found_number(session: Session, actor: Actor, number: str) -> tuple[str, str]:
     """Which page a public number leads to: ("credit", "line" or "order", number). Raises NotFound."""
-    number = number.strip().upper()
-    for kind, column in (
-        ("credit", Credit.public_no),
-        ("line", OrderLine.public_no),
-        ("order", Order.public_no),
-    ):
-        if session.scalar(select(column).where(column == number)):
+    number, within = number.strip().upper(), cooperatives_within(actor)
+    searches = {
+        "credit": select(Credit.id).where(Credit.public_no == number, Credit.cooperative_id.in_(within)),
+        "line": select(OrderLine.id).where(
+            OrderLine.public_no == number, OrderLine.cooperative_id.in_(within)
+        ),
+        "order": orders_visible_to(actor).where(Order.public_no == number).with_only_columns(Order.id),
+    }
+    for kind, query in searches.items():
+        if session.scalar(query.limit(1)) is not None:
             return kind, number
     raise NotFound

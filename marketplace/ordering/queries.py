@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Select, func, or_, select
+from sqlalchemy import Select, false, func, or_, select
 from sqlalchemy.orm import Session
 
 from marketplace.core.errors import NotFound
@@ -51,6 +51,24 @@ def parts_visible_to(actor: Actor) -> Select[OrderPart]:
     return query.where(OrderPart.order_id.in_(visible))
 
 
+def deliveries_of(actor: Actor) -> Select[OrderPart]:
+    """The parts the actor receives and accepts, newest first: of the own orders, and of the unit for its receiver."""
+    own = (Order.buyer_user_id == actor.user_id) & (Order.kind == OrderKind.PERSONAL)
+    wanted = [own] if actor.can(Permission.BUY_PERSONALLY) else []
+    if actor.can(Permission.RECEIVE_FOR_UNIT) and actor.buyer_unit_id is not None:
+        wanted.append(Order.buyer_unit_id == actor.buyer_unit_id)
+    orders = select(Order.id).where(or_(false(), *wanted))
+    return select(OrderPart).where(OrderPart.order_id.in_(orders)).order_by(OrderPart.id.desc())
+
+
+def delivery_by_no(session: Session, actor: Actor, part_no: str) -> OrderPart:
+    """A part the actor may receive and accept. Raises NotFound."""
+    part = session.scalar(deliveries_of(actor).where(OrderPart.public_no == part_no))
+    if part is None:
+        raise NotFound
+    return part
+
+
 def order_by_no(session: Session, actor: Actor, order_no: str) -> Order:
     """The order under that number. Raises NotFound when there is none the actor may see."""
     order = session.scalar(orders_visible_to(actor).where(Order.public_no == order_no))
@@ -96,18 +114,17 @@ def tasks_of(session: Session, actor: Actor) -> list[Task]:
             (PartState.PLACED, N_("%(count)s 笔订单待确认")),
             (PartState.CONFIRMED, N_("%(count)s 笔订单待发货")),
         )
-        endpoint = "ordering.fulfilment"
+        endpoint, parts = "ordering.fulfilment", parts_visible_to(actor)
     elif actor.can(Permission.BUY_PERSONALLY) or actor.can(Permission.RECEIVE_FOR_UNIT):
         wanted = (
             (PartState.SHIPPED, N_("%(count)s 笔订单在路上，收到后请确认收货")),
             (PartState.RECEIVED, N_("%(count)s 笔订单待验收")),
         )
-        endpoint = "ordering.deliveries"
+        endpoint, parts = "ordering.deliveries", deliveries_of(actor)
     else:
         return []
     counts = [
-        (state, message, _count(session, parts_visible_to(actor).where(OrderPart.state == state)))
-        for state, message in wanted
+        (state, message, _count(session, parts.where(OrderPart.state == state))) for state, message in wanted
     ]
     return [
         Task(message, count, endpoint, {"state": state.value}) for state, message, count in counts if count

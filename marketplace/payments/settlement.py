@@ -142,7 +142,11 @@ def due_lines(session: Session, *, limit: int) -> list[DueLine]:
     done = (
         set(session.scalars(select(Settlement.line_id).where(Settlement.line_id.in_(ids)))) if ids else set()
     )
-    due = [(line, max(accepted, paid)) for line, accepted, paid in rows if line.id not in done]
+    due = [
+        (line, max(accepted, paid))
+        for line, accepted, paid in rows
+        if line.id not in done and accepted is not None and paid is not None
+    ]
     terms = _terms_of(session, {line.listing_version_id for line, _ in due})
     lots = _lots_of(session, [line.id for line, _ in due])
     periods = PeriodFinder(session, {line.cooperative_id for line, _ in due})

@@ -79,12 +79,12 @@ def _pools_of_line(session: Session) -> Answer:
 
 
 def _credits_of_pool(session: Session) -> Answer:
-    credits = (
+    shares = (
         select(Credit.pool_id, func.sum(Credit.amount_fen).label("credited_fen"))
         .group_by(Credit.pool_id)
         .subquery()
     )
-    credited = func.coalesce(credits.c.credited_fen, 0)
+    credited = func.coalesce(shares.c.credited_fen, 0)
     expected = LinkagePool.pool_fen
     query = (
         select(
@@ -92,7 +92,7 @@ def _credits_of_pool(session: Session) -> Answer:
         )
         .join(OrderLine, OrderLine.id == LinkagePool.line_id)
         .outerjoin(PoolDistribution, PoolDistribution.pool_id == LinkagePool.id)
-        .outerjoin(credits, credits.c.pool_id == LinkagePool.id)
+        .outerjoin(shares, shares.c.pool_id == LinkagePool.id)
         .where(
             or_(
                 and_(PoolDistribution.pool_id.is_not(None), credited != expected),

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, false, select
 from sqlalchemy.orm import Session
 
 from marketplace.core.crypto import DataKey
@@ -219,3 +219,12 @@ def tasks_of(session: Session, actor: Actor) -> list[Task]:
     if missing:
         return [Task(N_("入驻申请还有 %(count)s 项没有填完"), missing, "cooperatives.check")]
     return [Task(N_("%(count)s 份入驻申请已填好，等您提交"), 1, "cooperatives.check")]
+
+
+def cooperatives_within(actor: Actor) -> Select[int]:
+    """The ids of the cooperatives in the jurisdiction of the actor's office; none without an office."""
+    if not actor.region_code:
+        return select(Cooperative.id).where(false())
+    return select(Cooperative.id).where(
+        Cooperative.county_code.startswith(actor.region_code[:6], autoescape=True)
+    )
