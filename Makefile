@@ -34,6 +34,9 @@ check: .venv/ready-for-tests lint types contracts templates tidy ## Formatting, 
 
 # --- the environment: made once, renewed when a lock changes ---
 
+# uv is fast, but does not read pip's own settings: where a mirror is known to pip only, pip installs.
+install = $(UV) sync --quiet --require-hashes $(1) || $(BIN)/python -m pip install --quiet --require-hashes -r $(1)
+
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Python 3.11 or newer is needed, $(PYTHON) is older: PYTHON=/path/to/python3.11 make run" >&2; exit 1; }
@@ -48,11 +51,11 @@ $(BIN)/uv: requirements-uv.txt | $(BIN)/python
 
 .venv/ready: requirements.txt $(BIN)/uv
 	@if [ -e .venv/ready-for-tests ]; then $(MAKE) --no-print-directory .venv/ready-for-tests; \
-		else $(UV) sync --quiet --require-hashes requirements.txt; fi
+		else $(call install,requirements.txt); fi
 	@touch $@
 
 .venv/ready-for-tests: requirements-dev.txt $(BIN)/uv
-	@$(UV) sync --quiet --require-hashes requirements-dev.txt
+	@$(call install,requirements-dev.txt)
 	@touch $@ .venv/ready
 
 system:
