@@ -81,7 +81,9 @@ class Agreement(Base):
     cooperative_id: Mapped[int] = mapped_column(ForeignKey("cooperative.id"))
     household_id: Mapped[int] = mapped_column(ForeignKey("household.id"), index=True)
     mechanism: Mapped[Mechanism] = mapped_column(code_of(Mechanism, "mechanism"))
-    state: Mapped[AgreementState] = mapped_column(code_of(AgreementState, "state"), default=AgreementState.ACTIVE)
+    state: Mapped[AgreementState] = mapped_column(
+        code_of(AgreementState, "state"), default=AgreementState.ACTIVE
+    )
     created_at: Mapped[datetime] = mapped_column(UtcInstant, default=now)
     ended_on: Mapped[date | None]
 

@@ -27,6 +27,7 @@ from marketplace.linkage.models import Agreement, AgreementState, Entitlement, L
 from marketplace.linkage.uploads import uploaded_document
 from marketplace.registry.models import Cooperative, Household
 from marketplace.registry.queries import children_of, household_status
+from marketplace.web.filters import masked
 from marketplace.web.forms import place_error
 from marketplace.web.locale import label
 from marketplace.web.paging import page_of
@@ -36,7 +37,8 @@ bp = Blueprint("linkage", __name__, url_prefix="/linkage")
 for pages in PAGES.values():
     bp.register_blueprint(pages.blueprint)
 
-RECORDS, READS = Permission.RECORD_EVIDENCE, Permission.READ_HOUSEHOLDS
+RECORDS = Permission.RECORD_EVIDENCE
+READERS = (RECORDS, Permission.READ_HOUSEHOLDS, Permission.READ_AUDIT)
 SHEET_ROWS = 1000
 
 
@@ -58,6 +60,14 @@ def is_coming(agreement: Agreement) -> bool:
     return agreement.versions[0].valid_from > today()
 
 
+@bp.app_template_global("shown_name")
+def shown_name(name: str) -> str:
+    """A name in full for those who may read households and for the household itself, masked for others."""
+    actor = current_actor()
+    reads = actor.can(Permission.READ_HOUSEHOLDS) or actor.can(Permission.READ_OWN_INCOME)
+    return name if reads else masked(name)
+
+
 def _asked_mechanism() -> Mechanism | None:
     return next((one for one in PAGES if one.value == request.args.get("mechanism")), None)
 
@@ -66,7 +76,7 @@ def _asked_mechanism() -> Mechanism | None:
 
 
 @bp.get("/agreements")
-@requires(RECORDS, READS)
+@requires(*READERS)
 def agreements() -> ResponseReturnValue:
     """The agreements one may read, by mechanism, state and household."""
     text, mechanism = request.args.get("q", "").strip()[:60], _asked_mechanism()
@@ -162,7 +172,7 @@ def _terms_page(
 
 
 @bp.get("/agreements/<agreement_no>")
-@requires(RECORDS, READS)
+@requires(*READERS)
 def agreement(agreement_no: str) -> ResponseReturnValue:
     """One agreement: its versions, what was recorded under it, and what can be done next."""
     return _agreement_page(
@@ -230,14 +240,14 @@ def end(agreement_no: str) -> ResponseReturnValue:
 
 
 @bp.get("/evidence/<evidence_no>")
-@requires(RECORDS, READS, Permission.READ_AUDIT, Permission.READ_OWN_INCOME)
+@requires(*READERS, Permission.READ_OWN_INCOME)
 def evidence(evidence_no: str) -> ResponseReturnValue:
     """One piece of evidence, and how it became an entitlement."""
     return render_template("linkage/evidence.html", **_evidence_facts(evidence_no))
 
 
 @bp.get("/evidence/<evidence_no>/print")
-@requires(RECORDS, READS, Permission.READ_AUDIT, Permission.READ_OWN_INCOME)
+@requires(*READERS, Permission.READ_OWN_INCOME)
 def confirmation(evidence_no: str) -> ResponseReturnValue:
     """The confirmation handed to the household, in large type."""
     return render_template("linkage/confirmation.html", **_evidence_facts(evidence_no))
@@ -264,7 +274,7 @@ def _evidence_facts(evidence_no: str) -> dict[str, Any]:
 
 
 @bp.get("/lots")
-@requires(RECORDS, READS)
+@requires(*READERS)
 def lots() -> ResponseReturnValue:
     """The lots one may read."""
     show = request.args.get("show", "")
@@ -310,7 +320,7 @@ def new_lot() -> ResponseReturnValue:
 
 
 @bp.get("/lots/<lot_no>")
-@requires(RECORDS, READS, Permission.READ_AUDIT)
+@requires(*READERS)
 def lot(lot_no: str) -> ResponseReturnValue:
     """One lot: received, sold, free, and whose produce it holds."""
     session = current_session()
@@ -320,7 +330,7 @@ def lot(lot_no: str) -> ResponseReturnValue:
 
 
 @bp.get("/lots/<lot_no>/sheet")
-@requires(RECORDS, READS, Permission.READ_AUDIT)
+@requires(*READERS)
 def lot_sheet(lot_no: str) -> ResponseReturnValue:
     """The sheet of a lot, to print: every slip in the order of recording."""
     session = current_session()

@@ -7,10 +7,10 @@ from fractions import Fraction
 
 import pytest
 from hypothesis import given, strategies as st
-from marketplace.linkage.mechanisms.pages import PAGES
 
 from marketplace.linkage.mechanisms.contract_farming import mechanism as contract_farming
 from marketplace.linkage.mechanisms.land_transfer import mechanism as land_transfer
+from marketplace.linkage.mechanisms.pages import PAGES
 from marketplace.linkage.mechanisms.seam import Described
 from marketplace.linkage.mechanisms.table import MECHANISMS
 

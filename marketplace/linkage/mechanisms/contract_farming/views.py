@@ -21,6 +21,7 @@ from marketplace.web.forms import place_error
 from marketplace.web.transaction import current_session
 
 bp = Blueprint("contract_farming", __name__)
+SHOWN = 20
 GRADES = ("特级", "一级", "二级", "统货")  # suggestions; a cooperative may have others
 
 
@@ -87,7 +88,8 @@ def _around(lot: Lot, agreement: Agreement | None) -> dict[str, object]:
         "agreement": agreement,
         "terms": _terms(agreement) if agreement else None,
         "text": text,
-        "found": found,
+        "found": found[:SHOWN],
+        "found_more": len(found) > SHOWN,
         "grades": GRADES,
         "saved": saved,
         "explained": explain(saved.inputs) if saved else [],
