@@ -1,0 +1,221 @@
+"""Loading the demo: everything is planned first, then the year is played day by day through the real rules.
+
+One transaction for all of it: a load that is broken off leaves nothing behind, and one into a database that holds
+accounts already is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import date, timedelta
+from functools import partial
+from random import Random
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from marketplace.core import clock, ids
+from marketplace.core.errors import Refused
+from marketplace.core.labels import N_
+from marketplace.demo.accounts import shared_hashes
+from marketplace.demo.agreements import Fields
+from marketplace.demo.bank import Bank
+from marketplace.demo.content import goods_of, sellers_of
+from marketplace.demo.entry import Seller, apply_for, case_of, pass_on, plan_entry
+from marketplace.demo.founding import load_facts, open_offices, register_canteens, register_staff
+from marketplace.demo.goods import Good
+from marketplace.demo.harvest import Harvest, plan_lots
+from marketplace.demo.households import (
+    end_eligibility,
+    plan_households,
+    propose_elsewhere,
+    unbound_households,
+    upload_with_mistakes,
+)
+from marketplace.demo.plan import plan_orders
+from marketplace.demo.scale import PILOT_COUNTIES, SCALES
+from marketplace.demo.shop import Shop
+from marketplace.demo.timeline import at_hour
+from marketplace.demo.trade import Trade
+from marketplace.demo.world import BEFORE_DAYS, Tools, World
+from marketplace.identity.models import User
+from marketplace.payments.distribution import distribute_pools
+from marketplace.payments.notices import apply_notices
+from marketplace.payments.settlement import settle_lines
+from marketplace.registry.models import Region
+from marketplace.registry.reviews.rules import file_objection
+
+ENTRY_DAY, HOUSEHOLDS_DAY, AGREEMENTS_DAY = -88, -64, -48
+WITHDRAWN = 20  # of so many goods one is taken off sale at the end of the year
+APPLICANTS = (
+    ("山苍子", "把野生山苍子驯化成片，蒸馏精油"),
+    ("竹荪", "在毛竹林下种竹荪，农闲时就近务工"),
+    ("中蜂", "在阔叶林里放养土蜂，一年只割一次蜜"),
+)
+Tell = Callable[[str], None]
+
+
+def load_demo(
+    session: Session, tools: Tools, *, scale: str, seed: int, tell: Tell = lambda _line: None
+) -> World:
+    """Make the demo of a scale (see SCALES) from a seed; `tell` hears how far it is. Does not commit.
+
+    Raises Refused when the database holds accounts already.
+    """
+    if session.scalar(select(User.id).limit(1)) is not None:
+        raise Refused("not_empty", N_("数据库里已有账号，演示数据只能装入空的数据库"))
+    random = Random(seed)  # noqa: S311 - a demo wants the same numbers again
+    shared = Tools(**{**vars(tools), "passwords": shared_hashes(tools.passwords)})
+    world = World(session, shared, SCALES[scale], random)
+    with ids.drawn_by(_numbers(seed)):
+        with clock.set_to(at_hour(world.day(-BEFORE_DAYS), 8)):
+            load_facts(world)
+            tell("places, policies and categories")
+            _plan(world)
+        world.timeline.play(_month_by_month(tell))
+    return world
+
+
+def _numbers(seed: int) -> ids.Draw:
+    """A stream of random bits for each purpose, so that the order in which tables are written does not matter."""
+    streams: dict[str, Random] = {}
+
+    def draw(purpose: str, count: int) -> int:
+        if purpose not in streams:
+            streams[purpose] = Random(f"{seed} {purpose}")  # noqa: S311 - public numbers of a demo
+        return streams[purpose].getrandbits(count)
+
+    return draw
+
+
+def _month_by_month(tell: Tell) -> Callable[[date], None]:
+    told: list[tuple[int, int]] = []
+
+    def hear(day: date) -> None:
+        if (day.year, day.month) not in told:
+            told.append((day.year, day.month))
+            tell(f"{day:%Y-%m}")
+
+    return hear
+
+
+def _plan(world: World) -> None:
+    """Plan the whole of it; nothing happens before the timeline is played."""
+    counties = list(PILOT_COUNTIES[: world.scale.counties])
+    sellers = sellers_of(world)
+    goods = goods_of(world, sellers)
+    applicants = _applicants(world, sellers)
+    codes = [code for county in counties for code in _codes_in(county, [*sellers, *applicants])]
+    open_offices(world, codes)
+    canteens = register_canteens(world, counties)
+    staff = register_staff(world, counties)
+    sold = goods[: len(goods) - len(goods) // WITHDRAWN]
+    orders = plan_orders(world, sold)
+    fields = {seller.place: _plan_seller(world, seller, goods) for seller in sellers}
+    shop = Shop(world, goods)
+    shop.plan()
+    shop.plan_changes(sold[3::9], goods[len(sold) :])
+    harvest = Harvest(world, fields)
+    harvest.plan(plan_lots(world, goods, orders))
+    trade = Trade(world, sellers, canteens, staff)
+    trade.plan(orders)
+    _plan_sweeps(world, Bank(world, trade.unpaid_parts))
+    _plan_desks(world, sellers, applicants, shop, harvest, trade)
+
+
+def _applicants(world: World, sellers: Sequence[Seller]) -> list[Seller]:
+    """Cooperatives of the first one's township that have applied and are not admitted yet."""
+    villages = sellers[0].villages
+    township = world.session.get_one(Region, villages[0].code[:9]).name
+    return [
+        Seller(
+            name=f"{township}{trade}专业合作社",
+            story=f"{township}的农户自愿联合起来，{story}。",
+            place=len(sellers) + place,
+            villages=[villages[place % len(villages)]],
+        )
+        for place, (trade, story) in enumerate(APPLICANTS)
+    ]
+
+
+def _codes_in(county_code: str, sellers: Sequence[Seller]) -> list[str]:
+    """The county and every township and village of it where a cooperative works, each once."""
+    villages = [village.code for seller in sellers for village in seller.villages if village.code.startswith(county_code)]
+    return list(dict.fromkeys([county_code, *(code[:9] for code in villages), *villages]))
+
+
+def _plan_seller(world: World, seller: Seller, goods: Sequence[Good]) -> Fields:
+    """Entry, households, agreements; returns its agreements to be."""
+    shares = world.scale.households // world.scale.cooperatives
+    rest = world.scale.households % world.scale.cooperatives
+    with_account = world.scale.households_with_account // world.scale.cooperatives + (seller.place == 0)
+    plan_entry(world, seller, world.day(ENTRY_DAY + seller.place))
+    plan_households(
+        world, seller, world.day(HOUSEHOLDS_DAY + seller.place), shares + (seller.place < rest), with_account
+    )
+    fields = Fields(world, seller, [good for good in goods if good.seller is seller])
+    fields.plan(world.day(AGREEMENTS_DAY + seller.place))
+    return fields
+
+
+def _plan_sweeps(world: World, bank: Bank) -> None:
+    """What the jobs and the cashier do: in the evening of days on which something was accepted, paid or recorded, and
+    every Monday."""
+
+    def sweep() -> None:
+        bank.bill()
+        while settle_lines(world.session) or distribute_pools(world.session):
+            pass
+
+    world.sweep = sweep
+    monday = world.first_on + timedelta(days=-world.first_on.weekday() % 7)
+    world.timeline.weekly(monday, bank.import_week, hour=9, minute=40)
+    world.timeline.at(world.present, sweep)
+
+
+def _plan_desks(
+    world: World, sellers: Sequence[Seller], applicants: Sequence[Seller], shop: Shop, harvest: Harvest, trade: Trade
+) -> None:
+    """What waits for somebody today beyond the orders that plan.py holds back."""
+    first, last_on, at = sellers[0], world.last_on, world.timeline.at
+    own = [good for good in shop.goods if good.seller is first]
+    neighbour = next((one for one in sellers[1:] if one.county_code == first.county_code), None)
+    for applicant, levels in zip(applicants, ((), (12,), (12, 9)), strict=True):
+        applied_on = last_on - timedelta(days=4)
+        at(at_hour(applied_on, 10), partial(apply_for, world, applicant))
+        for days, level in enumerate(levels, start=1):
+            at(at_hour(applied_on + timedelta(days=days), 11), partial(pass_on, world, applicant, level))
+    at(at_hour(last_on, 11), partial(_object, world, applicants[-1]))
+    at(at_hour(last_on, 15), partial(_ask_neighbours, world, first, neighbour))
+    at(at_hour(last_on, 16), partial(upload_with_mistakes, world, first, 4))
+    at(at_hour(last_on, 16, 20), partial(harvest.open_empty_lot, own[0]))
+    at(at_hour(last_on, 10, 30), partial(shop.add_sample, own[0]))
+    certified = [good for good in own if good.is_certified]
+    if certified:
+        at(at_hour(last_on - timedelta(days=2), 10), partial(shop.add_renewal, certified[0]))
+    at(at_hour(last_on - timedelta(days=20), 9), partial(_end_eligibility, world, first))
+    stray = partial(
+        trade.hear_of, "checkout.session.completed", "cs_test_demo_stray", reference="Y-DEMOSTRAY1", amount_fen=5_000
+    )
+    at(at_hour(last_on, 12), stray)
+    at(at_hour(last_on, 12, 1), partial(apply_notices, world.session))
+
+
+def _object(world: World, applicant: Seller) -> None:
+    file_objection(
+        world.session,
+        case_of(world, applicant),
+        text="公示的基地里有一块是我家承包的山场，没有人来和我谈过，请核实。",
+        contact="匿名村民",
+    )
+
+
+def _ask_neighbours(world: World, first: Seller, neighbour: Seller | None) -> None:
+    if neighbour is not None:
+        propose_elsewhere(world, neighbour, first.households[:3])
+
+
+def _end_eligibility(world: World, seller: Seller) -> None:
+    free = unbound_households(world, seller)
+    if free:
+        end_eligibility(world, free[0])

@@ -1,0 +1,175 @@
+"""What will be ordered in the demo's year, decided before anything happens, so that the harvest can be made to meet it.
+
+A few orders of the named accounts are held back at every step, so that each role finds work on its desk today.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from marketplace.demo.goods import Good
+from marketplace.demo.timeline import at_hour
+from marketplace.demo.world import World
+from marketplace.ordering.models import OrderKind
+from marketplace.ordering.states import PartEvent
+
+MONTH_WEIGHTS = (
+    0,
+    14,
+    7,
+    6,
+    6,
+    7,
+    7,
+    5,
+    6,
+    11,
+    9,
+    9,
+    13,
+)  # before the New Year and the autumn feast people buy most
+CANTEEN_SHARE = 58  # per cent of the orders
+LINE_FEN = (60_000, 420_000)  # what a canteen spends on a line
+
+
+class Fate(StrEnum):
+    """How an order ends."""
+
+    COMPLETE = "complete"
+    REJECTED = "rejected"
+    DECLINED = "declined"
+    CANCELLED = "cancelled"
+    ABANDONED = "abandoned"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """So many units of a good."""
+
+    good: Good
+    quantity: int
+
+
+@dataclass(frozen=True)
+class PlannedOrder:
+    """An order to be placed at an instant by the buyer at a position among the canteens or the staff.
+
+    It is held before the event `stops_before`; a canteen whose order is not `pays` has not transferred its money yet.
+    """
+
+    at: datetime
+    kind: OrderKind
+    buyer: int
+    wanted: tuple[Wanted, ...]
+    fate: Fate = Fate.COMPLETE
+    stops_before: PartEvent | None = None
+    pays: bool = True
+    number: int = field(default=0)
+
+
+CANTEEN_DESK: tuple[tuple[int, PartEvent | None, bool], ...] = (  # days ago, held before, pays
+    (0, PartEvent.APPROVE, True),
+    (0, PartEvent.APPROVE, True),
+    (3, PartEvent.CONFIRM, True),
+    (4, PartEvent.SHIP, True),
+    (6, PartEvent.RECEIVE, True),
+    (10, PartEvent.ACCEPT, True),
+    (16, None, False),
+    (52, None, False),
+)
+STAFF_DESK: tuple[tuple[int, PartEvent | None], ...] = (
+    (1, PartEvent.CONFIRM),
+    (3, PartEvent.SHIP),
+    (5, PartEvent.RECEIVE),
+    (9, PartEvent.ACCEPT),
+)
+
+
+def plan_orders(world: World, goods: Sequence[Good]) -> list[PlannedOrder]:
+    """The orders of the year in the order of their instants, as many as the scale says."""
+    fixed = _desk_orders(world, goods)
+    free = [_free_order(world, goods) for _ in range(max(0, world.scale.orders - len(fixed)))]
+    ordered = sorted([*fixed, *free], key=lambda planned: planned.at)
+    return [_numbered(planned, number) for number, planned in enumerate(ordered, start=1)]
+
+
+def _numbered(planned: PlannedOrder, number: int) -> PlannedOrder:
+    values = {name: getattr(planned, name) for name in PlannedOrder.__dataclass_fields__}
+    return PlannedOrder(**{**values, "number": number})
+
+
+def _desk_orders(world: World, goods: Sequence[Good]) -> list[PlannedOrder]:
+    """What the named buyers have under way with the first cooperative, and an unpaid order of ten minutes ago."""
+    own = [good for good in goods if good.seller.place == 0]
+    for_canteens = [good for good in own if good.for_canteens] or own
+    orders = [
+        PlannedOrder(
+            at=at_hour(world.last_on - timedelta(days=ago), 9, 5 + 7 * place),
+            kind=OrderKind.CANTEEN,
+            buyer=0,
+            wanted=_canteen_lines(world, for_canteens, 2),
+            stops_before=held,
+            pays=pays,
+        )
+        for place, (ago, held, pays) in enumerate(CANTEEN_DESK)
+    ]
+    orders += [
+        PlannedOrder(
+            at=at_hour(world.last_on - timedelta(days=ago), 20, 10),
+            kind=OrderKind.PERSONAL,
+            buyer=0,
+            wanted=_personal_lines(world, own),
+            stops_before=held,
+        )
+        for ago, held in STAFF_DESK
+    ]
+    unpaid = PlannedOrder(
+        at=world.present - timedelta(minutes=10),
+        kind=OrderKind.PERSONAL,
+        buyer=0,
+        wanted=_personal_lines(world, own),
+        stops_before=PartEvent.PAY,
+    )
+    return [*orders, unpaid]
+
+
+def _free_order(world: World, goods: Sequence[Good]) -> PlannedOrder:
+    random = world.random
+    days = range((world.last_on - world.first_on).days + 1)
+    day = world.day(random.choices(days, [MONTH_WEIGHTS[world.day(offset).month] for offset in days])[0])
+    if random.randrange(100) < CANTEEN_SHARE:
+        fate = random.choices((Fate.COMPLETE, Fate.REJECTED, Fate.DECLINED, Fate.CANCELLED), (92, 3, 3, 2))[0]
+        for_canteens = [good for good in goods if good.for_canteens] or list(goods)
+        return PlannedOrder(
+            at=at_hour(day, random.randrange(8, 17), random.randrange(60)),
+            kind=OrderKind.CANTEEN,
+            buyer=random.randrange(world.scale.units),
+            wanted=_canteen_lines(world, for_canteens, random.choice((1, 2, 2, 3, 4))),
+            fate=fate,
+            pays=random.random() < 0.97,
+        )
+    return PlannedOrder(
+        at=at_hour(day, random.randrange(7, 22), random.randrange(60)),
+        kind=OrderKind.PERSONAL,
+        buyer=random.randrange(world.scale.staff),
+        wanted=_personal_lines(world, goods),
+        fate=random.choices((Fate.COMPLETE, Fate.ABANDONED, Fate.CANCELLED), (93, 5, 2))[0],
+    )
+
+
+def _canteen_lines(world: World, goods: Sequence[Good], count: int) -> tuple[Wanted, ...]:
+    chosen = world.random.sample(list(goods), min(count, len(goods)))
+    return tuple(Wanted(good, _bulk(world.random.randrange(*LINE_FEN), good)) for good in chosen)
+
+
+def _bulk(spend_fen: int, good: Good) -> int:
+    """How many units the money buys, in fives."""
+    return min(300, max(5, spend_fen // good.price_fen // 5 * 5))
+
+
+def _personal_lines(world: World, goods: Sequence[Good]) -> tuple[Wanted, ...]:
+    chosen = world.random.sample(list(goods), min(world.random.choice((1, 1, 2, 3)), len(goods)))
+    return tuple(Wanted(good, world.random.choice((1, 1, 2, 2, 3))) for good in chosen)

@@ -1,0 +1,45 @@
+"""How large a demo is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+PILOT_COUNTIES = ("361025", "360827", "360724")  # 乐安, 遂川, 上犹
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How many of each; the counties are the first of PILOT_COUNTIES."""
+
+    counties: int
+    cooperatives: int
+    households: int
+    listings: int
+    orders: int
+    units: int
+    staff: int
+    households_with_account: int
+
+
+SCALES = {
+    "tiny": Scale(
+        counties=1,
+        cooperatives=2,
+        households=12,
+        listings=6,
+        orders=20,
+        units=2,
+        staff=3,
+        households_with_account=2,
+    ),
+    "small": Scale(
+        counties=3,
+        cooperatives=8,
+        households=300,
+        listings=60,
+        orders=400,
+        units=12,
+        staff=24,
+        households_with_account=12,
+    ),
+}
