@@ -13,6 +13,7 @@ from wtforms.validators import InputRequired, Length, Optional
 from marketplace.core.clock import today
 from marketplace.linkage.fields import KgField, YuanField
 from marketplace.linkage.forms import DAY, DOCUMENTS, REQUIRED, AgreementForm
+from marketplace.linkage.mechanisms.contract_farming.models import USUAL_GRADES
 
 DECIMAL = {"inputmode": "decimal", "autocomplete": "off"}
 
@@ -45,7 +46,9 @@ class SlipForm(FlaskForm):
         render_kw={"autocomplete": "off", "autocapitalize": "characters"},
     )
     net_g = KgField(_l("净重"), [REQUIRED], render_kw=DECIMAL)
-    grade = StringField(_l("等级"), [REQUIRED, Length(max=20)], default="统货", render_kw={"list": "grades"})
+    grade = StringField(
+        _l("等级"), [REQUIRED, Length(max=20)], default=USUAL_GRADES[0], render_kw={"list": "grades"}
+    )
     market_price_fen_per_kg = YuanField(_l("当日市价"), [Optional()], render_kw=DECIMAL)
     weighed_on = DateField(_l("过磅日期"), [DAY], default=today)
     household_signer = StringField(_l("农户签字"), [REQUIRED, Length(max=60)])

@@ -9,6 +9,7 @@ from marketplace.core.append_only import APPEND_ONLY
 from marketplace.core.db import Base
 from marketplace.linkage.models import Evidence, Lot
 
+USUAL_GRADES = ("统货", "特级", "一级", "二级")  # as the trade writes them on slips; others may be typed
 MOST_G = 50_000_000  # the heaviest lorry on a village road carries less
 
 

@@ -8,7 +8,7 @@ from datetime import date
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 
-from marketplace.core.errors import Conflict, NotFound, Refused
+from marketplace.core.errors import Conflict, Refused
 from marketplace.core.labels import N_
 from marketplace.identity.actors import Actor
 from marketplace.identity.models import StoredFile
@@ -59,40 +59,32 @@ def record_weigh_slip(
     Raises Refused (field named) for a day, weight, price or signature that cannot be; Conflict when the slip's number
     was used before; NotFound for somebody else's agreement or lot. Then nothing has changed.
     """
-    cooperative_id = require_own(actor, agreement, lot)
-    slip_no = slip_no.strip().upper()
-    grade = grade.strip()
-    signed = _signers(signatures)
-    _check_form(slip_no, grade, net_g, market_price_fen_per_kg)
-    version = version_for(session, agreement, Mechanism.CONTRACT_FARMING, weighed_on, field="weighed_on")
-    _check_commodity(version, lot)
-    cooperative = session.get(Cooperative, cooperative_id)
-    if cooperative is None:
-        raise NotFound
-    key = slip_key(cooperative.uscc, slip_no)
-    _refuse_used(session, key, slip_no)
+    require_own(actor, agreement, lot)
     slip = WeighSlip(
         lot_id=lot.id,
-        slip_no=slip_no,
-        grade=grade,
+        slip_no=slip_no.strip().upper(),
+        grade=grade.strip(),
         net_g=net_g,
         market_price_fen_per_kg=market_price_fen_per_kg,
-        household_signer=signed[0],
-        cooperative_signer=signed[1],
+        household_signer=signatures[0].strip(),
+        cooperative_signer=signatures[1].strip(),
     )
+    _check_form(slip)
+    version = version_for(session, agreement, Mechanism.CONTRACT_FARMING, weighed_on, field="weighed_on")
+    _check_commodity(version, lot)
     details = slip_details(slip, weighed_on)
     evidence = keep_evidence(
         session,
         actor,
         version=version,
         mechanism=Mechanism.CONTRACT_FARMING,
-        key=key,
+        key=_unused_key(session, agreement, slip),
         occurred_on=weighed_on,
         content={
             **details,
             "lot": lot.public_no,
             "agreement": agreement.public_no,
-            "signatures": list(signed),
+            "signatures": [slip.household_signer, slip.cooperative_signer],
         },
         file=file,
     )
@@ -101,48 +93,33 @@ def record_weigh_slip(
     computed = entitlement(details, version.terms)
     grant_entitlement(session, evidence, agreement, computed, lot_id=lot.id)
     _receive(session, lot, net_g)
-    record_trail(
-        session,
-        actor,
-        "linkage.record_weigh_slip",
-        subject=("evidence", evidence.public_no),
-        household_id=agreement.household_id,
-        slip_no=slip_no,
-        lot=lot.public_no,
-        net_g=net_g,
-        amount_fen=computed.amount_fen,
-    )
+    _tell(session, actor, evidence, slip, agreement, lot, computed.amount_fen)
     return evidence
 
 
-def _check_form(slip_no: str, grade: str, net_g: int, market_price_fen_per_kg: int | None) -> None:
-    if not SLIP_NO.fullmatch(slip_no):
+def _check_form(slip: WeighSlip) -> None:
+    if not SLIP_NO.fullmatch(slip.slip_no):
         raise Refused("slip_no", N_("过磅单号由数字、字母和横线组成，请照单据填写"), field="slip_no")
-    if not 0 < len(grade) <= 20:
+    if not 0 < len(slip.grade) <= 20:
         raise Refused("grade", N_("请填写等级，例如“特级”“一级”或“统货”"), field="grade")
-    if net_g <= 0:
+    if slip.net_g <= 0:
         raise Refused("net_g", N_("净重须大于零"), field="net_g")
-    if net_g > MOST_G:
-        raise Refused(
-            "net_g",
-            N_("一张过磅单不能超过 %(most)s 吨，请核对单位是否为千克"),
-            field="net_g",
-            most=MOST_TONNES,
-        )
-    if market_price_fen_per_kg is not None and not 0 < market_price_fen_per_kg <= MOST_FEN_PER_KG:
-        field = "market_price_fen_per_kg"
-        raise Refused("market_price", N_("市价超出了合理范围，请核对单位是否为元/千克"), field=field)
+    if slip.net_g > MOST_G:
+        message = N_("一张过磅单不能超过 %(most)s 吨，请核对单位是否为千克")
+        raise Refused("net_g", message, field="net_g", most=MOST_TONNES)
+    price = slip.market_price_fen_per_kg
+    if price is not None and not 0 < price <= MOST_FEN_PER_KG:
+        message = N_("市价超出了合理范围，请核对单位是否为元/千克")
+        raise Refused("market_price", message, field="market_price_fen_per_kg")
+    _check_signers(slip)
 
 
-def _signers(signatures: tuple[str, str]) -> tuple[str, str]:
-    household, cooperative = (name.strip() for name in signatures)
-    for name, field in ((household, "household_signer"), (cooperative, "cooperative_signer")):
-        if not 0 < len(name) <= 60:
+def _check_signers(slip: WeighSlip) -> None:
+    for field in ("household_signer", "cooperative_signer"):
+        if not 0 < len(getattr(slip, field)) <= 60:
             raise Refused("unsigned", N_("过磅单须有农户和合作社双方签字，请填写签字人姓名"), field=field)
-    if household == cooperative:
-        message = N_("双方签字不能是同一个人")
-        raise Refused("same_signer", message, field="cooperative_signer")
-    return household, cooperative
+    if slip.household_signer == slip.cooperative_signer:
+        raise Refused("same_signer", N_("双方签字不能是同一个人"), field="cooperative_signer")
 
 
 def _check_commodity(version: AgreementVersion, lot: Lot) -> None:
@@ -156,16 +133,19 @@ def _check_commodity(version: AgreementVersion, lot: Lot) -> None:
         )
 
 
-def _refuse_used(session: Session, key: str, slip_no: str) -> None:
+def _unused_key(session: Session, agreement: Agreement, slip: WeighSlip) -> str:
+    """The global key of the slip. Raises Conflict, saying when it was first used, when it is taken."""
+    cooperative = session.get_one(Cooperative, agreement.cooperative_id)
+    key = slip_key(cooperative.uscc, slip.slip_no)
     first = evidence_under(session, key)
     if first is None:
-        return
+        return key
     used = session.get_one(WeighSlip, first.id)
     raise Conflict(
         "slip_used",
         N_("过磅单 %(slip_no)s 已在 %(day)s 记入批次 %(lot)s，没有重复记录"),
         field="slip_no",
-        slip_no=slip_no,
+        slip_no=slip.slip_no,
         day=first.occurred_on.isoformat(),
         lot=used.lot.lot_no,
     )
@@ -179,3 +159,25 @@ def _receive(session: Session, lot: Lot, net_g: int) -> None:
         .execution_options(synchronize_session=False)
     )
     session.refresh(lot, ["received_g", "committed_g"])
+
+
+def _tell(
+    session: Session,
+    actor: Actor,
+    evidence: Evidence,
+    slip: WeighSlip,
+    agreement: Agreement,
+    lot: Lot,
+    amount_fen: int,
+) -> None:
+    record_trail(
+        session,
+        actor,
+        "linkage.record_weigh_slip",
+        subject=("evidence", evidence.public_no),
+        household_id=agreement.household_id,
+        slip_no=slip.slip_no,
+        lot=lot.public_no,
+        net_g=slip.net_g,
+        amount_fen=amount_fen,
+    )

@@ -13,6 +13,7 @@ from marketplace.identity.permissions import Permission
 from marketplace.linkage import queries
 from marketplace.linkage.mechanisms.contract_farming.forms import SlipForm
 from marketplace.linkage.mechanisms.contract_farming.mechanism import explain
+from marketplace.linkage.mechanisms.contract_farming.models import USUAL_GRADES
 from marketplace.linkage.mechanisms.contract_farming.queries import last_slip_of
 from marketplace.linkage.mechanisms.contract_farming.rules import record_weigh_slip
 from marketplace.linkage.models import Agreement, Entitlement, Evidence, Lot, Mechanism
@@ -22,7 +23,6 @@ from marketplace.web.transaction import current_session
 
 bp = Blueprint("contract_farming", __name__)
 SHOWN = 20
-GRADES = ("特级", "一级", "二级", "统货")  # suggestions; a cooperative may have others
 
 
 @bp.route("/lots/<lot_no>/slips/new", methods=["GET", "POST"])
@@ -90,7 +90,7 @@ def _around(lot: Lot, agreement: Agreement | None) -> dict[str, object]:
         "text": text,
         "found": found[:SHOWN],
         "found_more": len(found) > SHOWN,
-        "grades": GRADES,
+        "grades": USUAL_GRADES,
         "saved": saved,
         "explained": explain(saved.inputs) if saved else [],
         "totals": queries.totals_of(session, Entitlement.lot_id == lot.id),
