@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask_babel import lazy_gettext as _l
 from flask_wtf import FlaskForm
-from wtforms import IntegerField, StringField, TextAreaField
+from wtforms import HiddenField, IntegerField, StringField, TextAreaField
 from wtforms.validators import InputRequired, Length, NumberRange, Regexp
 
 from marketplace.ordering.rules import MAX_QUANTITY
@@ -34,6 +34,7 @@ class CheckoutForm(OnceForm):
         _l("收货地址"), [REQUIRED, Length(min=5, max=200)], render_kw={"autocomplete": "street-address"}
     )
     note = TextAreaField(_l("备注"), [Length(max=300)])
+    shown = HiddenField()  # what the page showed: number:version:quantity of each listing, between spaces
 
 
 class ReasonForm(FlaskForm):

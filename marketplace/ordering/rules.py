@@ -119,12 +119,12 @@ def place_order(
     idempotency_key: str,
     lines: Sequence[tuple[str, int]],
     delivery: Delivery,
-    seen: Mapping[str, int] | None = None,
+    seen: Mapping[str, tuple[int, int]] | None = None,
 ) -> Order:
     """Place an order for (listing number, units) `lines`, split into one part per cooperative, holding its goods.
 
-    `seen` is the version of each listing the buyer was shown; when one has a newer version nothing is bought at terms
-    nobody saw. The same key of the same buyer gives the first order, whatever the lines. Raises Refused for an empty
+    `seen` is (version, units) of each listing as the buyer was shown it: nothing is bought at terms nobody saw. The
+    same key of the same buyer gives the first order, whatever the lines. Raises Refused for an empty
     or malformed order, Conflict when a listing has changed, is no longer for sale or has too little left; then nothing
     is placed or held.
     """
@@ -194,7 +194,7 @@ def _unit_of(session: Session, actor: Actor, kind: OrderKind) -> BuyerUnit | Non
 
 
 def _wanted_versions(
-    session: Session, lines: Sequence[tuple[str, int]], seen: Mapping[str, int] | None
+    session: Session, lines: Sequence[tuple[str, int]], seen: Mapping[str, tuple[int, int]] | None
 ) -> list[tuple[ListingVersion, int]]:
     """The current version of each wanted listing with its quantity, in the order of product ids."""
     if not lines:
@@ -206,13 +206,15 @@ def _wanted_versions(
         _check_quantity(quantity)
         quantities[listing_no] = quantities.get(listing_no, 0) + quantity
         _check_quantity(quantities[listing_no])
+    if seen is not None and quantities != {number: units for number, (_version, units) in seen.items()}:
+        raise Conflict("cart_changed", N_("购物车里的商品刚刚有变化，请核对后再提交"))
     listings = listings_by_nos(session, list(quantities))
     if len(listings) < len(quantities):
         raise Conflict("listing_gone", N_("有商品已不存在，请回到购物车核对"))
     wanted: list[tuple[ListingVersion, int]] = []
     for listing in sorted(listings, key=lambda listing: listing.product_id):
         version = _require_for_sale(listing)
-        if seen is not None and seen.get(listing.public_no) != version.version:
+        if seen is not None and seen[listing.public_no][0] != version.version:
             raise Conflict(
                 "listing_changed",
                 N_("“%(title)s”的价格或介绍刚刚更新，请核对后再提交"),

@@ -6,8 +6,9 @@ from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
-from marketplace.catalog.queries import available_units, listing_by_no, unit_price_fen
-from marketplace.core.errors import DomainError, NotFound
+from marketplace.catalog.queries import available_units, listing_by_no, sale_stop, unit_price_fen
+from marketplace.core.clock import today
+from marketplace.core.errors import Conflict, DomainError, NotFound, Refused
 from marketplace.identity.access import current_actor, requires
 from marketplace.identity.actors import Actor
 from marketplace.identity.permissions import Permission
@@ -48,7 +49,12 @@ def add_to_cart(listing_no: str) -> ResponseReturnValue:
     if not form.validate_on_submit():
         flash(_("数量须是 1 到 100000 的整数"), "error")
         return redirect(url_for("catalog.listing", listing_no=listing_no), 303)
-    line = rules.put_in_cart(session, actor, kind=kind, listing=listing, quantity=form.quantity.data or 0)
+    try:
+        line = rules.put_in_cart(session, actor, kind=kind, listing=listing, quantity=form.quantity.data or 0)
+    except (Refused, Conflict) as error:
+        session.rollback()
+        flash(explain(error), "error")
+        return redirect(url_for("catalog.listing", listing_no=listing_no), 303)
     flash(
         _("“%(title)s”已放进购物车，共 %(count)s 件", title=listing.product.name, count=line.quantity),
         "success",
@@ -57,18 +63,43 @@ def add_to_cart(listing_no: str) -> ResponseReturnValue:
 
 
 def _cart_rows(lines: list[CartLine]) -> list[dict[str, object]]:
-    """Each line with its tier price, total and stock; lines that cannot be bought say so."""
+    """Each line with its tier price, total and stock; lines that cannot be bought say why."""
     stock = available_units(current_session(), [line.listing.product_id for line in lines])
     rows: list[dict[str, object]] = []
     for line in lines:
-        version = line.listing.current_version
-        for_sale = version is not None and line.listing.state.value == "published"
-        price = unit_price_fen(version, line.quantity) if version and for_sale else 0
+        version, stop = line.listing.current_version, sale_stop(line.listing, today())
+        price = unit_price_fen(version, line.quantity) if version and stop is None else 0
         left = stock[line.listing.product_id]
         rows.append(
-            {"line": line, "for_sale": for_sale, "price": price, "total": price * line.quantity, "left": left}
+            {
+                "line": line,
+                "stop": stop,
+                "price": price,
+                "total": price * line.quantity,
+                "left": left,
+                "buyable": stop is None and left >= line.quantity,
+            }
         )
     return rows
+
+
+def _shown(lines: list[CartLine]) -> str:
+    """What the checkout page shows, for the form to bring back: number:version:quantity of each listing."""
+    return " ".join(
+        f"{line.listing.public_no}:{line.listing.current_version.version}:{line.quantity}"
+        for line in lines
+        if line.listing.current_version is not None
+    )
+
+
+def _read_shown(text: str) -> dict[str, tuple[int, int]]:
+    """Version and quantity by listing number, of what the page had shown; nothing when it was tampered with."""
+    rows = [row.split(":") for row in text.split()]
+    if not all(
+        len(row) == 3 and all(n.isascii() and n.isdigit() and len(n) < 9 for n in row[1:]) for row in rows
+    ):
+        return {}
+    return {number: (int(version), int(quantity)) for number, version, quantity in rows}
 
 
 @bp.get("/cart")
@@ -120,32 +151,39 @@ def checkout() -> ResponseReturnValue:
     """Where it goes, then the order. A canteen's order goes to approval, a personal one to payment."""
     session, actor = current_session(), current_actor()
     kind = wanted_kind(actor)
-    lines = queries.cart_of(session, actor, kind)
     form = CheckoutForm(data=_prefilled(actor, kind)) if request.method == "GET" else CheckoutForm()
+    lines = queries.cart_of(session, actor, kind)
     if form.validate_on_submit():
         try:
-            order = rules.place_order(
-                session,
-                actor,
-                kind=kind,
-                idempotency_key=form.idempotency_key.data or "",
-                lines=[(line.listing.public_no, line.quantity) for line in lines],
-                delivery=rules.Delivery(
-                    recipient_name=(form.recipient_name.data or "").strip(),
-                    recipient_phone=(form.recipient_phone.data or "").strip(),
-                    address=(form.address.data or "").strip(),
-                    note=(form.note.data or "").strip(),
-                ),
-            )
+            placed = _place(form, kind, lines)
         except DomainError as error:
             place_error(form, error)
             lines = queries.cart_of(session, actor, kind)
         else:
-            return redirect(url_for(".order", order_no=order.public_no, placed=1), 303)
-    if not lines and request.method == "GET":
-        return redirect(url_for(".cart", **{"for": kind.value}))
+            return redirect(url_for(".order", order_no=placed.public_no, placed=1), 303)
+    if not lines:
+        return redirect(url_for(".cart", **{"for": kind.value}), 303)
+    form.shown.data = _shown(lines)
     page = render_template("ordering/checkout.html", form=form, rows=_cart_rows(lines), kind=kind)
     return page, 422 if form.errors else 200
+
+
+def _place(form: CheckoutForm, kind: OrderKind, lines: list[CartLine]) -> Order:
+    """Order the cart as the page had shown it."""
+    return rules.place_order(
+        current_session(),
+        current_actor(),
+        kind=kind,
+        idempotency_key=form.idempotency_key.data or "",
+        lines=[(line.listing.public_no, line.quantity) for line in lines],
+        seen=_read_shown(form.shown.data or ""),
+        delivery=rules.Delivery(
+            recipient_name=form.recipient_name.data or "",
+            recipient_phone=form.recipient_phone.data or "",
+            address=form.address.data or "",
+            note=form.note.data or "",
+        ),
+    )
 
 
 @bp.get("/orders")
@@ -155,8 +193,7 @@ def orders() -> ResponseReturnValue:
     query = queries.orders_visible_to(current_actor())
     state = request.args.get("state", "")
     if state in PartState:
-        with_state = queries.parts_visible_to(current_actor()).order_by(None).where(OrderPart.state == state)
-        query = query.where(Order.id.in_(with_state.with_only_columns(OrderPart.order_id)))
+        query = query.where(Order.parts.any(OrderPart.state == state))
     return render_template("ordering/orders.html", page=page_of(current_session(), query), state=state)
 
 
@@ -188,26 +225,16 @@ def deliveries() -> ResponseReturnValue:
     """Parts on their way or waiting for acceptance."""
     wanted = request.args.get("state", "")
     states = [PartState(wanted)] if wanted in PartState else [PartState.SHIPPED, PartState.RECEIVED]
-    query = queries.parts_visible_to(current_actor()).where(OrderPart.state.in_(states))
+    query = queries.deliveries_of(current_actor()).where(OrderPart.state.in_(states))
     return render_template("ordering/deliveries.html", page=page_of(current_session(), query), state=wanted)
-
-
-def _receivable_part(part_no: str) -> OrderPart:
-    """A part the actor may receive: of the own order, or of the own unit for its receiver."""
-    actor = current_actor()
-    part = queries.part_by_no(current_session(), actor, part_no)
-    canteen = part.order.kind is OrderKind.CANTEEN
-    allowed = actor.can(P.RECEIVE_FOR_UNIT) if canteen else part.order.buyer_user_id == actor.user_id
-    if not allowed:
-        raise NotFound
-    return part
 
 
 @bp.post("/deliveries/<part_no>/receive")
 @requires(P.BUY_PERSONALLY, P.RECEIVE_FOR_UNIT)
 def receive(part_no: str) -> ResponseReturnValue:
     """The goods have arrived."""
-    part = rules.receive_part(current_session(), current_actor(), _receivable_part(part_no))
+    session, actor = current_session(), current_actor()
+    part = rules.receive_part(session, actor, queries.delivery_by_no(session, actor, part_no))
     flash(_("已登记收货，请检查后验收"), "success")
     return redirect(url_for(".order", order_no=part.order.public_no), 303)
 
@@ -216,7 +243,8 @@ def receive(part_no: str) -> ResponseReturnValue:
 @requires(P.BUY_PERSONALLY, P.RECEIVE_FOR_UNIT)
 def accept(part_no: str) -> ResponseReturnValue:
     """The goods are what was ordered."""
-    part = rules.accept_part(current_session(), current_actor(), _receivable_part(part_no))
+    session, actor = current_session(), current_actor()
+    part = rules.accept_part(session, actor, queries.delivery_by_no(session, actor, part_no))
     nudge("bill accepted parts")
     nudge("settle lines")
     flash(_("已验收，谢谢。货款会按约定记到每一户名下"), "success")

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 
 import factory
 from sqlalchemy.orm import Session
 
 from marketplace.catalog.models import (
     Category,
+    Certificate,
     LinkageTerm,
     Listing,
     ListingState,
@@ -106,21 +108,48 @@ def offer(
     listing = Listing(product=product, cooperative_id=cooperative.id)
     session.add_all([listing, ProductLot(lot_id=lot.id, product_id=product.id)])
     session.flush()
+    offered = Offer(listing, lot, cooperative)
+    new_version(session, offered, tiers=tiers, terms=terms)
+    listing.state, listing.published_at = ListingState.PUBLISHED, now()
+    session.flush()
+    return offered
+
+
+def lot_for(session: Session, offered: Offer, *, units: int, harvested_on: date) -> Lot:
+    """Another lot behind an offer."""
+    lot = LotFactory(cooperative=offered.cooperative, received_g=units * UNIT_G, harvested_on=harvested_on)
+    session.add(ProductLot(lot_id=lot.id, product_id=offered.listing.product_id))
+    session.flush()
+    return lot
+
+
+def new_version(
+    session: Session,
+    offered: Offer,
+    *,
+    tiers: Sequence[tuple[int, int]] = ((1, PRICE_FEN),),
+    terms: Mapping[Mechanism, int] = TENTH,
+    title: str = "山茶油",
+    certificate: Certificate | None = None,
+) -> ListingVersion:
+    """A further version of an offer's listing."""
+    before = offered.listing.current_version
     version = ListingVersion(
-        listing_id=listing.id,
-        version=1,
-        title=product.name,
+        listing_id=offered.listing.id,
+        version=before.version + 1 if before else 1,
+        title=title,
         description="冷榨",
-        unit_name=product.unit_name,
-        net_mass_g=product.net_mass_g,
+        unit_name="瓶",
+        net_mass_g=UNIT_G,
+        certificate=certificate,
         tiers=[PriceTier(min_quantity=least, unit_price_fen=price) for least, price in tiers],
         terms=[LinkageTerm(mechanism=mechanism, rate_bp=rate) for mechanism, rate in terms.items()],
     )
     session.add(version)
     session.flush()
-    listing.current_version, listing.state, listing.published_at = version, ListingState.PUBLISHED, now()
+    offered.listing.current_version = version
     session.flush()
-    return Offer(listing, lot, cooperative)
+    return version
 
 
 def staff_buyer() -> Actor:
