@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, fields
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, Subquery, case, false, func, select, union_all
+from sqlalchemy import ColumnElement, Select, Subquery, and_, case, false, func, or_, select, union_all
 from sqlalchemy.orm import Session, aliased, selectinload
 
 from marketplace.core.errors import NotFound
@@ -19,6 +19,7 @@ from marketplace.identity.models import OrganisationKind
 from marketplace.identity.permissions import Permission
 from marketplace.ledger.accounts import DEBIT_NORMAL, AccountKey
 from marketplace.ledger.models import Account, Entry, EntryKind, Transfer
+from marketplace.registry.cooperatives.queries import cooperatives_within
 from marketplace.registry.models import BuyerUnit, Cooperative, Household
 
 LOOKUP_CHUNK = 5_000
@@ -169,13 +170,24 @@ def entries_of(session: Session, subject_kind: str, subject_id: int) -> list[Ent
 
 
 def visible_entries(actor: Actor) -> Select[Entry]:
-    """The entries `actor` may read: a cooperative its own, an auditor all, anybody else none."""
+    """The entries `actor` may read: a cooperative its own, an office those of its jurisdiction, anybody else none.
+
+    An entry of no single cooperative (a card payment shared by several) is read by an office whose jurisdiction holds
+    all of them.
+    """
     query = select(Entry)
     if not actor.can(Permission.READ_LEDGER):
         return query.where(false())
     if actor.organisation_kind is OrganisationKind.COOPERATIVE:
         return query.where(Entry.cooperative_id == actor.cooperative_id)
-    return query
+    within = cooperatives_within(actor)
+    elsewhere = select(Transfer.id).where(
+        Transfer.entry_id == Entry.id,
+        Transfer.cooperative_id.is_not(None),
+        Transfer.cooperative_id.not_in(within),
+    )
+    shared = and_(Entry.cooperative_id.is_(None), ~elsewhere.exists())
+    return query.where(or_(Entry.cooperative_id.in_(within), shared))
 
 
 def entry_by_no(session: Session, actor: Actor, number: str) -> Entry:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
@@ -25,7 +27,8 @@ from marketplace.ledger.queries import (
     public_numbers,
 )
 from marketplace.registry.models import Cooperative
-from tests.factories.identity import UserFactory, actor_with
+from tests.factories.identity import UserFactory, actor_with, official_with
+from tests.factories.registry import OTHER_COUNTY_VILLAGE, CooperativeFactory, RegionFactory
 from tests.ledger.conftest import NOON, Parties
 from tests.ledger.test_posting import counted
 
@@ -40,7 +43,7 @@ def event(key: str, kind: EntryKind, *moves: TransferArguments, reverses: int | 
         transfers=tuple(TransferDraft(*move) for move in moves),
         subject=("test", 1),
         reverses=reverses,
-        reason="更正" if reverses else "",
+        reason="更正",
     )
 
 
@@ -156,11 +159,13 @@ def test_the_entries_of_a_subject_come_with_their_accounts(session: Session, par
     assert entries_of(session, "order_part", 17) == []
 
 
-def test_a_cooperative_reads_its_own_entries_and_an_auditor_all(session: Session, parties: Parties):
+def test_a_cooperative_reads_its_own_entries_and_an_auditor_those_of_its_county(
+    session: Session, parties: Parties
+):
     own = post_entry(session, parties.paid())
+    move = (AccountKey.clearing("card"), AccountKey.escrow(parties.other_coop), 1)
     foreign = post_entry(
-        session,
-        event("interest", EntryKind.LATE_INTEREST, (AccountKey.bank(), AccountKey.clearing("card"), 1)),
+        session, replace(event("other", EntryKind.REFUND, move), cooperative_id=parties.other_coop)
     )
     clerk, auditor = clerk_of(session, parties.coop), actor_with(Role.AUDITOR)
 
@@ -168,8 +173,35 @@ def test_a_cooperative_reads_its_own_entries_and_an_auditor_all(session: Session
     assert entries_after(session, auditor, after=None, limit=10) == [own, foreign]
     assert entries_after(session, auditor, after=own.public_no, limit=10) == [foreign]
     assert entries_after(session, auditor, after=None, limit=1) == [own]
-    assert entries_after(session, auditor, after=None, limit=9, kind=EntryKind.LATE_INTEREST) == [foreign]
+    assert entries_after(session, auditor, after=None, limit=9, kind=EntryKind.REFUND) == [foreign]
     assert entry_by_no(session, auditor, foreign.public_no) is foreign
+
+
+def test_an_auditor_of_another_county_reads_none_of_them(session: Session, parties: Parties):
+    entry = post_entry(session, parties.paid())
+    stranger = actor_of(official_with(Role.AUDITOR, "360827"))
+    assert entries_after(session, stranger, after=None, limit=10) == []
+    with pytest.raises(NotFound):
+        entry_by_no(session, stranger, entry.public_no)
+
+
+def test_a_payment_shared_by_cooperatives_is_read_by_an_office_over_all_of_them(
+    session: Session, parties: Parties
+):
+    distant = CooperativeFactory(place=RegionFactory(code=OTHER_COUNTY_VILLAGE))
+    card = AccountKey.clearing("card")
+    near = [(card, AccountKey.escrow(coop), 100) for coop in (parties.coop, parties.other_coop)]
+    within = post_entry(session, event("paid:near", EntryKind.PAYMENT_RECEIVED, *near))
+    across = post_entry(
+        session,
+        event("paid:far", EntryKind.PAYMENT_RECEIVED, near[0], (card, AccountKey.escrow(distant.id), 5)),
+    )
+    fee = post_entry(session, event("fee", EntryKind.ADJUSTMENT, (AccountKey.fees("card"), card, 1)))
+
+    county, province = actor_with(Role.AUDITOR), actor_of(official_with(Role.AUDITOR, "36"))
+    assert entries_after(session, county, after=None, limit=10) == [within, fee]
+    assert entries_after(session, province, after=None, limit=10) == [within, across, fee]
+    assert entries_after(session, clerk_of(session, parties.coop), after=None, limit=10) == []
 
 
 @pytest.mark.parametrize("role", [Role.STAFF_BUYER, Role.UNIT_PAYER, Role.HOUSEHOLD, Role.OPERATOR])
