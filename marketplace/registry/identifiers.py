@@ -44,7 +44,9 @@ def _ascii_digits(text: str) -> bool:
 
 def _compact(text: str) -> str:
     """`text` without spacing and hyphens, full-width characters narrowed, letters in upper case."""
-    narrowed = "".join(chr(ord(c) - 0xFEE0) if "！" <= c <= "～" else c for c in text)  # full-width to ASCII
+    narrowed = (
+        text if text.isascii() else "".join(chr(ord(c) - 0xFEE0) if "！" <= c <= "～" else c for c in text)
+    )  # full-width to ASCII
     return _SPACING.sub("", narrowed).upper()
 
 

@@ -14,9 +14,10 @@ from marketplace.registry.models import (
     ImportState,
     RosterFinding,
 )
+from marketplace.registry.roster.checking import check_at_once
 from marketplace.registry.roster.models import RosterRow
 from marketplace.registry.roster.queries import findings_of
-from marketplace.registry.roster.rules import check_at_once, upload_roster
+from marketplace.registry.roster.rules import upload_roster
 from tests.factories.registry import (
     NEXT_VILLAGE,
     OTHER_COUNTY_VILLAGE,

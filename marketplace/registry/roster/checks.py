@@ -181,7 +181,7 @@ def _value_of(column: Column, cell: object, ground: Ground, *, is_merged: bool) 
         if column in OPTIONAL:
             return None
         raise Refused("empty_cell", N_("这一格没有填，请补上"))
-    if _CONTROL.search(text):
+    if not text.isalnum() and _CONTROL.search(text):
         raise Refused("bad_characters", N_("这一格里有看不见的特殊字符，请删掉后重新输入"))
     most = MOST_CHARACTERS.get(column, MOST_DIGITS)
     if len(text) > most:
@@ -201,8 +201,11 @@ def text_of(cell: object) -> str:
         return cell.date().isoformat()
     if isinstance(cell, float) and cell.is_integer() and abs(cell) < 10**15:
         return str(int(cell))
-    text = unicodedata.normalize("NFKC", str(cell))
-    return _BETWEEN_HANZI.sub("", _INVISIBLE.sub("", text).strip().removeprefix("'").strip())
+    text = str(cell)
+    if text.isalnum() and (text.isascii() or unicodedata.is_normalized("NFKC", text)):
+        return text
+    tidy = _INVISIBLE.sub("", unicodedata.normalize("NFKC", text)).strip()
+    return _BETWEEN_HANZI.sub("", tidy.removeprefix("'").strip())
 
 
 def _id_number(cell: object, text: str, ground: Ground) -> str:

@@ -1,49 +1,27 @@
-"""Roster imports: uploading, checking in small steps, confirming, taking.
-
-Checking a long roster is many short transactions: each reads some lines or runs one check across rows, so that nobody
-waits for it, progress is seen, and after a crash the next step goes on where the last one ended.
-"""
+"""Roster imports: uploading, confirming, taking, checking again. Checking itself is `checking`."""
 
 from __future__ import annotations
 
-from typing import Any
-
-from sqlalchemy import delete, insert
 from sqlalchemy.orm import Session
 
-from marketplace.core.clock import business_day, now, today
-from marketplace.core.crypto import DataKey
+from marketplace.core.clock import business_day, today
 from marketplace.core.errors import Conflict, Forbidden, Refused
 from marketplace.core.files import FileStore
-from marketplace.core.ids import public_no
 from marketplace.core.labels import N_
 from marketplace.identity.actors import SYSTEM, Actor, actor_of
 from marketplace.identity.models import User
 from marketplace.identity.permissions import Permission
 from marketplace.identity.rules import keep_file
 from marketplace.identity.trail import record_trail
-from marketplace.registry.models import Cooperative, ImportState, RosterFinding, RosterImport
-from marketplace.registry.queries import counting_statuses
-from marketplace.registry.roster.checks import Finding, Ground, PersonRow, Villages, check_row
-from marketplace.registry.roster.columns import Header
-from marketplace.registry.roster.cross_checks import CROSS_CHECKS
-from marketplace.registry.roster.models import RosterRow
-from marketplace.registry.roster.queries import county_places, import_of_content
-from marketplace.registry.roster.sheets import SheetReader, kind_of
-from marketplace.registry.roster.taking import foresee, run_check, take_rows, write_findings
-from marketplace.registry.rules import ID_COLUMN
+from marketplace.registry.models import Cooperative, ImportState, RosterImport
+from marketplace.registry.roster.queries import import_of_content
+from marketplace.registry.roster.sheets import kind_of
+from marketplace.registry.roster.taking import forget_rows, take_rows
 
-LINES_A_STEP = 2_000
-READING = 1  # reading the lines is the first of the checks
-ALL_CHECKS = READING + len(CROSS_CHECKS)
-MAX_OPEN = 4
 MEDIA_TYPES = {
     "csv": "text/csv",
     "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
 }
-# Sheets half read, by import and place: an XLSX cannot be entered in the middle, and reading it from the start for
-# every step would take quadratic time. Losing one (a crash, another worker) only costs skipping the lines again.
-_half_read: dict[tuple[str, int], SheetReader] = {}
 
 
 def upload_roster(
@@ -84,7 +62,7 @@ def recheck_roster(session: Session, actor: Actor, roster: RosterImport) -> Rost
     _lock(session, roster)
     if roster.state not in (ImportState.CHECKED, ImportState.FAILED):
         raise Conflict("roster_busy", N_("这份名册正在检查或已经确认，不能重新检查"))
-    _forget(session, roster)
+    forget_rows(session, roster)
     roster.state, roster.failure, roster.checked_at = ImportState.UPLOADED, "", None
     roster.rows_read = roster.rows_total = roster.rows_good = roster.rows_bad = roster.checks_done = 0
     roster.households_new = roster.people_new = roster.enrolments_new = 0
@@ -134,152 +112,6 @@ def take_roster(session: Session, roster: RosterImport) -> RosterImport:
         enrolments=roster.enrolments_new,
     )
     return roster
-
-
-# --- checking ---
-
-
-def check_roster(
-    session: Session, data_key: DataKey, files: FileStore, roster: RosterImport, *, lines: int = LINES_A_STEP
-) -> bool:
-    """Check some more of a roster: `lines` lines, or one check across rows. True while there is more to do."""
-    _lock(session, roster)
-    if roster.state is ImportState.UPLOADED:
-        roster.state = ImportState.CHECKING
-    if roster.state is not ImportState.CHECKING:
-        return False
-    if roster.checks_done < READING:
-        try:
-            _read_lines(session, data_key, files, roster, lines)
-        except Refused as refusal:
-            _fail(session, roster, [Finding(0, None, refusal.code, refusal.message, refusal.params)])
-    else:
-        run_check(session, roster, CROSS_CHECKS[roster.checks_done - READING])
-        roster.checks_done += 1
-    if roster.checks_done == ALL_CHECKS:
-        foresee(session, roster)
-        roster.state, roster.checked_at = ImportState.CHECKED, now()
-    session.flush()
-    return roster.state is ImportState.CHECKING
-
-
-def check_at_once(session: Session, data_key: DataKey, files: FileStore, roster: RosterImport) -> bool:
-    """Check a roster to the end when it is short (one step of lines); True when it is checked or failed."""
-    more = check_roster(session, data_key, files, roster)
-    while more and roster.checks_done >= READING:
-        more = check_roster(session, data_key, files, roster)
-    return not more
-
-
-def _read_lines(
-    session: Session, data_key: DataKey, files: FileStore, roster: RosterImport, most: int
-) -> None:
-    reader = _reader_at(files, roster)
-    header = reader.header
-    if header is None or not header.is_usable:
-        _fail(session, roster, _header_findings(header))
-        return
-    ground = _ground(session, roster, reader, header)
-    rows: list[dict[str, Any]] = []
-    findings: list[Finding] = []
-    for number, cells in reader.lines(most):
-        checked = check_row(number, cells, ground)
-        if checked:
-            findings += checked[1]
-            rows.append(_staged(data_key, roster, *checked))
-    if rows:
-        session.execute(insert(RosterRow), rows)
-    write_findings(session, roster, findings)
-    roster.rows_good += sum(row["is_good"] for row in rows)
-    roster.rows_bad += sum(not row["is_good"] for row in rows)
-    roster.rows_read = reader.position - header.row
-    roster.rows_total = max(reader.total - header.row, roster.rows_read)
-    if not reader.at_end:
-        _keep_open(roster, reader)
-    elif roster.rows_good + roster.rows_bad == 0:
-        _fail(session, roster, [Finding(0, None, "no_rows", N_("名册里没有一行农户，请按模板填写后再上传"))])
-    else:
-        roster.rows_total = roster.rows_read
-        roster.checks_done = READING
-
-
-def _ground(session: Session, roster: RosterImport, reader: SheetReader, header: Header) -> Ground:
-    cooperative = session.get_one(Cooperative, roster.cooperative_id)
-    return Ground(
-        header=header,
-        merged=reader.merged,
-        villages=Villages(cooperative.county_code, county_places(session, cooperative.county_code)),
-        counting=counting_statuses(session, cooperative.county_code, valid_on=today()),
-        today=today(),
-    )
-
-
-def _staged(
-    data_key: DataKey, roster: RosterImport, person: PersonRow, findings: list[Finding]
-) -> dict[str, Any]:
-    member_no, number = public_no("M"), person.id_number
-    return {
-        "import_id": roster.id,
-        "row": person.row,
-        "is_good": not findings,
-        "registry_no": person.registry_no,
-        "head_name": person.head_name,
-        "village_code": person.village_code,
-        "person_no": person.person_no,
-        "name": person.name,
-        "relation": person.relation,
-        "is_head": person.is_head,
-        "id_number_sealed": data_key.seal(number, context=f"{ID_COLUMN}:{member_no}") if number else None,
-        "id_number_index": data_key.blind_index(number, column=ID_COLUMN) if number else None,
-        "status": person.status,
-        "valid_from": person.valid_from,
-        "phone": person.phone,
-        "household_no": public_no("H"),
-        "member_no": member_no,
-        "enrolment_no": public_no("E"),
-    }
-
-
-def _header_findings(header: Header | None) -> list[Finding]:
-    if header is None:
-        return [Finding(0, None, "no_header", N_("没有找到表头，请使用模板，表头放在前 10 行以内"))]
-    missing = [
-        Finding(header.row, column, "missing_column", N_("缺少这一列，请补上，表头写法见模板"))
-        for column in header.missing
-    ]
-    return missing + [
-        Finding(header.row, column, "duplicate_column", N_("这一列出现了两次，请只保留一列"))
-        for column in header.duplicates
-    ]
-
-
-def _reader_at(files: FileStore, roster: RosterImport) -> SheetReader:
-    """The sheet, read up to where the last step ended. Raises Refused when it cannot be read."""
-    reader = _half_read.pop((roster.public_no, roster.rows_read), None)
-    if reader is None:
-        reader = SheetReader(files.read(roster.content_hash, sealed=True))
-        skip = roster.rows_read
-        while skip > 0:
-            skip -= len(reader.lines(min(skip, LINES_A_STEP))) or skip
-    return reader
-
-
-def _keep_open(roster: RosterImport, reader: SheetReader) -> None:
-    while len(_half_read) >= MAX_OPEN:
-        del _half_read[next(iter(_half_read))]
-    _half_read[roster.public_no, roster.rows_read] = reader
-
-
-def _fail(session: Session, roster: RosterImport, findings: list[Finding]) -> None:
-    _forget(session, roster)
-    write_findings(session, roster, findings)
-    roster.rows_good = roster.rows_bad = 0
-    roster.state, roster.failure = ImportState.FAILED, findings[0].code
-
-
-def _forget(session: Session, roster: RosterImport) -> None:
-    session.execute(delete(RosterRow).where(RosterRow.import_id == roster.id))
-    session.execute(delete(RosterFinding).where(RosterFinding.import_id == roster.id))
 
 
 def _lock(session: Session, roster: RosterImport) -> None:

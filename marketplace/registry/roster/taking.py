@@ -40,27 +40,22 @@ from marketplace.registry.models import (
     RosterImport,
 )
 from marketplace.registry.roster.checks import Finding
-from marketplace.registry.roster.cross_checks import IN_REGISTER, OF_HOUSEHOLDS, CrossCheck
+from marketplace.registry.roster.cross_checks import IN_REGISTER, OF_HOUSEHOLDS
 from marketplace.registry.roster.models import RosterRow
 
 R = RosterRow
-BATCH = 2_000
 
 
-def run_check(session: Session, roster: RosterImport, check: CrossCheck, *, only_good: bool = False) -> int:
-    """Write the findings of a check and mark their rows; return how many there were."""
-    count, batch = 0, []
-    for finding in check.findings(session, roster, only_good=only_good):
-        batch.append(finding)
-        count += 1
-        if len(batch) == BATCH:
-            write_findings(session, roster, batch)
-            batch.clear()
-    write_findings(session, roster, batch)
-    if count:
-        found = exists().where(RosterFinding.import_id == roster.id, RosterFinding.row == R.row)
-        session.execute(update(R).where(R.import_id == roster.id, R.is_good, found).values(is_good=False))
-    return count
+def mark_bad_rows(session: Session, roster: RosterImport) -> None:
+    """Rows with findings are not good."""
+    found = exists().where(RosterFinding.import_id == roster.id, RosterFinding.row == R.row)
+    session.execute(update(R).where(R.import_id == roster.id, R.is_good, found).values(is_good=False))
+
+
+def forget_rows(session: Session, roster: RosterImport) -> None:
+    """Remove the rows and findings of an import."""
+    session.execute(delete(R).where(R.import_id == roster.id))
+    session.execute(delete(RosterFinding).where(RosterFinding.import_id == roster.id))
 
 
 def write_findings(session: Session, roster: RosterImport, findings: Sequence[Finding]) -> None:
@@ -82,16 +77,19 @@ def write_findings(session: Session, roster: RosterImport, findings: Sequence[Fi
         )
 
 
-def foresee(session: Session, roster: RosterImport) -> None:
-    """Count the good and bad rows, and what taking the good ones would add."""
+def foresee(session: Session, roster: RosterImport) -> dict[str, int]:
+    """How many rows are good and bad, and what taking the good ones would add: values for the import's columns."""
     good = and_(R.import_id == roster.id, R.is_good)
-    roster.rows_good = _count(session, select(R.id).where(good))
-    roster.rows_bad = _count(session, select(R.id).where(R.import_id == roster.id)) - roster.rows_good
-    roster.households_new = _count(session, select(R.registry_no).where(good, ~_is_registered()).distinct())
-    roster.people_new = _count(session, select(R.id).where(good, ~_is_known_person()))
-    roster.enrolments_new = _count(
-        session, select(R.registry_no).where(good, ~_is_enrolled(roster)).distinct()
-    )
+    rows_good = _count(session, select(R.id).where(good))
+    return {
+        "rows_good": rows_good,
+        "rows_bad": _count(session, select(R.id).where(R.import_id == roster.id)) - rows_good,
+        "households_new": _count(session, select(R.registry_no).where(good, ~_is_registered()).distinct()),
+        "people_new": _count(session, select(R.id).where(good, ~_is_known_person())),
+        "enrolments_new": _count(
+            session, select(R.registry_no).where(good, ~_is_enrolled(roster)).distinct()
+        ),
+    }
 
 
 def take_rows(session: Session, actor: Actor, roster: RosterImport) -> None:
@@ -100,8 +98,11 @@ def take_rows(session: Session, actor: Actor, roster: RosterImport) -> None:
     Rows that the register contradicts by now are left out, with a finding.
     """
     for check in (*IN_REGISTER, *OF_HOUSEHOLDS):
-        run_check(session, roster, check, only_good=True)
-    foresee(session, roster)
+        if findings := list(check.findings(session, roster, only_good=True)):
+            write_findings(session, roster, findings)
+            mark_bad_rows(session, roster)
+            roster.rows_good -= len(findings)
+            roster.rows_bad += len(findings)
     at = now()
     roster.households_new = _insert(session, _households(roster, at))
     roster.people_new = _insert(session, _members(roster))
@@ -118,7 +119,7 @@ def _count(session: Session, rows: Select[Any]) -> int:
 
 
 def _insert(session: Session, statement: Insert) -> int:
-    result = session.execute(statement)
+    result = session.execute(statement, execution_options={"preserve_rowcount": True})
     assert isinstance(result, CursorResult)
     return result.rowcount
 
