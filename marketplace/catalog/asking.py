@@ -29,7 +29,7 @@ def read_request(args: MultiDict[str, str], *, page: int, size: int) -> SearchRe
         cooperatives=tuple(args.getlist("cooperative")[:MOST_VALUES]),
         price_min_fen=_price(args.get("from", "")),
         price_max_fen=_price(args.get("to", "")),
-        sort=Sort(asked) if asked in Sort else (Sort.RELEVANCE if text else Sort.PRIORITY),
+        sort=Sort.known(asked) or (Sort.RELEVANCE if text else Sort.PRIORITY),
         page=page,
         size=size,
     )

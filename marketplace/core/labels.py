@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from typing import Self
+from typing import Self
 
 
 def N_(message: str) -> str:  # noqa: N802 - the conventional name of the marker, known to the extractor
@@ -25,3 +26,8 @@ class LabelledEnum(StrEnum):
         member._value_ = code
         member.label = label
         return member
+
+    @classmethod
+    def known(cls, code: str) -> Self | None:
+        """The member with that code, None when there is none: for codes that come from an address."""
+        return cls._value2member_map_.get(code)  # type: ignore[return-value]
