@@ -6,7 +6,7 @@ from datetime import date
 from io import BytesIO
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import event, func, select
 
 from marketplace.identity.models import Role, StoredFile
 from marketplace.linkage.models import (
@@ -19,6 +19,7 @@ from marketplace.linkage.models import (
     Lot,
 )
 from marketplace.registry.models import EnrolmentState
+from marketplace.web.transaction import EXTENSION
 from tests.factories.identity import official_with
 from tests.factories.linkage import (
     ContractFactory,
@@ -361,3 +362,43 @@ def test_visitors_are_asked_to_sign_in_and_buyers_are_refused(client, session):
     client.sign_in(buyer)
     for path in ("/linkage/agreements", "/linkage/lots", "/linkage/periods", "/linkage/agreements/new"):
         assert client.get(path).status_code == 403
+
+
+def test_a_supervisor_follows_the_evidence_without_seeing_whose_it_is(client, session, contract, lot):
+    evidence = weigh(session, contract, lot, slip_no="8", net_g=40_000, signatures=("刘小满", "罗春生"))
+    client.sign_in(official_with(Role.SUPERVISOR))
+    for path in (
+        "/linkage/agreements",
+        f"/linkage/agreements/{contract.public_no}",
+        f"/linkage/lots/{lot.public_no}",
+        f"/linkage/lots/{lot.public_no}/sheet",
+        f"/linkage/evidence/{evidence.public_no}",
+        f"/linkage/evidence/{evidence.public_no}/print",
+    ):
+        page = client.get(path)
+        assert page.status_code == 200
+        assert "刘**" in page.text
+        for secret in ("刘长根", "刘小满", contract.household.registry_no):
+            assert secret not in page.text
+
+
+@pytest.mark.parametrize("path", ["/linkage/agreements", "/linkage/agreements/new", "/linkage/lots"])
+def test_a_list_takes_the_same_few_statements_however_long_it_is(client, session, engine, contract, path):
+    def statements():
+        counted = []
+
+        def note(*args):
+            counted.append(args[2])
+
+        app_engine = client.application.extensions[EXTENSION].engine
+        event.listen(app_engine, "before_cursor_execute", note)
+        assert client.get(path).status_code == 200
+        event.remove(app_engine, "before_cursor_execute", note)
+        return len(counted)
+
+    statements()
+    short = statements()
+    for _ in range(6):
+        ContractFactory(enrolment=EnrolmentFactory(cooperative=contract.cooperative))
+        LotFactory(cooperative=contract.cooperative)
+    assert statements() == short
