@@ -25,7 +25,8 @@ from marketplace.registry.models import (
     Region,
     RosterImport,
 )
-from marketplace.registry.roster.rules import check_at_once, confirm_roster, take_roster, upload_roster
+from marketplace.registry.roster.checking import check_roster
+from marketplace.registry.roster.rules import confirm_roster, take_roster, upload_roster
 from marketplace.registry.rules import (
     acknowledge_enrolment,
     decline_enrolment,
@@ -109,7 +110,7 @@ def _lines_of(world: World, case: Case) -> list[rosters.Row]:
 def _checked(world: World, seller: Seller, content: bytes, file_name: str) -> RosterImport:
     files, data_key = world.tools.files, world.tools.data_key
     roster = upload_roster(world.session, seller.clerking, files, content=content, file_name=file_name)
-    while not check_at_once(world.session, data_key, files, roster):
+    while check_roster(world.session, data_key, files, roster):
         pass
     return roster
 
