@@ -8,17 +8,18 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import select, update
+from sqlalchemy import Select, select, update
 from sqlalchemy.orm import Session
 
 from marketplace.core.clock import business_day, now
 from marketplace.core.errors import Conflict, NotFound
 from marketplace.core.labels import N_
 from marketplace.identity.actors import SYSTEM, Actor
+from marketplace.identity.permissions import Permission
 from marketplace.identity.trail import record_trail
 from marketplace.ledger.accounts import AccountKey
 from marketplace.ledger.models import EntryKind
-from marketplace.ledger.posting import EntryDraft, TransferDraft, post_entries, post_entry
+from marketplace.ledger.posting import EntryDraft, TransferDraft, post_entries
 from marketplace.ordering.models import Order, OrderKind, OrderPart
 from marketplace.ordering.rules import mark_paid, move_part
 from marketplace.ordering.states import PartEvent, PartState
@@ -36,16 +37,19 @@ BATCH = 200
 def ask_card_payment(session: Session, actor: Actor, *, order: Order) -> Payment:
     """The open card payment of an unpaid personal order: the one there is, or a new one.
 
-    Raises NotFound for somebody else's order, Conflict when it is not waiting for payment.
+    Raises NotFound for somebody else's order, Conflict when it is not waiting for payment or the time for it is over.
     """
     if order.buyer_user_id != actor.user_id or order.kind is not OrderKind.PERSONAL:
         raise NotFound
-    if any(part.state is not PartState.AWAITING_PAYMENT for part in order.parts):
+    actor.require(Permission.BUY_PERSONALLY)
+    states = set(session.scalars(_parts_of(order).with_only_columns(OrderPart.state)))
+    if states != {PartState.AWAITING_PAYMENT}:
         raise Conflict("not_payable", N_("这张订单现在不需要付款，请查看订单状态"))
-    query = select(Payment).where(
-        Payment.order_id == order.id, Payment.state == PaymentState.OPEN, Payment.expires_at > now()
-    )
-    payment = session.scalar(query)
+    is_open = select(Payment).where(Payment.order_id == order.id, Payment.state == PaymentState.OPEN)
+    payment = session.scalar(is_open)
+    deadline = order.placed_at + timedelta(minutes=CARD_MINUTES)
+    if (payment.expires_at if payment and payment.expires_at else deadline) <= now():
+        raise Conflict("payment_time_over", N_("付款时间已过，订单即将自动取消，请重新下单"))
     if payment is None:
         payment = Payment(
             order_id=order.id,
@@ -57,6 +61,12 @@ def ask_card_payment(session: Session, actor: Actor, *, order: Order) -> Payment
         session.flush()
         record_trail(session, actor, "payments.ask", subject=("payment", payment.public_no))
     return payment
+
+
+def _parts_of(order: Order) -> Select[OrderPart]:
+    """The parts of an order as they are now, held against a second mover."""
+    own = select(OrderPart).where(OrderPart.order_id == order.id).order_by(OrderPart.id)
+    return own.with_for_update(of=OrderPart)
 
 
 def checkout_request(payment: Payment, *, success_url: str, cancel_url: str, locale: str) -> CheckoutRequest:
@@ -89,22 +99,24 @@ def bill_accepted_parts(session: Session) -> int:
 
     A sweep, safe to repeat and to run from two workers (the ledger key is the part). Returns how many were billed.
     """
-    billed = select(Payment.part_id).where(Payment.part_id.is_not(None))
+    billed = select(Payment.id).where(Payment.part_id == OrderPart.id).exists()
     parts = session.scalars(
         select(OrderPart)
         .join(Order, Order.id == OrderPart.order_id)
         .where(
-            Order.kind == OrderKind.CANTEEN,
             OrderPart.state == PartState.ACCEPTED,
-            OrderPart.id.not_in(billed),
+            OrderPart.paid_at.is_(None),
+            Order.kind == OrderKind.CANTEEN,
+            ~billed,
         )
         .order_by(OrderPart.id)
         .limit(BATCH)
         .with_for_update(of=OrderPart, skip_locked=True)
     ).unique()
-    pending = [
-        part for part in parts if part.order.buyer_unit_id is not None and part.accepted_at is not None
-    ]
+    found = {part.id: part for part in parts}
+    # Another worker may have billed some between the read and the lock: ask again, now that they are ours.
+    done = set(session.scalars(select(Payment.part_id).where(Payment.part_id.in_(found)))) if found else set()
+    pending = [part for key, part in found.items() if key not in done]
     post_entries(session, [_acceptance(part) for part in pending])
     for part in pending:
         session.add(
@@ -138,21 +150,34 @@ def _acceptance(part: OrderPart) -> EntryDraft:
     )
 
 
+def is_awaited(payment: Payment) -> bool:
+    """Whether the money of a payment is still wanted: it is open, and for a card the order still waits for it."""
+    if payment.state is not PaymentState.OPEN:
+        return False
+    if payment.method is PaymentMethod.BANK_TRANSFER:
+        return True
+    return all(part.state is PartState.AWAITING_PAYMENT for part in payment.order.parts)
+
+
+def hold_payment(session: Session, payment: Payment) -> Payment:
+    """Read a payment and its parts anew, held against a second mover: first the payment, then the parts."""
+    session.refresh(payment, with_for_update=True)
+    session.scalars(_parts_of(payment.order).execution_options(populate_existing=True)).unique().all()
+    return payment
+
+
 def apply_payment(
     session: Session, payment: Payment, *, paid_at: datetime, provider_payment_ref: str | None = None
 ) -> Payment:
-    """The money of an open payment has come: post it, and mark its parts paid. Raises Conflict when it is not open."""
-    statement = (
-        update(Payment)
-        .where(Payment.id == payment.id, Payment.state == PaymentState.OPEN)
-        .values(state=PaymentState.PAID, paid_at=paid_at, provider_payment_ref=provider_payment_ref)
-        .execution_options(synchronize_session=False)
-    )
-    if not session.execute(statement).rowcount:  # type: ignore[attr-defined]
-        raise Conflict("payment_not_open", N_("这笔付款已经处理过"))
-    session.refresh(payment)
+    """The money of an awaited payment has come: post it, and mark its parts paid. Raises Conflict when it is not
+    awaited, because it came already or the order was called off."""
+    hold_payment(session, payment)
+    if not is_awaited(payment):
+        raise Conflict("payment_not_open", N_("这笔付款已经处理过，或订单已取消"))
+    payment.state, payment.paid_at = PaymentState.PAID, paid_at
+    payment.provider_payment_ref = provider_payment_ref
     parts = payment.order.parts if payment.part is None else [payment.part]
-    post_entry(session, _receipt(payment, parts, paid_at))
+    post_entries(session, [_receipt(payment, part, paid_at) for part in parts])
     for part in parts:
         mark_paid(session, SYSTEM, part, at=paid_at)
     record_trail(
@@ -167,29 +192,23 @@ def apply_payment(
     return payment
 
 
-def _receipt(payment: Payment, parts: list[OrderPart], paid_at: datetime) -> EntryDraft:
-    clearing = AccountKey.clearing(payment.method.value)
-    unit_id = payment.order.buyer_unit_id
-    if payment.part is not None and unit_id is not None:
-        transfers: tuple[TransferDraft, ...] = (
-            TransferDraft(clearing, AccountKey.buyer_receivable(unit_id), payment.amount_fen),
-        )
-    else:
-        transfers = tuple(
-            TransferDraft(clearing, AccountKey.escrow(part.cooperative_id), part.total_fen) for part in parts
-        )
+def _receipt(payment: Payment, part: OrderPart, paid_at: datetime) -> EntryDraft:
+    """A cooperative's share of the money: into escrow, or against what the unit owes since its acceptance."""
+    unit_id = part.order.buyer_unit_id
+    owed = AccountKey.escrow(part.cooperative_id) if unit_id is None else AccountKey.buyer_receivable(unit_id)
     return EntryDraft(
         kind=EntryKind.PAYMENT_RECEIVED,
-        idempotency_key=f"paid:{payment.public_no}",
+        idempotency_key=f"paid:{payment.public_no}:{part.public_no}",
         occurred_at=paid_at,
-        transfers=transfers,
-        cooperative_id=payment.part.cooperative_id if payment.part else None,
+        transfers=(TransferDraft(AccountKey.clearing(payment.method.value), owed, part.total_fen),),
+        cooperative_id=part.cooperative_id,
         subject=("payment", payment.id),
     )
 
 
 def expire_payment(session: Session, payment: Payment) -> Payment:
     """An open card payment was not made in time: its order is called off and the goods are free again."""
+    hold_payment(session, payment)
     if payment.state is not PaymentState.OPEN:
         return payment
     payment.state = PaymentState.EXPIRED
@@ -201,9 +220,8 @@ def expire_payment(session: Session, payment: Payment) -> Payment:
 
 
 def cancel_payments(session: Session, order: Order) -> None:
-    """The buyer called the order off: nothing is asked for it any more."""
-    session.execute(
-        update(Payment)
-        .where(Payment.order_id == order.id, Payment.state == PaymentState.OPEN)
-        .values(state=PaymentState.CANCELLED)
-    )
+    """Nothing is asked for an order any more that was called off. Money that comes all the same waits for a person."""
+    asked = select(Payment).where(Payment.order_id == order.id, Payment.state == PaymentState.OPEN)
+    for payment in session.scalars(asked.order_by(Payment.id).with_for_update()):
+        payment.state = PaymentState.CANCELLED
+    session.flush()
