@@ -106,7 +106,8 @@ def test_when_one_part_dies_all_stop_and_the_reason_is_told(
     with served(session, database_url, tmp_path) as (process, _port):
         wait_until_announced(process)
         children = children_of(process)
-        os.kill(next(pid for pid in children if "worker" in command_of(pid)), signal.SIGKILL)
+        _web_server, worker, _emulator = children
+        os.kill(worker, signal.SIGKILL)
         told = process.communicate(timeout=30)[0]
         assert process.returncode == 1
         assert "the worker ended with status -9; everything was stopped" in told
