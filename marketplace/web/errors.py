@@ -30,7 +30,9 @@ TITLES = {
 def explain(error: DomainError) -> str:
     """The message of `error` in the reader's language."""
     text = str(gettext(error.message))
-    params = {key: gettext(value.label) if hasattr(value, "label") else value for key, value in error.params.items()}
+    params = {
+        key: gettext(value.label) if hasattr(value, "label") else value for key, value in error.params.items()
+    }
     return text % params if params else text
 
 
@@ -67,6 +69,14 @@ def _undo() -> None:
 def init_errors(app: Flask) -> None:
     """Register the handlers. A request that ends here has changed nothing."""
 
+    @app.before_request
+    def refuse_nul() -> Response | None:
+        """A NUL byte is in no number, word or name, and PostgreSQL takes none."""
+        texts = [request.path, *request.args.values(), *request.form.values()]
+        if any("\x00" in text for text in texts):
+            return answer(400, "nul_byte", gettext(TITLES[400]))
+        return None
+
     @app.errorhandler(DomainError)
     def refused(error: DomainError) -> Response:
         _undo()
@@ -92,7 +102,11 @@ def init_errors(app: Flask) -> None:
         if error.response is not None and isinstance(error.response, Response):
             return error.response
         status = error.code or 500
-        detail = gettext(str(error.description)) if status in (400, 429) else gettext(TITLES.get(status, TITLES[400]))
+        detail = (
+            gettext(str(error.description))
+            if status in (400, 429)
+            else gettext(TITLES.get(status, TITLES[400]))
+        )
         extra = {"errors": error.data["messages"]} if hasattr(error, "data") else {}  # webargs' findings
         response = answer(status, error.name.lower().replace(" ", "_"), detail, **extra)
         if isinstance(error, MethodNotAllowed) and error.valid_methods:
@@ -105,4 +119,6 @@ def init_errors(app: Flask) -> None:
             raise error
         _undo()
         log.exception("unhandled", path=request.path)
-        return answer(500, "internal_error", gettext("系统出错了，没有保存任何内容。我们已经记录，请稍后再试"))
+        return answer(
+            500, "internal_error", gettext("系统出错了，没有保存任何内容。我们已经记录，请稍后再试")
+        )
