@@ -127,10 +127,23 @@ def version_on(agreement: Agreement, day: date) -> AgreementVersion | None:
 
 
 def agreements_in_force(
-    session: Session, actor: Actor, mechanism: Mechanism, day: date, *, text: str = "", limit: int = 100
+    session: Session,
+    actor: Actor,
+    mechanism: Mechanism,
+    day: date,
+    *,
+    text: str = "",
+    term: tuple[str, str] | None = None,
+    limit: int = 100,
 ) -> list[Agreement]:
-    """Visible agreements of a mechanism in force on `day` whose household `text` may mean, by village and name."""
+    """Visible agreements of a mechanism in force on `day`, by village and name of the household.
+
+    `text` narrows them to households it may mean, `term` to agreements of whose versions one says so, e.g.
+    ("commodity", "脐橙").
+    """
     begun = exists().where(AgreementVersion.agreement_id == Agreement.id, AgreementVersion.valid_from <= day)
+    if term is not None:
+        begun = begun.where(AgreementVersion.terms[term[0]].as_string() == term[1])
     query = (
         found_agreements(actor, text=text, mechanism=mechanism)
         .where(begun, or_(Agreement.ended_on.is_(None), Agreement.ended_on > day))

@@ -22,6 +22,7 @@ from marketplace.registry.models import EnrolmentState
 from marketplace.web.transaction import EXTENSION
 from tests.factories.identity import official_with
 from tests.factories.linkage import (
+    CONTRACT_TERMS,
     ContractFactory,
     LeaseFactory,
     LotFactory,
@@ -219,6 +220,18 @@ def test_a_slip_is_weighed_in_and_its_amount_is_seen_at_once(client, session, co
     assert 'value="一级"' in following
     assert 'value="罗春生"' in following
     assert "12.5" in client.get(f"/linkage/lots/{lot.public_no}").text
+
+
+def test_only_agreements_over_the_produce_of_the_lot_are_offered(client, session, contract, lot):
+    oranges = LotFactory(cooperative=contract.cooperative, commodity="脐橙")
+    grower = ContractFactory(
+        enrolment=EnrolmentFactory(cooperative=contract.cooperative, household__head_name="周兰香"),
+        version__terms={**CONTRACT_TERMS, "commodity": "脐橙"},
+    )
+    page = client.get(f"/linkage/lots/{oranges.public_no}/slips/new").text
+    assert f"?agreement={grower.public_no}" in page
+    assert contract.public_no not in page
+    assert "没有找到有效的收购协议" in client.get(f"/linkage/lots/{oranges.public_no}/slips/new?q=长根").text
 
 
 def test_a_slip_used_twice_is_told_beside_its_number(client, session, contract, lot):

@@ -81,7 +81,10 @@ def _around(lot: Lot, agreement: Agreement | None) -> dict[str, object]:
     saved = queries.entitlement_by_evidence_no(session, actor, after) if after else None
     found = []
     if agreement is None:
-        in_force = queries.agreements_in_force(session, actor, Mechanism.CONTRACT_FARMING, today(), text=text)
+        term = ("commodity", lot.commodity)
+        in_force = queries.agreements_in_force(
+            session, actor, Mechanism.CONTRACT_FARMING, today(), text=text, term=term
+        )
         found = [one for one in in_force if _terms(one)["commodity"] == lot.commodity]
     return {
         "lot": lot,
