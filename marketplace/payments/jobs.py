@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import structlog
 from flask import current_app
 from sqlalchemy.orm import Session
 
-from marketplace.payments import notices, rules
+from marketplace.core.errors import DomainError
+from marketplace.payments import expiry, notices, rules
 from marketplace.payments.distribution import distribute_pools
-from marketplace.payments.gateways.protocol import PaymentGateway
+from marketplace.payments.gateways.protocol import PaymentFound, PaymentGateway
 from marketplace.payments.models import Payment
 from marketplace.payments.settlement import settle_lines
 from marketplace.web.jobs import Job, nudge
 
 LINES_A_PASS = 500
+log = structlog.get_logger(__name__)
 
 
 def bill(session: Session) -> bool:
@@ -43,19 +46,26 @@ def expire(session: Session) -> bool:
 
     No transaction is open during the calls. A payment about which the provider does not answer is asked about again.
     """
-    overdue = [(payment.id, payment.provider_ref) for payment in notices.overdue_card_payments(session)]
+    overdue = [(payment.id, payment.provider_ref) for payment in expiry.overdue_card_payments(session)]
     session.rollback()
-    gateway: PaymentGateway = current_app.extensions["gateway"]
-    found = {key: notices.look_up_payment(gateway, ref) for key, ref in overdue if ref}
+    gateway: PaymentGateway | None = current_app.extensions["gateway"]
+    found = {key: notices.look_up_payment(gateway, ref) for key, ref in overdue if ref} if gateway else {}
     for key, ref in overdue:
-        payment = session.get_one(Payment, key)
-        answer = found.get(key)
-        if ref is None:
-            rules.expire_payment(session, payment)
-        elif answer is not None:
-            notices.settle_lookup(session, payment, answer)
-    notices.expire_unasked_orders(session)
+        _close(session, session.get_one(Payment, key), found.get(key), was_opened=ref is not None)
+    expiry.expire_unasked_orders(session)
     return False
+
+
+def _close(session: Session, payment: Payment, answer: PaymentFound | None, *, was_opened: bool) -> None:
+    """End one payment; one that cannot be ended keeps none of the others waiting."""
+    try:
+        with session.begin_nested():
+            if answer is not None:
+                notices.settle_lookup(session, payment, answer)
+            elif not was_opened:
+                rules.expire_payment(session, payment)
+    except DomainError as refusal:
+        log.warning("payment_not_closed", payment=payment.public_no, reason=refusal.code)
 
 
 JOBS = (

@@ -1,22 +1,17 @@
-"""A gateway's notices: stored first, applied once, in any order; what fits nothing waits for a person."""
+"""What a gateway tells: stored first, applied once, in any order; what fits nothing waits for a person."""
 
 from __future__ import annotations
-
-from datetime import timedelta
 
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from marketplace.core.clock import now
-from marketplace.core.errors import NotFound
+from marketplace.core.errors import DomainError, NotFound, Refused
 from marketplace.core.labels import N_
-from marketplace.identity.actors import SYSTEM, Actor
+from marketplace.identity.actors import Actor
 from marketplace.identity.permissions import Permission
 from marketplace.identity.trail import record_trail
-from marketplace.ordering.models import Order, OrderKind, OrderPart
-from marketplace.ordering.rules import move_part
-from marketplace.ordering.states import PartEvent, PartState
 from marketplace.payments.gateways.protocol import (
     EventKind,
     GatewayRefused,
@@ -25,11 +20,25 @@ from marketplace.payments.gateways.protocol import (
     PaymentGateway,
     PaymentState as ProviderState,
 )
-from marketplace.payments.models import GatewayNotice, NoticeOutcome, Payment, PaymentMethod, PaymentState
-from marketplace.payments.rules import CARD_MINUTES, apply_payment, expire_payment
+from marketplace.payments.models import GatewayNotice, NoticeOutcome, Payment, PaymentState
+from marketplace.payments.rules import (
+    apply_payment,
+    cancel_payments,
+    expire_payment,
+    hold_payment,
+    is_awaited,
+)
 
 BATCH = 200
-GRACE = timedelta(minutes=5)
+CURRENCY = "cny"
+LOOKED_UP = "lookup"
+UNKNOWN_ORDER = N_("通知指向的订单不存在")
+WRONG_AMOUNT = N_("到账金额与应付不符")
+PAID_TWICE = N_("这笔订单已付清，又收到一笔款项，需要退款")
+CALLED_OFF = N_("订单已取消或超时，但款项已到账，需要退款")
+REFUNDED = N_("通道发生退款，请核对订单并登记")
+
+Result = tuple[NoticeOutcome, str]  # what became of a notice, and why a person must look, if so
 
 
 def take_notice(
@@ -37,7 +46,8 @@ def take_notice(
 ) -> GatewayNotice:
     """Verify and store a message; a repeated one is the first. Raises BadSignature, and then stores nothing."""
     event = gateway.read_event(payload, signature)
-    kept = session.scalar(select(GatewayNotice).where(GatewayNotice.event_id == event.event_id))
+    under_id = select(GatewayNotice).where(GatewayNotice.event_id == event.event_id)
+    kept = session.scalar(under_id)
     if kept is not None:
         return kept
     notice = GatewayNotice(
@@ -56,12 +66,15 @@ def take_notice(
         with session.begin_nested():
             session.add(notice)
     except IntegrityError:  # the same message came twice at the same moment
-        return session.scalars(select(GatewayNotice).where(GatewayNotice.event_id == event.event_id)).one()
+        return session.scalars(under_id).one()
     return notice
 
 
 def apply_notices(session: Session) -> int:
-    """Apply every waiting notice, oldest first. A sweep: safe to repeat and to run from two workers."""
+    """Apply every waiting notice, oldest first. A sweep: safe to repeat and to run from two workers.
+
+    One that a rule refuses waits for a person, and keeps none of the others waiting.
+    """
     waiting = session.scalars(
         select(GatewayNotice)
         .where(GatewayNotice.outcome == NoticeOutcome.WAITING)
@@ -70,42 +83,63 @@ def apply_notices(session: Session) -> int:
         .with_for_update(skip_locked=True)
     ).all()
     for notice in waiting:
-        notice.outcome, notice.reason = _apply(session, notice)
+        try:
+            with session.begin_nested():
+                notice.outcome, notice.reason = _apply(session, notice)
+        except DomainError as refusal:
+            notice.outcome, notice.reason = NoticeOutcome.QUEUED, refusal.message
         notice.applied_at = now()
     session.flush()
     return len(waiting)
 
 
-def _apply(session: Session, notice: GatewayNotice) -> tuple[NoticeOutcome, str]:
-    """What became of one notice, and why a person must look, if so."""
-    if notice.kind in (EventKind.OTHER, EventKind.FAILED):
+def _apply(session: Session, notice: GatewayNotice) -> Result:
+    if notice.kind in {EventKind.OTHER, EventKind.FAILED}:
         return NoticeOutcome.IGNORED, ""
-    query = select(Payment).where(Payment.public_no == notice.reference)
-    payment = session.scalar(query.with_for_update()) if notice.reference else None
-    if payment is None and notice.payment_ref:
-        payment = session.scalar(select(Payment).where(Payment.provider_payment_ref == notice.payment_ref))
+    payment = _payment_meant(session, notice)
     if payment is None:
-        return NoticeOutcome.QUEUED, N_("通知指向的订单不存在")
+        return NoticeOutcome.QUEUED, UNKNOWN_ORDER
+    hold_payment(session, payment)
     notice.payment_id = payment.id
-    if notice.kind is EventKind.EXPIRED:
-        if payment.state is not PaymentState.OPEN:
-            return NoticeOutcome.REPEATED, ""
-        expire_payment(session, payment)
-        return NoticeOutcome.APPLIED, ""
     if notice.kind is EventKind.REFUNDED:
-        return NoticeOutcome.QUEUED, N_("通道发生退款，请核对订单并登记")
-    return _apply_paid(session, notice, payment)
+        return NoticeOutcome.QUEUED, REFUNDED
+    if notice.kind is EventKind.PAID:
+        return _apply_paid(session, notice, payment)
+    return _apply_expired(session, notice, payment)
 
 
-def _apply_paid(session: Session, notice: GatewayNotice, payment: Payment) -> tuple[NoticeOutcome, str]:
+def _payment_meant(session: Session, notice: GatewayNotice) -> Payment | None:
+    """The payment a notice names by our number, or by the provider's when it has none of ours."""
+    if notice.reference:
+        return session.scalar(select(Payment).where(Payment.public_no == notice.reference))
+    if notice.payment_ref:
+        return session.scalar(select(Payment).where(Payment.provider_payment_ref == notice.payment_ref))
+    return None
+
+
+def _apply_paid(session: Session, notice: GatewayNotice, payment: Payment) -> Result:
     if payment.state is PaymentState.PAID:
-        return NoticeOutcome.REPEATED, ""
-    if notice.amount_fen != payment.amount_fen or notice.currency.lower() != "cny":
-        return NoticeOutcome.QUEUED, N_("到账金额与应付不符")
-    if payment.state is not PaymentState.OPEN:
-        return NoticeOutcome.QUEUED, N_("订单已取消或超时，但款项已到账，需要退款")
+        if payment.provider_payment_ref == notice.payment_ref:
+            return NoticeOutcome.REPEATED, ""
+        return NoticeOutcome.QUEUED, PAID_TWICE
+    if notice.amount_fen != payment.amount_fen or notice.currency.lower() != CURRENCY:
+        return NoticeOutcome.QUEUED, WRONG_AMOUNT
+    if not is_awaited(payment):
+        return NoticeOutcome.QUEUED, CALLED_OFF
     apply_payment(session, payment, paid_at=notice.occurred_at, provider_payment_ref=notice.payment_ref)
     return NoticeOutcome.APPLIED, ""
+
+
+def _apply_expired(session: Session, notice: GatewayNotice, payment: Payment) -> Result:
+    if payment.provider_ref and notice.provider_ref != payment.provider_ref:
+        return NoticeOutcome.IGNORED, ""  # a page of the same payment that was never shown
+    if payment.state is not PaymentState.OPEN:
+        return NoticeOutcome.REPEATED, ""
+    expire_payment(session, payment)
+    return NoticeOutcome.APPLIED, ""
+
+
+# --- asking, when nobody told ---
 
 
 def look_up_payment(gateway: PaymentGateway, provider_ref: str) -> PaymentFound | None:
@@ -118,60 +152,68 @@ def look_up_payment(gateway: PaymentGateway, provider_ref: str) -> PaymentFound 
 
 def settle_lookup(session: Session, payment: Payment, found: PaymentFound) -> Payment:
     """Act on what a look-up found, as on a notice: the return page and the sweep need not wait for one."""
-    if payment.state is not PaymentState.OPEN or found.amount_fen != payment.amount_fen:
+    hold_payment(session, payment)
+    if payment.state is not PaymentState.OPEN:
         return payment
-    if found.state is ProviderState.PAID:
+    if found.state is ProviderState.EXPIRED:
+        return expire_payment(session, payment)
+    if found.state is not ProviderState.PAID:
+        return payment
+    if found.amount_fen == payment.amount_fen and is_awaited(payment):
         return apply_payment(
             session, payment, paid_at=found.paid_at or now(), provider_payment_ref=found.payment_ref
         )
-    if found.state is ProviderState.EXPIRED:
-        return expire_payment(session, payment)
+    _queue_finding(session, payment, found)
+    cancel_payments(session, payment.order)
     return payment
 
 
-def overdue_card_payments(session: Session) -> list[Payment]:
-    """Open card payments whose time is over by a grace for late notices."""
-    query = (
-        select(Payment)
-        .where(
-            Payment.method == PaymentMethod.CARD,
-            Payment.state == PaymentState.OPEN,
-            Payment.expires_at < now() - GRACE,
-        )
-        .order_by(Payment.id)
-        .limit(BATCH)
+def _queue_finding(session: Session, payment: Payment, found: PaymentFound) -> None:
+    """Let a person see money that came for nothing, unless a notice of it is here to be seen."""
+    told = select(GatewayNotice.id).where(
+        GatewayNotice.kind == EventKind.PAID, GatewayNotice.payment_id == payment.id
     )
-    return list(session.scalars(query))
-
-
-def expire_unasked_orders(session: Session) -> int:
-    """Call off personal orders nobody began to pay for within the time of a card payment; returns how many parts."""
-    open_payments = select(Payment.order_id).where(Payment.state == PaymentState.OPEN)
-    parts = session.scalars(
-        select(OrderPart)
-        .join(Order, Order.id == OrderPart.order_id)
-        .where(
-            Order.kind == OrderKind.PERSONAL,
-            OrderPart.state == PartState.AWAITING_PAYMENT,
-            Order.placed_at < now() - timedelta(minutes=CARD_MINUTES) - GRACE,
-            Order.id.not_in(open_payments),
+    named = select(GatewayNotice.id).where(
+        GatewayNotice.kind == EventKind.PAID, GatewayNotice.reference == payment.public_no
+    )
+    if session.scalar(told.union_all(named).limit(1)) is not None:
+        return
+    session.add(
+        GatewayNotice(
+            event_id=f"{LOOKED_UP}.{found.provider_ref}"[:120],
+            kind=EventKind.PAID,
+            raw_type=LOOKED_UP,
+            reference=payment.public_no,
+            provider_ref=found.provider_ref,
+            payment_ref=found.payment_ref,
+            amount_fen=found.amount_fen,
+            currency=CURRENCY,
+            occurred_at=found.paid_at or now(),
+            payload="",
+            outcome=NoticeOutcome.QUEUED,
+            reason=CALLED_OFF if found.amount_fen == payment.amount_fen else WRONG_AMOUNT,
+            payment_id=payment.id,
+            applied_at=now(),
         )
-        .order_by(OrderPart.id)
-        .limit(BATCH)
-    ).unique()
-    expired = [move_part(session, SYSTEM, part, PartEvent.EXPIRE, system=True) for part in parts]
-    return len(expired)
+    )
+    session.flush()
 
 
-def resolve_notice(session: Session, actor: Actor, notice_id: int, *, note: str) -> GatewayNotice:
-    """A person has dealt with a queued notice. Raises NotFound when it is not queued."""
+def resolve_notice(session: Session, actor: Actor, event_id: str, *, note: str) -> GatewayNotice:
+    """A person has dealt with a queued notice. Raises NotFound when it is not queued, Refused without a note."""
     actor.require(Permission.MATCH_BANK_LINES)
-    notice = session.get(GatewayNotice, notice_id)
+    notice = session.scalar(select(GatewayNotice).where(GatewayNotice.event_id == event_id).with_for_update())
     if notice is None or notice.outcome is not NoticeOutcome.QUEUED:
         raise NotFound
+    if not note.strip():
+        raise Refused("note_missing", N_("请写明处理依据，例如与付款单位核对的结果"), field="note")
     notice.outcome = NoticeOutcome.RESOLVED
     record_trail(
-        session, actor, "payments.resolve_notice", subject=("gateway_notice", notice.event_id), note=note
+        session,
+        actor,
+        "payments.resolve_notice",
+        subject=("gateway_notice", notice.event_id),
+        note=note.strip()[:300],
     )
     session.flush()
     return notice

@@ -7,22 +7,26 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from wtforms.fields.choices import SelectChoice
 
-from marketplace.core.errors import Conflict, DomainError
+from marketplace.core.errors import Conflict, DomainError, NotFound, Refused
 from marketplace.core.labels import N_
 from marketplace.identity.access import current_actor, public, requires
 from marketplace.identity.permissions import Permission
 from marketplace.ordering.queries import order_by_no
 from marketplace.payments import notices, queries, rules
 from marketplace.payments.forms import ResolveForm, StatementForm
-from marketplace.payments.gateways.protocol import BadSignature, PaymentGateway
-from marketplace.payments.models import PaymentMethod, PaymentState
+from marketplace.payments.gateways.protocol import (
+    BadSignature,
+    PaymentGateway,
+    PaymentState as ProviderState,
+)
+from marketplace.payments.models import Payment, PaymentMethod, PaymentState
 from marketplace.payments.statements import import_statement, resolve_bank_line
 from marketplace.web.errors import explain
 from marketplace.web.forms import place_error
 from marketplace.web.jobs import nudge
 from marketplace.web.locale import current_locale
 from marketplace.web.paging import page_of
-from marketplace.web.transaction import current_session
+from marketplace.web.transaction import current_session, writing_session
 
 bp = Blueprint("payments", __name__)
 
@@ -51,7 +55,7 @@ def checkout(payment_no: str) -> ResponseReturnValue:
     """Go to the provider's page. The request carries the payment's key, so that coming back opens no second one."""
     session = current_session()
     payment = queries.payment_by_no(session, current_actor(), payment_no)
-    if payment.state is not PaymentState.OPEN or payment.method is not PaymentMethod.CARD:
+    if payment.method is not PaymentMethod.CARD or not rules.is_awaited(payment):
         return redirect(url_for(".payment", payment_no=payment_no))
     if payment.redirect_url:
         return redirect(payment.redirect_url, 303)
@@ -69,7 +73,7 @@ def checkout(payment_no: str) -> ResponseReturnValue:
     except DomainError as error:
         flash(explain(error), "error")
         return redirect(asked.cancel_url)
-    rules.keep_checkout(session, key, opened)
+    rules.keep_checkout(writing_session(), key, opened)
     return redirect(opened.redirect_url, 303)
 
 
@@ -79,19 +83,25 @@ def checkout(payment_no: str) -> ResponseReturnValue:
 )
 def payment(payment_no: str) -> ResponseReturnValue:
     """Where a payment stands; for a transfer, the instructions to print. Asks the provider when no notice came yet."""
-    session, actor = current_session(), current_actor()
-    found = queries.payment_by_no(session, actor, payment_no)
-    if found.state is PaymentState.OPEN and found.provider_ref and current_app.extensions["gateway"]:
-        ref = found.provider_ref
-        session.rollback()
-        answer = notices.look_up_payment(current_gateway(), ref)
-        found = queries.payment_by_no(session, actor, payment_no)
-        if answer is not None:
-            found = notices.settle_lookup(session, found, answer)
-    template = (
-        "payments/transfer.html" if found.method is PaymentMethod.BANK_TRANSFER else "payments/payment.html"
-    )
-    return render_template(template, payment=found, account=current_app.config["SETTINGS"])
+    found = queries.payment_by_no(current_session(), current_actor(), payment_no)
+    if found.method is PaymentMethod.BANK_TRANSFER:
+        settings = current_app.config["SETTINGS"]
+        return render_template("payments/transfer.html", payment=found, account=settings)
+    if found.state is PaymentState.OPEN and found.provider_ref:
+        found = _asked_anew(payment_no, found.provider_ref)
+    return render_template("payments/payment.html", payment=found, awaited=rules.is_awaited(found))
+
+
+def _asked_anew(payment_no: str, provider_ref: str) -> Payment:
+    """The payment after asking the provider, with no transaction open meanwhile."""
+    session = current_session()
+    session.rollback()
+    gateway = current_app.extensions["gateway"]
+    answer = notices.look_up_payment(gateway, provider_ref) if gateway else None
+    if answer is None or answer.state in {ProviderState.OPEN, ProviderState.PROCESSING}:
+        return queries.payment_by_no(session, current_actor(), payment_no)
+    session = writing_session()
+    return notices.settle_lookup(session, queries.payment_by_no(session, current_actor(), payment_no), answer)
 
 
 @bp.post("/webhooks/stripe")
@@ -177,6 +187,8 @@ def resolve_line(line_no: str) -> ResponseReturnValue:
     ]
     if form.validate_on_submit():
         chosen = next((c for c in candidates if c.public_no == form.payment.data), None)
+        if form.payment.data and chosen is None:
+            raise NotFound
         try:
             resolve_bank_line(session, current_actor(), line, payment=chosen, note=form.note.data or "")
         except DomainError as error:
@@ -189,12 +201,16 @@ def resolve_line(line_no: str) -> ResponseReturnValue:
     return page, 422 if form.errors else 200
 
 
-@bp.post("/cashier/notices/<int:notice_id>")
+@bp.post("/cashier/notices/<event_id>")
 @requires(Permission.MATCH_BANK_LINES)
-def resolve_notice(notice_id: int) -> ResponseReturnValue:
+def resolve_notice(event_id: str) -> ResponseReturnValue:
     """A queued notice has been dealt with."""
-    notices.resolve_notice(
-        current_session(), current_actor(), notice_id, note=request.form.get("note", "")[:300]
-    )
-    flash(_("已登记处理结果"), "success")
+    try:
+        notices.resolve_notice(
+            current_session(), current_actor(), event_id, note=request.form.get("note", "")
+        )
+    except Refused as error:
+        flash(explain(error), "error")
+    else:
+        flash(_("已登记处理结果"), "success")
     return redirect(url_for(".queue"), 303)

@@ -66,6 +66,17 @@ def current_session() -> Session:
     return session
 
 
+def writing_session() -> Session:
+    """A fresh session that may write, in place of the request's: for a read that learned something worth keeping.
+
+    What the old session read stays readable, but is no longer connected to the database.
+    """
+    _close_session(None)
+    g.session = database().writing()
+    session: Session = g.session
+    return session
+
+
 def _close_session(_error: BaseException | None) -> None:
     session: Session | None = g.pop("session", None)
     if session is not None:
