@@ -13,6 +13,7 @@ from wtforms import (
     SelectMultipleField,
     StringField,
 )
+from wtforms.fields.choices import SelectChoice
 from wtforms.validators import EqualTo, InputRequired, Length, Optional
 from wtforms.widgets import CheckboxInput, ListWidget
 
@@ -34,7 +35,10 @@ class RegisterForm(FlaskForm):
 
     purpose = RadioField(
         _l("开通账号用来"),
-        choices=[("buyer", _l("选购产品（干部职工个人）")), ("cooperative", _l("为合作社申请入驻"))],
+        choices=[
+            SelectChoice("buyer", _l("选购产品（干部职工个人）")),
+            SelectChoice("cooperative", _l("为合作社申请入驻")),
+        ],
         default="buyer",
     )
     display_name = StringField(_l("姓名"), [REQUIRED, Length(max=60)], render_kw={"autocomplete": "name"})

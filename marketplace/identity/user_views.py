@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
+from wtforms.fields.choices import SelectChoice
 
 from marketplace.core.errors import DomainError
 from marketplace.identity import colleagues, queries
@@ -23,7 +24,7 @@ managers = requires(Permission.MANAGE_USERS, Permission.MANAGE_COOPERATIVE)
 
 def _offer(field: RoleField, organisation: Organisation | None) -> None:
     given = colleagues.roles_given_by(current_actor(), organisation)
-    field.choices = [(role.value, label(role)) for role in given]
+    field.choices = [SelectChoice(role.value, label(role)) for role in given]
 
 
 def _ticked(field: RoleField) -> list[Role]:
@@ -39,7 +40,10 @@ def _user(user_no: str) -> User:
 def index() -> ResponseReturnValue:
     """The accounts the actor looks after."""
     form = UserSearchForm(request.args)
-    form.role.choices = [("", _("全部")), *((role.value, label(role)) for role in Role)]
+    form.role.choices = [
+        SelectChoice("", _("全部")),
+        *(SelectChoice(role.value, label(role)) for role in Role),
+    ]
     role = Role(form.role.data) if form.validate() and form.role.data else None
     rows = queries.users_managed_by(current_actor(), text=form.q.data or "", role=role)
     page = page_of(current_session(), rows)

@@ -22,6 +22,7 @@ from flask import (
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_login import current_user, login_user, logout_user
+from wtforms.fields.choices import SelectChoice
 
 from marketplace.core.errors import DomainError, NotFound
 from marketplace.identity import queries, rules
@@ -198,7 +199,10 @@ def stored_file(file_no: str) -> ResponseReturnValue:
 def trail() -> ResponseReturnValue:
     """Who did what: newest first, paged, to be narrowed down."""
     form = TrailForm(request.args)
-    form.room.choices = [("", _("全部")), *((code, _(label)) for code, label in ROOMS.items())]
+    form.room.choices = [
+        SelectChoice("", _("全部")),
+        *(SelectChoice(code, _(words)) for code, words in ROOMS.items()),
+    ]
     is_valid = form.validate()
     wanted = queries.TrailFilter(
         person=(form.person.data or "").strip(),

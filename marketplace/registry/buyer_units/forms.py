@@ -6,6 +6,7 @@ from flask_babel import gettext as _, lazy_gettext as _l
 from flask_wtf import FlaskForm
 from sqlalchemy.orm import Session
 from wtforms import SelectField, StringField
+from wtforms.fields.choices import SelectChoice
 from wtforms.validators import InputRequired, Length
 
 from marketplace.registry.models import UnitKind
@@ -35,9 +36,9 @@ class UnitForm(FlaskForm):
 
     def offer(self, session: Session) -> None:
         """Fill the lists."""
-        self.kind.choices = [(kind.value, label(kind)) for kind in UnitKind]
-        places = [(place.code, place.full_name) for place in counties(session)]
-        self.county_code.choices = [("", _("请选择县（市、区）")), *places]
+        self.kind.choices = [SelectChoice(kind.value, label(kind)) for kind in UnitKind]
+        places = [SelectChoice(place.code, place.full_name) for place in counties(session)]
+        self.county_code.choices = [SelectChoice("", _("请选择县（市、区）")), *places]
 
 
 class UnitSearchForm(FlaskForm):

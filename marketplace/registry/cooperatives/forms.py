@@ -6,6 +6,7 @@ from flask_babel import lazy_gettext as _l
 from flask_wtf import FlaskForm
 from flask_wtf.file import FileField
 from wtforms import BooleanField, RadioField, SelectField, StringField, TextAreaField
+from wtforms.fields.choices import SelectChoice
 from wtforms.validators import InputRequired, Length
 
 from marketplace.registry.models import MemberRole
@@ -50,7 +51,7 @@ class MemberForm(FlaskForm):
 class RemoveMemberForm(FlaskForm):
     """Which member to take off."""
 
-    role = SelectField(choices=[(role.value, role.value) for role in MemberRole])
+    role = SelectField(choices=[SelectChoice(role.value) for role in MemberRole])
     name = StringField(validators=[InputRequired()])
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, current_app, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
+from wtforms.fields.choices import SelectChoice
 
 from marketplace.core.errors import DomainError, NotFound
 from marketplace.identity.access import current_actor, public, requires, signed_in
@@ -129,7 +130,7 @@ def members() -> ResponseReturnValue:
     if elsewhere:
         return elsewhere
     form = MemberForm()
-    form.role.choices = [(role.value, label(role)) for role in MemberRole]
+    form.role.choices = [SelectChoice(role.value, label(role)) for role in MemberRole]
     if form.validate_on_submit():
         try:
             rules.add_cooperative_member(
@@ -312,7 +313,10 @@ def index() -> ResponseReturnValue:
     session = current_session()
     places = queries.counties_of_cooperatives(session)
     form = CountyForm(request.args)
-    form.county.choices = [("", _("全部县（市、区）")), *((place.code, place.full_name) for place in places)]
+    form.county.choices = [
+        SelectChoice("", _("全部县（市、区）")),
+        *(SelectChoice(place.code, place.full_name) for place in places),
+    ]
     page = page_of(session, queries.admitted_cooperatives(form.county.data or ""))
     counts = queries.public_household_counts(session, [row.id for row in page.rows])
     return render_template("registry/cooperatives/index.html", form=form, page=page, counts=counts)

@@ -6,6 +6,7 @@ from flask_babel import gettext as _, lazy_gettext as _l
 from flask_wtf import FlaskForm
 from sqlalchemy.orm import Session
 from wtforms import SelectField
+from wtforms.fields.choices import SelectChoice
 
 from marketplace.registry.models import Region
 from marketplace.registry.queries import children_of, counties
@@ -48,5 +49,8 @@ class PlaceChoice(PlaceForm):
         csrf = False
 
 
-def _choices(places: list[Region], first: str, *, in_full: bool = False) -> list[tuple[str, str]]:
-    return [("", first), *((place.code, place.full_name if in_full else place.name) for place in places)]
+def _choices(places: list[Region], first: str, *, in_full: bool = False) -> list[SelectChoice]:
+    return [
+        SelectChoice("", first),
+        *(SelectChoice(place.code, place.full_name if in_full else place.name) for place in places),
+    ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask_babel import lazy_gettext as _l
 from flask_wtf import FlaskForm
 from wtforms import HiddenField, RadioField, StringField, TextAreaField
+from wtforms.fields.choices import SelectChoice
 from wtforms.validators import InputRequired, Length
 
 from marketplace.registry.reviews.models import Decision
@@ -20,9 +21,9 @@ class DecisionForm(FlaskForm):
         _l("审核结论"),
         [InputRequired(_l("请选择结论"))],
         choices=[
-            (Decision.PASS.value, _l("通过，进入下一步")),
-            (Decision.RETURN.value, _l("退回补正，申请人修改后可以重新提交")),
-            (Decision.REJECT.value, _l("不予通过")),
+            SelectChoice(Decision.PASS.value, _l("通过，进入下一步")),
+            SelectChoice(Decision.RETURN.value, _l("退回补正，申请人修改后可以重新提交")),
+            SelectChoice(Decision.REJECT.value, _l("不予通过")),
         ],
     )
     comment = TextAreaField(_l("审核意见"), [Length(max=500, message=_l("意见最多 500 个字"))])
@@ -41,6 +42,9 @@ class AnswerForm(FlaskForm):
     verdict = RadioField(
         _l("核实结论"),
         [InputRequired(_l("请选择结论"))],
-        choices=[("dismissed", _l("异议不成立，继续公示")), ("upheld", _l("异议成立，申请不予通过"))],
+        choices=[
+            SelectChoice("dismissed", _l("异议不成立，继续公示")),
+            SelectChoice("upheld", _l("异议成立，申请不予通过")),
+        ],
     )
     answer = TextAreaField(_l("核实情况"), [REQUIRED, Length(max=1000, message=_l("最多 1000 个字"))])

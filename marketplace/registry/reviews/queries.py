@@ -167,7 +167,7 @@ def cooperative_names(session: Session, cases: Sequence[ReviewCase]) -> dict[int
     """The names of the cooperatives of `cases`, by id, in one statement."""
     wanted = {case.cooperative_id for case in cases}
     rows = session.execute(select(Cooperative.id, Cooperative.name).where(Cooperative.id.in_(wanted)))
-    return dict(rows.tuples().all())
+    return dict(rows.all())
 
 
 def notices(*, ended: bool = False, on: date | None = None) -> Select[ReviewCase, CaseStep]:
