@@ -5,6 +5,7 @@ credits the income of every order line back to the households behind it. Read fr
 import only the rooms below it (`make check` enforces it).
 
     app.py        create_app(settings); the only place that knows every room
+    demo/         a year of a small market, played through the real rules; nothing below knows it
     reporting/    read-only: each role's desk, household statements
     audit/        following one fen both ways; the checks behind `flask ledger verify`
     payments/     gateways, receipts, bank statements, settlement (orders + linkage -> ledger)

@@ -5,11 +5,11 @@ The password stands here and nowhere else; what is kept in the database is its h
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from argon2 import PasswordHasher
 from sqlalchemy import select
 from sqlalchemy.orm import Session
-
-from dataclasses import dataclass
 
 from marketplace.identity.models import Role, User
 from marketplace.identity.passwords import Passwords

@@ -7,13 +7,13 @@ import time
 import click
 from flask import current_app
 from flask.cli import with_appcontext
+from flask_babel import gettext
 
 from marketplace.core.errors import DomainError
 from marketplace.demo.accounts import demo_accounts
 from marketplace.demo.load import load_demo
 from marketplace.demo.scale import SCALES
 from marketplace.demo.world import Tools
-from marketplace.web.locale import label
 from marketplace.web.transaction import current_session, runner
 
 
@@ -61,4 +61,6 @@ def _say(line: str) -> None:
 def accounts() -> None:
     """Print a ready account for each role."""
     for account in demo_accounts(current_session()):
-        click.echo(f"  {account.login_name:<12}{account.password}   {label(account.who)} {account.name} {account.at}")
+        click.echo(
+            f"  {account.login_name:<12}{account.password}   {gettext(account.who)} {account.name} {account.at}"
+        )

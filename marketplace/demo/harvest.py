@@ -20,7 +20,7 @@ from marketplace.demo.world import World
 from marketplace.linkage.models import Agreement, Lot
 from marketplace.linkage.rules import open_lot, record_weigh_slip
 
-HARVEST_DAYS = (-24, 78, 171, 262, 330)  # offsets in the year; each lot is sold until the next
+HARVEST_DAYS = (-24, 92, 188, 290)  # offsets in the year; each lot is sold until the next
 SPARE = 125  # per cent of what will be ordered
 SHELF_UNITS = 12  # left over of each lot
 GRADES = ("特级", "一级", "一级", "统货")
@@ -90,7 +90,7 @@ class Harvest:
         assign_lot(self.world.session, good.seller.acting, good.made, lot)
         contracts = self.fields[good.seller.place].contracts[good.commodity]
         chosen = sorted(
-            self.world.random.sample(contracts, min(len(contracts), self.world.random.randrange(3, 7))),
+            self.world.random.sample(contracts, min(len(contracts), self.world.random.randrange(3, 6))),
             key=lambda agreement: agreement.id,
         )
         weights = [self.world.random.randrange(4, 13) for _ in chosen]

@@ -123,7 +123,7 @@ def upload_with_mistakes(world: World, seller: Seller, count: int) -> None:
 
 
 def _one_by_one(world: World, seller: Seller, case: Case) -> None:
-    """The county registers it as it was in 2015 and states what became of it; the cooperative proposes to take it in."""
+    """The county registers it as of 2015 and states what became of it; the cooperative proposes to take it in."""
     county = actor_of(world.officials[seller.county_code])
     household = register_household(
         world.session,

@@ -140,7 +140,12 @@ def _applicants(world: World, sellers: Sequence[Seller]) -> list[Seller]:
 
 def _codes_in(county_code: str, sellers: Sequence[Seller]) -> list[str]:
     """The county and every township and village of it where a cooperative works, each once."""
-    villages = [village.code for seller in sellers for village in seller.villages if village.code.startswith(county_code)]
+    villages = [
+        village.code
+        for seller in sellers
+        for village in seller.villages
+        if village.code.startswith(county_code)
+    ]
     return list(dict.fromkeys([county_code, *(code[:9] for code in villages), *villages]))
 
 
@@ -174,7 +179,12 @@ def _plan_sweeps(world: World, bank: Bank) -> None:
 
 
 def _plan_desks(
-    world: World, sellers: Sequence[Seller], applicants: Sequence[Seller], shop: Shop, harvest: Harvest, trade: Trade
+    world: World,
+    sellers: Sequence[Seller],
+    applicants: Sequence[Seller],
+    shop: Shop,
+    harvest: Harvest,
+    trade: Trade,
 ) -> None:
     """What waits for somebody today beyond the orders that plan.py holds back."""
     first, last_on, at = sellers[0], world.last_on, world.timeline.at
@@ -195,7 +205,11 @@ def _plan_desks(
         at(at_hour(last_on - timedelta(days=2), 10), partial(shop.add_renewal, certified[0]))
     at(at_hour(last_on - timedelta(days=20), 9), partial(_end_eligibility, world, first))
     stray = partial(
-        trade.hear_of, "checkout.session.completed", "cs_test_demo_stray", reference="Y-DEMOSTRAY1", amount_fen=5_000
+        trade.hear_of,
+        "checkout.session.completed",
+        "cs_test_demo_stray",
+        reference="Y-DEMOSTRAY1",
+        amount_fen=5_000,
     )
     at(at_hour(last_on, 12), stray)
     at(at_hour(last_on, 12, 1), partial(apply_notices, world.session))

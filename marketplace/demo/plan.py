@@ -160,8 +160,17 @@ def _free_order(world: World, goods: Sequence[Good]) -> PlannedOrder:
     )
 
 
+def _of_few_sellers(world: World, goods: Sequence[Good], odds_of_two: float) -> list[Good]:
+    """The goods of one cooperative, or of two: buyers seldom gather a few things from all over."""
+    places = sorted({good.seller.place for good in goods})
+    count = min(len(places), 2 if world.random.random() < odds_of_two else 1)
+    chosen = world.random.sample(places, count)
+    return [good for good in goods if good.seller.place in chosen]
+
+
 def _canteen_lines(world: World, goods: Sequence[Good], count: int) -> tuple[Wanted, ...]:
-    chosen = world.random.sample(list(goods), min(count, len(goods)))
+    near = _of_few_sellers(world, goods, 0.4)
+    chosen = world.random.sample(near, min(count, len(near)))
     return tuple(Wanted(good, _bulk(world.random.randrange(*LINE_FEN), good)) for good in chosen)
 
 
@@ -171,5 +180,6 @@ def _bulk(spend_fen: int, good: Good) -> int:
 
 
 def _personal_lines(world: World, goods: Sequence[Good]) -> tuple[Wanted, ...]:
-    chosen = world.random.sample(list(goods), min(world.random.choice((1, 1, 2, 3)), len(goods)))
+    near = _of_few_sellers(world, goods, 0.2)
+    chosen = world.random.sample(near, min(world.random.choice((1, 1, 2, 3)), len(near)))
     return tuple(Wanted(good, world.random.choice((1, 1, 2, 2, 3))) for good in chosen)

@@ -1,4 +1,4 @@
-"""Rosters as a cooperative would upload them: XLSX from Excel, CSV in GBK from an older office, one full of mistakes."""
+"""Rosters as cooperatives upload them: XLSX from Excel, CSV in GBK from an older office, one full of mistakes."""
 
 from __future__ import annotations
 

@@ -79,7 +79,9 @@ class Shop:
         """Put a Green Food certificate under review; unless told otherwise it has run for a good year."""
         if expires_on is None:
             ends_soon = good.place == min(one.place for one in self.goods if one.is_certified)
-            expires_on = self.world.last_on + timedelta(days=ENDING_DAYS if ends_soon else 200 + 7 * good.place)
+            expires_on = self.world.last_on + timedelta(
+                days=ENDING_DAYS if ends_soon else 200 + 7 * good.place
+            )
         issued_on = _years_before(expires_on)
         return apply_certificate(
             self.world.session,
@@ -127,7 +129,9 @@ class Shop:
     def plan_changes(self, changed: Sequence[Good], withdrawn: Sequence[Good]) -> None:
         """Plan new prices in spring for some, and the end of sale for others."""
         for good in changed:
-            self.world.timeline.at(at_hour(self.world.day(150), 11), partial(self.offer, good, price_bp=10_400))
+            self.world.timeline.at(
+                at_hour(self.world.day(150), 11), partial(self.offer, good, price_bp=10_400)
+            )
         for good in withdrawn:
             at = at_hour(self.world.last_on - timedelta(days=12), 16)
             self.world.timeline.at(at, partial(self.withdraw, good))

@@ -39,7 +39,7 @@ class Tools:
 
 @dataclass
 class World:
-    """One demo being made. `last_on` is yesterday, `first_on` the same day a year before plus one; all days Shanghai."""
+    """One demo being made: the year from `first_on` to `last_on`, which is yesterday, and the `present` after it."""
 
     session: Session
     tools: Tools
@@ -69,9 +69,12 @@ class World:
 
     def sweep_soon(self) -> None:
         """Have `sweep`, which does the work of the jobs, run this evening, or in a few minutes when it is late."""
-        now = clock.now()
+        now, minutes = clock.now(), timedelta(minutes=5)
         evening = at_hour(clock.business_day(now), 18)
-        self.timeline.once("sweep", evening if evening > now else now + timedelta(minutes=5), lambda: self.sweep())
+        self.timeline.once("sweep", evening if evening > now else now + minutes, self._sweep)
+
+    def _sweep(self) -> None:
+        self.sweep()
 
     def account(
         self, login_name: str, name: str, *roles: Role, organisation: Organisation | None = None
