@@ -386,4 +386,5 @@ def count_sold(session: Session, units_by_listing: Mapping[int, int]) -> None:
             update(Listing)
             .where(Listing.id == listing_id)
             .values(sold_units=Listing.sold_units + units_by_listing[listing_id])
+            .execution_options(synchronize_session=False)
         )
