@@ -30,7 +30,7 @@ from marketplace.identity.access import current_actor, current_passwords, public
 from marketplace.identity.forms import PasswordForm, RegisterForm, SignInForm, TokenForm, TrailForm
 from marketplace.identity.models import Role
 from marketplace.identity.permissions import Permission
-from marketplace.identity.trail_words import ROOMS, trail_words
+from marketplace.identity.trail_words import ROOMS, trail_detail, trail_words
 from marketplace.web.forms import place_error
 from marketplace.web.limits import limited_sign_in
 from marketplace.web.locale import COOKIE, LOCALES
@@ -212,6 +212,6 @@ def trail() -> ResponseReturnValue:
         until_on=form.until_on.data,
     )
     page = page_of(current_session(), queries.trail_rows(current_actor(), wanted), size=50)
-    return render_template(
-        "identity/trail.html", form=form, page=page, words=trail_words
-    ), 200 if is_valid else 422
+    phrases = {row.id: trail_detail(row.detail, _) for row in page.rows}
+    shown = render_template("identity/trail.html", form=form, page=page, words=trail_words, phrases=phrases)
+    return shown, 200 if is_valid else 422
