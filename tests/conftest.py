@@ -13,6 +13,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
@@ -31,6 +32,8 @@ from marketplace.web.transaction import EXTENSION
 from tests.databases import PostgresqlServer, PostgresqlStore, SqliteStore, borrowed
 from tests.factories.base import using
 
+hypothesis.settings.register_profile("ours", deadline=None)  # a busy machine is no counterexample
+hypothesis.settings.load_profile("ours")
 BACKENDS = ("sqlite", "postgresql")
 KEY = "5f" * 32
 START = datetime(2026, 6, 1, 10, 0, tzinfo=core_clock.SHANGHAI)

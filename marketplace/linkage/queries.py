@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date
 
-from sqlalchemy import ColumnElement, Select, exists, false, func, or_, select, true
+from sqlalchemy import ColumnElement, Select, exists, false, func, or_, select
 from sqlalchemy.orm import Session, joinedload, selectinload
 
 from marketplace.core.clock import today
@@ -31,6 +31,7 @@ from marketplace.linkage.models import (
     Lot,
     Mechanism,
 )
+from marketplace.registry.cooperatives.queries import cooperatives_within
 from marketplace.registry.models import Enrolment, EnrolmentState, Household, Region
 from marketplace.registry.queries import enrolled_households
 from marketplace.web.tasks import Task
@@ -60,7 +61,7 @@ def _sees_agreement(actor: Actor) -> ColumnElement[bool]:
     if actor.can(Permission.RECORD_EVIDENCE):
         return Agreement.cooperative_id == actor.cooperative_id
     if actor.can(Permission.READ_AUDIT):
-        return true()
+        return Agreement.cooperative_id.in_(cooperatives_within(actor))
     if actor.can(Permission.READ_HOUSEHOLDS):
         prefix = actor.region_code
         return Household.village_code.startswith(prefix, autoescape=True) if prefix else false()
@@ -209,7 +210,7 @@ def lots_visible_to(actor: Actor) -> Select[Lot]:
     if actor.can(Permission.RECORD_EVIDENCE):
         return query.where(Lot.cooperative_id == actor.cooperative_id)
     if actor.can(Permission.READ_AUDIT):
-        return query
+        return query.where(Lot.cooperative_id.in_(cooperatives_within(actor)))
     if actor.can(Permission.READ_HOUSEHOLDS) and actor.region_code:
         return query.where(Lot.village_code.startswith(actor.region_code, autoescape=True))
     return query.where(false())
@@ -249,7 +250,9 @@ def periods_visible_to(actor: Actor) -> Select[LinkagePeriod]:
     query = select(LinkagePeriod).order_by(LinkagePeriod.starts_on.desc(), LinkagePeriod.id.desc())
     if actor.can(Permission.RECORD_EVIDENCE):
         return query.where(LinkagePeriod.cooperative_id == actor.cooperative_id)
-    return query if actor.can(Permission.READ_AUDIT) else query.where(false())
+    if actor.can(Permission.READ_AUDIT):
+        return query.where(LinkagePeriod.cooperative_id.in_(cooperatives_within(actor)))
+    return query.where(false())
 
 
 def period_on(session: Session, cooperative_id: int, day: date) -> LinkagePeriod | None:
