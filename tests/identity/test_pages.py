@@ -269,6 +269,7 @@ def test_the_trail_is_narrowed_down_and_told_in_words(client, session, clock):
     record_trail(
         session, reviewer, "reviews.decide", subject=("review_case", "V-TEST000001"), decision="pass", step=2
     )
+    session.flush()
     clock.advance(days=2)
     record_trail(session, reviewer, "catalog.publish", subject=("listing", "L-TEST000001"), amount_fen=128050)
     client.sign_in(official_with(Role.AUDITOR))
