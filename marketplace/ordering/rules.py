@@ -34,6 +34,8 @@ from marketplace.registry.models import BuyerUnit
 
 MAX_QUANTITY = 100_000
 MAX_LINES = 100
+MAX_NOTE = 300
+MAX_CARRIER = 40
 PERMISSION_OF = {OrderKind.PERSONAL: Permission.BUY_PERSONALLY, OrderKind.CANTEEN: Permission.ORDER_FOR_UNIT}
 FIRST_STATE = {OrderKind.PERSONAL: PartState.AWAITING_PAYMENT, OrderKind.CANTEEN: PartState.AWAITING_APPROVAL}
 NOT_FOR = {  # duties that an order of the other kind does not know
@@ -41,7 +43,7 @@ NOT_FOR = {  # duties that an order of the other kind does not know
     OrderKind.CANTEEN: frozenset({Permission.BUY_PERSONALLY}),
 }
 SELLERS_EVENTS = frozenset({PartEvent.CONFIRM, PartEvent.DECLINE, PartEvent.SHIP})
-DELIVERY_LENGTHS = {"recipient_name": 60, "recipient_phone": 20, "address": 200, "note": 300}
+DELIVERY_LENGTHS = {"recipient_name": 60, "recipient_phone": 20, "address": 200, "note": MAX_NOTE}
 RETURNS_GOODS = frozenset({PartEvent.CANCEL, PartEvent.EXPIRE, PartEvent.REJECT, PartEvent.DECLINE})
 
 
@@ -355,6 +357,16 @@ def _note_change(session: Session, actor: Actor, part: OrderPart, event: PartEve
     )
 
 
+def required_reason(reason: str, message: str) -> str:
+    """The reason, trimmed. Raises Refused with `message` when there is none, or when it is too long to keep."""
+    text = reason.strip()
+    if not text:
+        raise Refused("reason_missing", message, field="reason")
+    if len(text) > MAX_NOTE:
+        raise Refused("reason_long", N_("原因最多 %(most)s 个字"), field="reason", most=MAX_NOTE)
+    return text
+
+
 def confirm_part(session: Session, actor: Actor, part: OrderPart) -> OrderPart:
     """The cooperative promises to deliver."""
     return move_part(session, actor, part, PartEvent.CONFIRM)
@@ -364,17 +376,19 @@ def decline_part(session: Session, actor: Actor, part: OrderPart, *, reason: str
     """The cooperative cannot deliver. Raises Refused for a part already paid: that needs a refund first."""
     if part.paid_at is not None:
         raise Refused("paid_already", N_("这笔订单已付款，不能直接拒单，请联系平台退款"))
-    if not reason.strip():
-        raise Refused("reason_missing", N_("请写明无法供货的原因"), field="reason")
-    return move_part(session, actor, part, PartEvent.DECLINE, note=reason.strip())
+    note = required_reason(reason, N_("请写明无法供货的原因"))
+    return move_part(session, actor, part, PartEvent.DECLINE, note=note)
 
 
 def ship_part(session: Session, actor: Actor, part: OrderPart, *, carrier: str, waybill_no: str) -> OrderPart:
     """The goods are under way. Raises Refused without a carrier."""
-    if not carrier.strip():
+    carrier, waybill_no = carrier.strip(), waybill_no.strip()
+    if not carrier:
         raise Refused("carrier_missing", N_("请填写承运方，自送请填“自送”"), field="carrier")
-    move_part(session, actor, part, PartEvent.SHIP, note=f"{carrier.strip()} {waybill_no.strip()}".strip())
-    part.carrier, part.waybill_no, part.shipped_at = carrier.strip(), waybill_no.strip(), now()
+    if max(len(carrier), len(waybill_no)) > MAX_CARRIER:
+        raise Refused("carrier_long", N_("这一项最多 %(most)s 个字"), field="carrier", most=MAX_CARRIER)
+    move_part(session, actor, part, PartEvent.SHIP, note=f"{carrier} {waybill_no}".strip())
+    part.carrier, part.waybill_no, part.shipped_at = carrier, waybill_no, now()
     return part
 
 
@@ -397,10 +411,9 @@ def accept_part(session: Session, actor: Actor, part: OrderPart) -> OrderPart:
 def cancel_order(session: Session, actor: Actor, order: Order, *, reason: str) -> Order:
     """The buyer calls the order off before anybody approved or paid it; every part, or none. Raises Refused without a
     reason."""
-    if not reason.strip():
-        raise Refused("reason_missing", N_("请写明取消的原因"), field="reason")
+    note = required_reason(reason, N_("请写明取消的原因"))
     for part in order.parts:
-        move_part(session, actor, part, PartEvent.CANCEL, note=reason.strip())
+        move_part(session, actor, part, PartEvent.CANCEL, note=note)
     return order
 
 

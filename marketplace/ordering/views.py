@@ -192,7 +192,7 @@ def orders() -> ResponseReturnValue:
     """One's own and one's unit's orders."""
     query = queries.orders_visible_to(current_actor())
     state = request.args.get("state", "")
-    if state in PartState:
+    if PartState.known(state):
         query = query.where(Order.parts.any(OrderPart.state == state))
     return render_template("ordering/orders.html", page=page_of(current_session(), query), state=state)
 
@@ -224,7 +224,8 @@ def cancel(order_no: str) -> ResponseReturnValue:
 def deliveries() -> ResponseReturnValue:
     """Parts on their way or waiting for acceptance."""
     wanted = request.args.get("state", "")
-    states = [PartState(wanted)] if wanted in PartState else [PartState.SHIPPED, PartState.RECEIVED]
+    known = PartState.known(wanted)
+    states = [known] if known else [PartState.SHIPPED, PartState.RECEIVED]
     query = queries.deliveries_of(current_actor()).where(OrderPart.state.in_(states))
     return render_template("ordering/deliveries.html", page=page_of(current_session(), query), state=wanted)
 
@@ -256,7 +257,7 @@ def accept(part_no: str) -> ResponseReturnValue:
 def fulfilment() -> ResponseReturnValue:
     """The cooperative's orders by state."""
     wanted = request.args.get("state", PartState.PLACED.value)
-    state = PartState(wanted) if wanted in PartState else PartState.PLACED
+    state = PartState.known(wanted) or PartState.PLACED
     query = queries.parts_visible_to(current_actor()).where(OrderPart.state == state)
     counts = queries.fulfilment_counts(current_session(), current_actor())
     page = page_of(current_session(), query)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from sqlalchemy.orm import Session
 
 from marketplace.core.clock import now
-from marketplace.core.errors import Forbidden, NotFound, Refused
+from marketplace.core.errors import Forbidden, NotFound
 from marketplace.core.labels import N_
 from marketplace.identity.actors import Actor
 from marketplace.identity.permissions import Permission
 from marketplace.ordering.models import Order, OrderKind
-from marketplace.ordering.rules import move_part
+from marketplace.ordering.rules import move_part, required_reason
 from marketplace.ordering.states import PartEvent
 
 
@@ -36,10 +36,9 @@ def approve_order(session: Session, actor: Actor, order: Order) -> Order:
 def reject_order(session: Session, actor: Actor, order: Order, *, reason: str) -> Order:
     """Turn a unit's order down; its goods are free again. Raises Refused without a reason."""
     _require_other(actor, order)
-    if not reason.strip():
-        raise Refused("reason_missing", N_("请写明不通过的原因"), field="reason")
+    note = required_reason(reason, N_("请写明不通过的原因"))
     for part in order.parts:
-        move_part(session, actor, part, PartEvent.REJECT, note=reason.strip())
-    order.rejection_reason = reason.strip()
+        move_part(session, actor, part, PartEvent.REJECT, note=note)
+    order.rejection_reason = note
     session.flush()
     return order
