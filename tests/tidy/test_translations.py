@@ -14,6 +14,9 @@ TOP = Path(__file__).resolve().parents[2]
 CATALOGUE = TOP / "marketplace/translations/en/LC_MESSAGES/messages.po"
 PLACEHOLDER = re.compile(r"%\((\w+)\)[sd]|%%|\{(\w*)\}")
 HANZI = re.compile(r"[\u4e00-\u9fff]")
+TO_BE_TYPED = re.compile(
+    "“[^”]*”"
+)  # words of a sheet or a bank file that the reader must find or type as they are
 
 
 def strings_of_the_source() -> dict[str, str]:
@@ -52,7 +55,11 @@ def test_no_string_is_left_untranslated() -> None:
     forms = {m.id: [m.string] if isinstance(m.string, str) else list(m.string) for m in catalogue() if m.id}
     assert [msgid for msgid, texts in forms.items() if not all(texts)] == []
     assert [m.id for m in catalogue() if m.id and m.fuzzy] == []
-    assert [msgid for msgid, texts in forms.items() if any(HANZI.search(text) for text in texts)] == []
+    assert [
+        msgid
+        for msgid, texts in forms.items()
+        if any(HANZI.search(TO_BE_TYPED.sub("", text)) for text in texts)
+    ] == []
 
 
 def test_translations_keep_the_placeholders() -> None:
