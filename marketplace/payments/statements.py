@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from datetime import date, datetime, time
+from datetime import UTC, date, datetime, time
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -153,7 +153,7 @@ def _queue_reason(row: StatementRow, codes: Sequence[str], known: Sequence[Payme
 
 def _booked_at(day: date) -> datetime:
     """A bank books by the day: noon of that day in China, but never later than now."""
-    return min(datetime.combine(day, time(12), SHANGHAI), now())
+    return min(datetime.combine(day, time(12), SHANGHAI).astimezone(UTC), now())
 
 
 def resolve_bank_line(

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import date
 
 import factory
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from marketplace.catalog.models import (
@@ -39,12 +40,13 @@ from marketplace.ordering.rules import (
     ship_part,
 )
 from marketplace.payments.models import Payment
-from marketplace.payments.rules import apply_payment, ask_card_payment
-from marketplace.registry.models import Cooperative
+from marketplace.payments.rules import apply_payment, ask_card_payment, bill_accepted_parts
+from marketplace.procurement.rules import approve_order
+from marketplace.registry.models import BuyerUnit, Cooperative
 from tests.factories.base import RowFactory
 from tests.factories.identity import UserFactory
 from tests.factories.linkage import LotFactory
-from tests.factories.registry import VILLAGE, RegionFactory, actor_at
+from tests.factories.registry import VILLAGE, BuyerUnitFactory, RegionFactory, actor_at
 
 UNIT_G = 500
 PRICE_FEN = 5_000
@@ -192,3 +194,20 @@ def sell(session: Session, offered: Offer, units: int, *, key: str = "key-of-the
     for part in order.parts:
         deliver(session, part, buyer)
     return order
+
+
+def bill(
+    session: Session,
+    offered: Offer,
+    units: int,
+    *,
+    unit: BuyerUnit | None = None,
+    key: str = "a-canteen-s-order",
+) -> Payment:
+    """The transfer asked for a canteen's order that was approved, delivered and accepted."""
+    unit = unit or BuyerUnitFactory()
+    order = buy(session, actor_at(unit, Role.UNIT_ORDERER), (offered, units), kind=OrderKind.CANTEEN, key=key)
+    approve_order(session, actor_at(unit, Role.UNIT_APPROVER), order)
+    deliver(session, order.parts[0], actor_at(unit, Role.UNIT_RECEIVER))
+    bill_accepted_parts(session)
+    return session.scalars(select(Payment).where(Payment.part_id == order.parts[0].id)).one()
