@@ -90,7 +90,13 @@ class HouseholdMember(Base):
 
     __tablename__ = "household_member"
     __table_args__ = (
-        Index("uq_household_member_head", "household_id", unique=True, sqlite_where=text("is_head"), postgresql_where=text("is_head")),
+        Index(
+            "uq_household_member_head",
+            "household_id",
+            unique=True,
+            sqlite_where=text("is_head"),
+            postgresql_where=text("is_head"),
+        ),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -163,7 +169,9 @@ class Cooperative(Base):
     bank_account_sealed: Mapped[bytes | None] = mapped_column(LargeBinary)
     bank_account_index: Mapped[bytes | None] = mapped_column(LargeBinary(32))
     story: Mapped[str] = mapped_column(Text, default="")
-    state: Mapped[CooperativeState] = mapped_column(code_of(CooperativeState, "state"), default=CooperativeState.DRAFT)
+    state: Mapped[CooperativeState] = mapped_column(
+        code_of(CooperativeState, "state"), default=CooperativeState.DRAFT
+    )
     applied_at: Mapped[datetime | None] = mapped_column(UtcInstant)
     admitted_at: Mapped[datetime | None] = mapped_column(UtcInstant)
 
@@ -235,14 +243,18 @@ class Enrolment(Base):
     __tablename__ = "enrolment"
     __table_args__ = (
         UniqueConstraint("cooperative_id", "household_id"),
-        CheckConstraint("(state IN ('acknowledged', 'ended')) = (acknowledged_at IS NOT NULL)", name="acknowledged"),
+        CheckConstraint(
+            "(state IN ('acknowledged', 'ended')) = (acknowledged_at IS NOT NULL)", name="acknowledged"
+        ),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     public_no: Mapped[str] = mapped_column(String(16), unique=True, default=lambda: public_no("E"))
     cooperative_id: Mapped[int] = mapped_column(ForeignKey("cooperative.id"))
     household_id: Mapped[int] = mapped_column(ForeignKey("household.id"), index=True)
-    state: Mapped[EnrolmentState] = mapped_column(code_of(EnrolmentState, "state"), default=EnrolmentState.PROPOSED)
+    state: Mapped[EnrolmentState] = mapped_column(
+        code_of(EnrolmentState, "state"), default=EnrolmentState.PROPOSED
+    )
     enrolled_on: Mapped[date]
     proposed_at: Mapped[datetime] = mapped_column(UtcInstant, default=now)
     acknowledged_at: Mapped[datetime | None] = mapped_column(UtcInstant)
@@ -298,8 +310,8 @@ class ImportState(LabelledEnum):
 class RosterImport(Base):
     """One uploaded roster. The file is kept sealed; the same file for the same cooperative is the same import.
 
-    `rows_read` of `rows_total` lines of the sheet are read first; that is the first of the `checks_done`. What is new is
-    foreseen once it is checked, and counted when it is taken.
+    `rows_read` of `rows_total` lines of the sheet are read first; that is the first of the `checks_done`. What is
+    new is foreseen once it is checked, and counted when it is taken.
     """
 
     __tablename__ = "roster_import"

@@ -338,6 +338,29 @@ def enrol_household(session: Session, actor: Actor, *, household: Household, enr
     return enrolment
 
 
+def propose_by_number(
+    session: Session, actor: Actor, *, registry_no: str, head_name: str, enrolled_on: date
+) -> Enrolment:
+    """As `enrol_household`, for a household named by its register number and its head: both must be right.
+
+    Raises Refused household_unknown otherwise, so that nobody learns who is registered by trying numbers.
+    """
+    actor.require(Permission.ENROL_HOUSEHOLDS)
+    household = session.scalar(
+        select(Household).where(
+            Household.registry_no == identifiers.check_household_no(registry_no),
+            Household.head_name == head_name.strip(),
+        )
+    )
+    if household is None:
+        raise Refused(
+            "household_unknown",
+            N_("没有找到这户，户编号和户主姓名须与登记一致；还没登记的农户请用名册导入"),
+            field="registry_no",
+        )
+    return enrol_household(session, actor, household=household, enrolled_on=enrolled_on)
+
+
 def _require_beneficiary(session: Session, household: Household, on: date) -> None:
     status = household_status(session, household.id, valid_on=on)
     if status is None:

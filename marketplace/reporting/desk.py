@@ -24,6 +24,7 @@ from marketplace.registry import queries as registry
 from marketplace.registry.buyer_units import queries as buyer_units
 from marketplace.registry.cooperatives import queries as cooperatives
 from marketplace.registry.reviews import queries as reviews
+from marketplace.registry.roster import queries as rosters
 from marketplace.web.tasks import Task
 
 TASK_SOURCES: tuple[Callable[[Session, Actor], list[Task]], ...] = (
@@ -31,6 +32,7 @@ TASK_SOURCES: tuple[Callable[[Session, Actor], list[Task]], ...] = (
     ordering.tasks_of,
     payments.tasks_of,
     registry.tasks_of,
+    rosters.tasks_of,
     cooperatives.tasks_of,
     reviews.tasks_of,
     buyer_units.tasks_of,

@@ -22,7 +22,7 @@ from marketplace.registry.queries import household_status
 from marketplace.registry.roster import checking
 from marketplace.registry.roster.checking import check_at_once, check_roster, prepare_step, write_step
 from marketplace.registry.roster.models import RosterRow
-from marketplace.registry.roster.queries import next_roster, roster_by_no, tasks_of
+from marketplace.registry.roster.queries import next_roster, next_to_take, roster_by_no, tasks_of
 from marketplace.registry.roster.rules import (
     confirm_roster,
     recheck_roster,
@@ -179,7 +179,7 @@ def test_a_household_that_changed_since_the_check_is_left_out_with_a_finding(ses
 def test_a_checked_roster_waits_for_the_cooperative(session, office):
     roster = office.check(csv_of(households(1)))
     assert [(task.count, task.endpoint) for task in tasks_of(session, office.actor)] == [
-        (1, "roster.rosters")
+        (1, "roster.imports")
     ]
     assert office.counts() == [0, 0, 0, 0]
     take_roster(session, roster)  # not confirmed: nothing happens
@@ -267,7 +267,7 @@ def test_a_crash_between_steps_is_made_good_by_the_next(session, office, write):
     take_roster(session, roster)
     session.rollback()  # died before the commit
     assert (office.counts(), roster.state) == ([0, 0, 0, 0], ImportState.TAKING)
-    take_roster(session, next_roster(session))
+    take_roster(session, next_to_take(session))
     assert office.counts() == [20, 40, 20, 20]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Select, false, func, or_, select
+from sqlalchemy import Row, Select, false, func, or_, select
 from sqlalchemy.orm import Session
 
 from marketplace.core.errors import NotFound
@@ -12,7 +12,7 @@ from marketplace.identity.permissions import Permission
 from marketplace.registry.models import ImportState, Region, RosterFinding, RosterImport
 from marketplace.web.tasks import Task
 
-WORKING = (ImportState.UPLOADED, ImportState.CHECKING, ImportState.TAKING)
+CHECKED_NEXT = (ImportState.UPLOADED, ImportState.CHECKING)
 
 
 def rosters_visible_to(actor: Actor) -> Select[RosterImport]:
@@ -39,33 +39,35 @@ def import_of_content(session: Session, cooperative_id: int, content_hash: str) 
     )
 
 
-def findings_of(roster: RosterImport) -> Select[RosterFinding]:
-    """What is wrong, in the order of the sheet."""
-    return (
-        select(RosterFinding)
-        .where(RosterFinding.import_id == roster.id)
-        .order_by(RosterFinding.row, RosterFinding.id)
-    )
+def findings_of(roster: RosterImport, *, column: str | None = None) -> Select[RosterFinding]:
+    """What is wrong, in the order of the sheet; only in one `column` when it is named ("" = in the row)."""
+    query = select(RosterFinding).where(RosterFinding.import_id == roster.id)
+    if column is not None:
+        query = query.where(RosterFinding.column == column)
+    return query.order_by(RosterFinding.row, RosterFinding.id)
 
 
-def finding_counts(
-    session: Session, roster: RosterImport, *, limit: int = 12
-) -> list[tuple[str, str, str, int]]:
-    """Column, code, message and number of the most frequent findings."""
+def finding_counts(session: Session, roster: RosterImport) -> list[Row[str, int]]:
+    """How many findings each column has, the most first."""
     counted = (
-        select(RosterFinding.column, RosterFinding.code, func.min(RosterFinding.message), func.count())
+        select(RosterFinding.column, func.count())
         .where(RosterFinding.import_id == roster.id)
-        .group_by(RosterFinding.column, RosterFinding.code)
-        .order_by(func.count().desc(), RosterFinding.column, RosterFinding.code)
-        .limit(limit)
+        .group_by(RosterFinding.column)
+        .order_by(func.count().desc(), RosterFinding.column)
     )
     return list(session.execute(counted))
 
 
 def next_roster(session: Session) -> RosterImport | None:
-    """The oldest import that waits for a step of work, held until the end of the transaction."""
-    waiting = select(RosterImport).where(RosterImport.state.in_(WORKING)).order_by(RosterImport.id).limit(1)
-    return session.scalar(waiting.with_for_update(skip_locked=True))
+    """The oldest import that waits to be checked."""
+    waiting = select(RosterImport).where(RosterImport.state.in_(CHECKED_NEXT))
+    return session.scalar(waiting.order_by(RosterImport.id).limit(1))
+
+
+def next_to_take(session: Session) -> RosterImport | None:
+    """The oldest confirmed import, held until the end of the transaction; not one another worker holds."""
+    waiting = select(RosterImport).where(RosterImport.state == ImportState.TAKING)
+    return session.scalar(waiting.order_by(RosterImport.id).limit(1).with_for_update(skip_locked=True))
 
 
 def county_places(session: Session, county_code: str) -> list[Region]:
@@ -85,4 +87,4 @@ def tasks_of(session: Session, actor: Actor) -> list[Task]:
     count = session.scalar(
         select(func.count()).select_from(waiting.with_only_columns(RosterImport.id).subquery())
     )
-    return [Task(N_("%(count)s 份名册检查完毕，待您确认入库"), count, "roster.rosters")] if count else []
+    return [Task(N_("%(count)s 份名册检查完毕，待您确认入库"), count, "roster.imports")] if count else []

@@ -1,0 +1,182 @@
+"""Roster imports: uploading, progress, findings, the marked-up sheet, taking the good rows."""
+
+from __future__ import annotations
+
+import tempfile
+
+import structlog
+from flask import (
+    Blueprint,
+    Response,
+    current_app,
+    flash,
+    make_response,
+    redirect,
+    render_template,
+    request,
+    send_file,
+    url_for,
+)
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
+
+from marketplace.core.errors import DomainError, NotFound, Refused
+from marketplace.identity.access import current_actor, requires
+from marketplace.identity.permissions import Permission
+from marketplace.registry.jobs import CHECK_ROSTERS, TAKE_ROSTERS
+from marketplace.registry.models import ImportState, RosterFinding, RosterImport
+from marketplace.registry.roster import queries, rules
+from marketplace.registry.roster.checking import FORESEEN, LINES_A_STEP, READ, check_at_once
+from marketplace.registry.roster.columns import Column
+from marketplace.registry.roster.forms import UploadForm
+from marketplace.registry.roster.sheets import SheetReader
+from marketplace.registry.roster.workbooks import HOW_TO_FILL, template, write_marked
+from marketplace.web.forms import place_error
+from marketplace.web.jobs import nudge
+from marketplace.web.paging import page_of
+from marketplace.web.transaction import current_session
+
+bp = Blueprint("roster", __name__)
+enrolling = requires(Permission.ENROL_HOUSEHOLDS)
+log = structlog.get_logger()
+XLSX = rules.MEDIA_TYPES["xlsx"]
+FINDINGS_A_PAGE = 50
+WHOLE_ROW = "-"
+IN_MEMORY = 4 * 1024 * 1024
+
+
+@bp.route("/rosters", methods=["GET", "POST"])
+@enrolling
+def imports() -> ResponseReturnValue:
+    """The cooperative's imports, and uploading another. A short roster is checked at once."""
+    form = UploadForm()
+    if form.validate_on_submit():
+        try:
+            return redirect(url_for("roster.show", roster_no=_upload(form).public_no))
+        except DomainError as error:
+            place_error(form, error)
+    page = page_of(current_session(), queries.rosters_visible_to(current_actor()))
+    answer = render_template(
+        "registry/roster/index.html", form=form, page=page, columns=Column, notes=HOW_TO_FILL
+    )
+    return answer, 422 if form.errors else 200
+
+
+def _upload(form: UploadForm) -> RosterImport:
+    session, actor, extensions = current_session(), current_actor(), current_app.extensions
+    upload = form.file.data
+    roster = rules.upload_roster(
+        session, actor, extensions["files"], content=upload.read(), file_name=upload.filename or "名册"
+    )
+    if roster.state is not ImportState.UPLOADED:
+        flash(_("这份文件已经上传过，没有重复登记"), "info")
+    elif not check_at_once(session, extensions["data_key"], extensions["files"], roster):
+        nudge(CHECK_ROSTERS)
+    return roster
+
+
+@bp.get("/rosters/template.xlsx")
+@enrolling
+def empty_template() -> ResponseReturnValue:
+    """The empty template."""
+    response = make_response(template(_))
+    response.mimetype = XLSX
+    response.headers.set("Content-Disposition", "attachment", filename=_("农户名册模板") + ".xlsx")
+    return response
+
+
+def _roster(roster_no: str) -> RosterImport:
+    return queries.roster_by_no(current_session(), current_actor(), roster_no)
+
+
+@bp.get("/rosters/<roster_no>")
+@enrolling
+def show(roster_no: str) -> ResponseReturnValue:
+    """One import: how far it is, what is wrong, what would be new."""
+    session, roster = current_session(), _roster(roster_no)
+    chosen = request.args.get("column", "")[:40]
+    column = None if not chosen else "" if chosen == WHOLE_ROW else chosen
+    return render_template(
+        "registry/roster/show.html",
+        roster=roster,
+        checks=FORESEEN,
+        read=READ,
+        counts=queries.finding_counts(session, roster),
+        chosen=chosen,
+        page=page_of(session, queries.findings_of(roster, column=column), size=FINDINGS_A_PAGE),
+        explain=explain_finding,
+        can_mark=_can_mark(roster),
+    )
+
+
+@bp.get("/rosters/<roster_no>/progress")
+@enrolling
+def progress(roster_no: str) -> ResponseReturnValue:
+    """The progress alone, asked every second; lets the page load anew once the state has changed."""
+    roster = _roster(roster_no)
+    response = make_response(
+        render_template("registry/roster/progress.html", roster=roster, checks=FORESEEN, read=READ)
+    )
+    if roster.state not in (ImportState.UPLOADED, ImportState.CHECKING, ImportState.TAKING):
+        response.headers["HX-Refresh"] = "true"
+    return response
+
+
+@bp.post("/rosters/<roster_no>/take")
+@enrolling
+def take(roster_no: str) -> ResponseReturnValue:
+    """Take the good rows: a short roster at once, a long one as soon as a worker gets to it."""
+    roster = rules.confirm_roster(current_session(), current_actor(), _roster(roster_no))
+    if roster.state is ImportState.TAKING and roster.rows_good <= LINES_A_STEP:
+        rules.take_roster(current_session(), roster)
+        flash(_("已入库，新增的农户正等待本人或村级审核员确认"), "success")
+    elif roster.state is ImportState.TAKING:
+        nudge(TAKE_ROSTERS)
+    return redirect(url_for("roster.show", roster_no=roster_no))
+
+
+@bp.post("/rosters/<roster_no>/recheck")
+@enrolling
+def recheck(roster_no: str) -> ResponseReturnValue:
+    """Check again against what the register says by now."""
+    session, extensions = current_session(), current_app.extensions
+    roster = rules.recheck_roster(session, current_actor(), _roster(roster_no))
+    if not check_at_once(session, extensions["data_key"], extensions["files"], roster):
+        nudge(CHECK_ROSTERS)
+    return redirect(url_for("roster.show", roster_no=roster_no))
+
+
+@bp.get("/rosters/<roster_no>/marked.xlsx")
+@enrolling
+def marked(roster_no: str) -> ResponseReturnValue:
+    """The uploaded sheet with bad cells red and what to do beside them."""
+    session, roster = current_session(), _roster(roster_no)
+    if not _can_mark(roster):
+        raise NotFound
+    try:
+        reader = SheetReader(current_app.extensions["files"].read(roster.content_hash, sealed=True))
+    except Refused as refusal:
+        raise NotFound from refusal
+    if reader.header is None:
+        raise NotFound
+    findings = session.scalars(queries.findings_of(roster).execution_options(yield_per=1000))
+    sheet = tempfile.SpooledTemporaryFile(max_size=IN_MEMORY)  # noqa: SIM115 - closed by the response
+    write_marked(sheet, reader, findings, heading=_("问题与修改办法"), explain=explain_finding)
+    sheet.seek(0)
+    log.info("roster_marked", roster=roster.public_no, actor=current_actor().user_id)
+    name = roster.file_name.rsplit(".", 1)[0]
+    response: Response = send_file(
+        sheet, mimetype=XLSX, as_attachment=True, download_name=_("%(name)s（已标注）", name=name) + ".xlsx"
+    )
+    return response
+
+
+def _can_mark(roster: RosterImport) -> bool:
+    return roster.state in (ImportState.CHECKED, ImportState.TAKEN) and roster.rows_bad > 0
+
+
+def explain_finding(finding: RosterFinding) -> str:
+    """The message of a finding in the reader's language."""
+    params = {key: _(value) if isinstance(value, str) else value for key, value in finding.params.items()}
+    text = str(_(finding.message))
+    return text % params if params else text
