@@ -1,0 +1,1 @@
+"""What the demo is made of: written content and drawn pictures. Loading it is `marketplace/demo`."""
