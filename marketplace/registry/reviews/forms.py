@@ -1,14 +1,28 @@
-"""What a reviewer decides, and what anybody may object."""
+"""What a reviewer decides, what anybody may object, and which steps the operator configures."""
 
 from __future__ import annotations
 
 from flask_babel import lazy_gettext as _l
 from flask_wtf import FlaskForm
-from wtforms import HiddenField, RadioField, StringField, TextAreaField
+from sqlalchemy.orm import Session
+from wtforms import (
+    FieldList,
+    Form,
+    FormField,
+    HiddenField,
+    IntegerField,
+    RadioField,
+    SelectField,
+    StringField,
+    TextAreaField,
+)
 from wtforms.fields.choices import SelectChoice
-from wtforms.validators import InputRequired, Length
+from wtforms.validators import InputRequired, Length, Optional
 
-from marketplace.registry.reviews.models import Decision
+from marketplace.registry.places.forms import PlaceForm
+from marketplace.registry.reviews.models import Decision, ReviewKind
+from marketplace.registry.reviews.steps import MAX_STEPS, PROVINCE, REVIEWERS
+from marketplace.web.locale import label
 
 REQUIRED = InputRequired(_l("请填写这一项"))
 
@@ -48,3 +62,38 @@ class AnswerForm(FlaskForm):
         ],
     )
     answer = TextAreaField(_l("核实情况"), [REQUIRED, Length(max=1000, message=_l("最多 1000 个字"))])
+
+
+class StepRow(Form):
+    """One step; a row without a name is no step."""
+
+    name_zh = StringField(_l("中文名称"), [Length(max=40)], render_kw={"autocomplete": "off"})
+    name_en = StringField(_l("英文名称"), [Length(max=60)], render_kw={"autocomplete": "off"})
+    role = SelectField(_l("由谁办理"))
+    notice_days = IntegerField(_l("公示天数"), [Optional()], default=0, render_kw={"min": 0, "max": 60})
+
+
+class StepsForm(FlaskForm):
+    """The steps of a review at a place, in their order."""
+
+    rows = FieldList(FormField(StepRow), min_entries=MAX_STEPS, max_entries=MAX_STEPS)
+
+    def offer(self) -> None:
+        """Fill the lists of roles."""
+        for row in self.rows:
+            row.form.role.choices = [SelectChoice(role.value, label(role)) for role in REVIEWERS]
+
+
+class NewPlaceForm(PlaceForm):
+    """A place that is to have steps of its own: the last level chosen, or the whole province."""
+
+    kind = SelectField(_l("审核类别"))
+
+    def offer(self, session: Session) -> None:
+        """Fill the lists."""
+        super().offer(session)
+        self.kind.choices = [SelectChoice(kind.value, label(kind)) for kind in ReviewKind]
+
+    def region_code(self) -> str:
+        """The code of the place chosen."""
+        return self.village_code.data or self.township_code.data or self.county_code.data or PROVINCE
