@@ -34,7 +34,11 @@ from marketplace.registry.cooperatives.queries import entry_subject
 from marketplace.registry.cooperatives.rules import apply_entry_outcome
 from marketplace.registry.offices import views as office_views
 from marketplace.registry.places import views as place_views
-from marketplace.registry.reviews import jobs as review_jobs, views as review_views
+from marketplace.registry.reviews import (
+    jobs as review_jobs,
+    step_views as review_step_views,
+    views as review_views,
+)
 from marketplace.registry.reviews.models import ReviewKind
 from marketplace.registry.reviews.rules import Outcome
 from marketplace.reporting import api as reporting_api, navigation, views as reporting_views
@@ -61,6 +65,7 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
     place_views.bp,
     cooperative_views.bp,
     review_views.bp,
+    review_step_views.bp,
     buyer_unit_views.bp,
     office_views.bp,
     linkage_views.bp,
