@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from enum import StrEnum
 from typing import Self
-from typing import Self
 
 
 def N_(message: str) -> str:  # noqa: N802 - the conventional name of the marker, known to the extractor

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import structlog
-from flask import Flask, Response, g, jsonify, make_response, render_template, request
+from flask import Flask, Response, current_app, g, jsonify, make_response, render_template, request
 from flask_babel import gettext
 from sqlalchemy.exc import IntegrityError, OperationalError
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
@@ -67,58 +67,59 @@ def _undo() -> None:
 
 
 def init_errors(app: Flask) -> None:
-    """Register the handlers. A request that ends here has changed nothing."""
+    """Register the handlers. A request that ends in one of them has changed nothing."""
+    app.before_request(_refuse_nul)
+    app.register_error_handler(DomainError, _refused)
+    app.register_error_handler(IntegrityError, _constraint)
+    app.register_error_handler(OperationalError, _unavailable)
+    app.register_error_handler(HTTPException, _http)
+    app.register_error_handler(Exception, _broken)
 
-    @app.before_request
-    def refuse_nul() -> Response | None:
-        """A NUL byte is in no number, word or name, and PostgreSQL takes none."""
-        texts = [request.path, *request.args.values(), *request.form.values()]
-        if any("\x00" in text for text in texts):
-            return answer(400, "nul_byte", gettext(TITLES[400]))
-        return None
 
-    @app.errorhandler(DomainError)
-    def refused(error: DomainError) -> Response:
-        _undo()
-        if isinstance(error, NotFound):
-            log.warning("not_found", path=request.path, user=g.get("user_no"))
-        extra = {"field": error.field} if error.field else {}
-        return answer(error.status, error.code, explain(error), **extra)
+def _refuse_nul() -> Response | None:
+    """A NUL byte is in no number, word or name, and PostgreSQL takes none."""
+    texts = [request.path, *request.args.values(), *request.form.values()]
+    if any("\x00" in text for text in texts):
+        return answer(400, "nul_byte", gettext(TITLES[400]))
+    return None
 
-    @app.errorhandler(IntegrityError)
-    def constraint(error: IntegrityError) -> Response:
-        log.warning("constraint_refused", path=request.path, reason=str(error.orig))
-        return refused(Conflict("conflict", N_("这项操作与现有记录冲突，可能已经提交过，请刷新后再看")))
 
-    @app.errorhandler(OperationalError)
-    def unavailable(error: OperationalError) -> Response:
-        _undo()
-        log.error("database_unavailable", path=request.path, reason=str(error.orig))
-        return answer(503, "busy", gettext("系统正忙，没有保存任何内容，请稍后再试"))
+def _refused(error: DomainError) -> Response:
+    _undo()
+    if isinstance(error, NotFound):
+        log.warning("not_found", path=request.path, user=g.get("user_no"))
+    extra = {"field": error.field} if error.field else {}
+    return answer(error.status, error.code, explain(error), **extra)
 
-    @app.errorhandler(HTTPException)
-    def http(error: HTTPException) -> Response:
-        _undo()
-        if error.response is not None and isinstance(error.response, Response):
-            return error.response
-        status = error.code or 500
-        detail = (
-            gettext(str(error.description))
-            if status in (400, 429)
-            else gettext(TITLES.get(status, TITLES[400]))
-        )
-        extra = {"errors": error.data["messages"]} if hasattr(error, "data") else {}  # webargs' findings
-        response = answer(status, error.name.lower().replace(" ", "_"), detail, **extra)
-        if isinstance(error, MethodNotAllowed) and error.valid_methods:
-            response.headers["Allow"] = ", ".join(sorted(error.valid_methods))
-        return response
 
-    @app.errorhandler(Exception)
-    def broken(error: Exception) -> Response:
-        if app.testing:
-            raise error
-        _undo()
-        log.exception("unhandled", path=request.path)
-        return answer(
-            500, "internal_error", gettext("系统出错了，没有保存任何内容。我们已经记录，请稍后再试")
-        )
+def _constraint(error: IntegrityError) -> Response:
+    log.warning("constraint_refused", path=request.path, reason=str(error.orig))
+    return _refused(Conflict("conflict", N_("这项操作与现有记录冲突，可能已经提交过，请刷新后再看")))
+
+
+def _unavailable(error: OperationalError) -> Response:
+    _undo()
+    log.error("database_unavailable", path=request.path, reason=str(error.orig))
+    return answer(503, "busy", gettext("系统正忙，没有保存任何内容，请稍后再试"))
+
+
+def _http(error: HTTPException) -> Response:
+    _undo()
+    if error.response is not None and isinstance(error.response, Response):
+        return error.response
+    status = error.code or 500
+    own_words = status in (400, 429)
+    detail = gettext(str(error.description)) if own_words else gettext(TITLES.get(status, TITLES[400]))
+    extra = {"errors": error.data["messages"]} if hasattr(error, "data") else {}  # webargs' findings
+    response = answer(status, error.name.lower().replace(" ", "_"), detail, **extra)
+    if isinstance(error, MethodNotAllowed) and error.valid_methods:
+        response.headers["Allow"] = ", ".join(sorted(error.valid_methods))
+    return response
+
+
+def _broken(error: Exception) -> Response:
+    if current_app.testing:
+        raise error
+    _undo()
+    log.error("unhandled", path=request.path, exc_info=error)
+    return answer(500, "internal_error", gettext("系统出错了，没有保存任何内容。我们已经记录，请稍后再试"))

@@ -4,15 +4,9 @@ from __future__ import annotations
 
 from flask import Flask, Response
 
-POLICY = "; ".join(
-    (
-        "default-src 'self'",
-        "img-src 'self' data:",
-        "object-src 'none'",
-        "base-uri 'none'",
-        "form-action 'self' {card_pages}",
-        "frame-ancestors 'none'",
-    )
+POLICY = (
+    "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; "
+    "form-action 'self' {card_pages}; frame-ancestors 'none'"
 )
 
 
