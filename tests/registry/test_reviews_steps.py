@@ -17,6 +17,8 @@ ENTRY = ReviewKind.COOPERATIVE_ENTRY
 COUNTY_DECIDES = StepDraft("县级审定", "County decision", Role.COUNTY_REVIEWER)
 NOTICE = StepDraft("公示", "Public notice", Role.COUNTY_REVIEWER, 15)
 
+UNUSED = {"name_zh": "", "name_en": "", "role": "county_reviewer", "notice_days": "0"}
+
 
 @pytest.fixture
 def operator(session):
@@ -86,7 +88,7 @@ def test_the_operator_configures_a_county_through_the_pages(client, session, ope
         "rows-1-role": "county_reviewer",
         "rows-1-notice_days": "0",
     }
-    empty = {f"rows-{n}-role": "county_reviewer" for n in range(2, 6)}
+    empty = {f"rows-{n}-{field}": value for n in range(2, 6) for field, value in UNUSED.items()}
     only_notice = {**rows, **empty, "rows-1-name_zh": ""}
     refused = client.post(address, data=only_notice)
     assert refused.status_code == 422
