@@ -91,8 +91,8 @@ class ProductPicture(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     product_id: Mapped[int] = mapped_column(ForeignKey("product.id"), index=True)
     position: Mapped[int]
-    large_address: Mapped[str] = mapped_column(String(64))
-    small_address: Mapped[str] = mapped_column(String(64))
+    large_address: Mapped[str] = mapped_column(String(64), index=True)
+    small_address: Mapped[str] = mapped_column(String(64), index=True)
     width: Mapped[int]
     height: Mapped[int]
     alt_text: Mapped[str] = mapped_column(String(120))

@@ -6,9 +6,10 @@ stay within the whole, and when its category's certificate, where one is needed,
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date
 from itertools import pairwise
+from typing import TypeVar
 
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
@@ -40,14 +41,17 @@ from marketplace.identity.actors import Actor
 from marketplace.identity.models import StoredFile
 from marketplace.identity.permissions import Permission
 from marketplace.identity.trail import record_trail
+from marketplace.linkage.mechanisms.table import MECHANISMS
 from marketplace.linkage.models import Lot, Mechanism
 from marketplace.registry.models import Cooperative, CooperativeState, Region, RegionLevel
 from marketplace.registry.reviews.models import CaseState, ReviewCase, ReviewKind
 from marketplace.registry.reviews.rules import open_review
 
+Number = TypeVar("Number")
 GREEN_FOOD_DAYS = 3 * 365 + 1
 MAX_PICTURES = 8
 MAX_TIERS = 6
+MAX_TIER_QUANTITY = 100_000
 MAX_PRICE_FEN = 100_000_00
 MAX_MASS_G = 1_000_000
 
@@ -64,6 +68,16 @@ def _require_own(actor: Actor, cooperative_id: int) -> None:
     actor.require(Permission.MANAGE_LISTINGS)
     if actor.cooperative_id != cooperative_id:
         raise NotFound
+
+
+def _words(text: str, most: int, field: str) -> str:
+    """The text, trimmed. Raises Refused for `field` when there is none, or more than `most` characters."""
+    words = text.strip()
+    if not words:
+        raise Refused("words_missing", N_("请填写这一项"), field=field)
+    if len(words) > most:
+        raise Refused("words_long", N_("这一项最多 %(most)s 个字"), field=field, most=most)
+    return words
 
 
 def add_product(
@@ -91,6 +105,8 @@ def add_product(
     village = session.get(Region, village_code)
     if village is None or village.level is not RegionLevel.VILLAGE:
         raise Refused("village", N_("请选择产地所在的村"), field="village_code")
+    if not village.code.startswith(cooperative.county_code):
+        raise Refused("village_elsewhere", N_("产地须在合作社所在的县"), field="village_code")
     if not 0 < net_mass_g <= MAX_MASS_G:
         raise Refused("net_mass", N_("净重须大于 0 且不超过 1000 千克"), field="net_mass_g")
     if gross_mass_g < net_mass_g:
@@ -99,9 +115,9 @@ def add_product(
         cooperative_id=cooperative.id,
         category_code=category_code,
         village_code=village_code,
-        name=name.strip(),
-        specification=specification.strip(),
-        unit_name=unit_name.strip(),
+        name=_words(name, 60, "name"),
+        specification=_words(specification, 60, "specification"),
+        unit_name=_words(unit_name, 10, "unit_name"),
         net_mass_g=net_mass_g,
         gross_mass_g=gross_mass_g,
         shelf_life_days=shelf_life_days,
@@ -172,41 +188,22 @@ def apply_certificate(
     expires_on: date,
     file: StoredFile | None = None,
 ) -> Certificate:
-    """Put a Green Food certificate of `product` under review.
+    """Put a Green Food certificate of `product` under review, for the first time or again after it came back.
 
     Raises Refused for a number of the wrong form, dates that cannot be (the certificate is valid for three years), or
-    one that has expired; Conflict when the number is already registered.
+    one that has expired; Conflict when the number is registered already.
     """
     _require_own(actor, product.cooperative_id)
     cooperative = _own_cooperative(session, actor)
-    parsed = parse_green_food_product(number)
-    enterprise = parse_green_food_enterprise(enterprise_no)
-    if expires_on <= issued_on:
-        raise Refused("certificate_dates", N_("到期日须晚于发证日"), field="expires_on")
-    if (expires_on - issued_on).days > GREEN_FOOD_DAYS:
-        raise Refused("certificate_term", N_("绿色食品证书有效期为三年，请核对到期日"), field="expires_on")
-    if expires_on <= today():
-        raise Refused("certificate_expired", N_("证书已过期，请先办理续展"), field="expires_on")
-    taken = select(Certificate.id).where(
-        Certificate.kind == CertificateKind.GREEN_FOOD, Certificate.number == parsed.number
-    )
-    if session.scalar(taken):
-        raise Conflict(
-            "certificate_taken",
-            N_("编号 %(number)s 已登记，不能重复使用"),
-            field="number",
-            number=parsed.number,
-        )
-    certificate = Certificate(
-        cooperative_id=cooperative.id,
-        product_id=product.id,
-        kind=CertificateKind.GREEN_FOOD,
-        number=parsed.number,
-        enterprise_no=enterprise.number,
-        issued_on=issued_on,
-        expires_on=expires_on,
-        file_id=file.id if file else None,
-    )
+    number = _read(parse_green_food_product, number, "number").number
+    enterprise = _read(parse_green_food_enterprise, enterprise_no, "enterprise_no")
+    _check_dates(issued_on, expires_on)
+    certificate = _certificate_to_review(session, product, number)
+    certificate.enterprise_no = enterprise.number
+    certificate.issued_on, certificate.expires_on = issued_on, expires_on
+    certificate.state = CertificateState.UNDER_REVIEW
+    if file is not None:
+        certificate.file_id = file.id
     session.add(certificate)
     session.flush()
     open_review(
@@ -214,7 +211,7 @@ def apply_certificate(
         actor,
         kind=ReviewKind.CERTIFICATE,
         subject_id=certificate.id,
-        title=f"{product.name} {parsed.number}",
+        title=f"{product.name} {number}",
         region_code=cooperative.county_code,
         cooperative_id=cooperative.id,
     )
@@ -222,6 +219,50 @@ def apply_certificate(
     return certificate
 
 
+def _read(parse: Callable[[str], Number], text: str, field: str) -> Number:
+    """A number as `parse` reads it; what it refuses is about `field`."""
+    try:
+        return parse(text)
+    except Refused as refusal:
+        refusal.field = field
+        raise
+
+
+def _check_dates(issued_on: date, expires_on: date) -> None:
+    if issued_on > today():
+        raise Refused("certificate_not_begun", N_("发证日不能晚于今天"), field="issued_on")
+    if expires_on <= issued_on:
+        raise Refused("certificate_dates", N_("到期日须晚于发证日"), field="expires_on")
+    if (expires_on - issued_on).days > GREEN_FOOD_DAYS:
+        raise Refused("certificate_term", N_("绿色食品证书有效期为三年，请核对到期日"), field="expires_on")
+    if expires_on <= today():
+        raise Refused("certificate_expired", N_("证书已过期，请先办理续展"), field="expires_on")
+
+
+def _certificate_to_review(session: Session, product: Product, number: str) -> Certificate:
+    """A new certificate of a product, or the one under this number that came back from its review."""
+    query = select(Certificate).where(
+        Certificate.kind == CertificateKind.GREEN_FOOD, Certificate.number == number
+    )
+    found = session.scalar(query.with_for_update())
+    if found is None:
+        return Certificate(
+            cooperative_id=product.cooperative_id,
+            product_id=product.id,
+            kind=CertificateKind.GREEN_FOOD,
+            number=number,
+        )
+    if found.product_id != product.id or found.state not in CAME_BACK:
+        raise Conflict(
+            "certificate_taken",
+            N_("编号 %(number)s 已登记，不能重复使用"),
+            field="number",
+            number=number,
+        )
+    return found
+
+
+CAME_BACK = frozenset({CertificateState.RETURNED, CertificateState.REJECTED})
 OUTCOME_OF = {
     CaseState.PASSED: CertificateState.VALID,
     CaseState.REJECTED: CertificateState.REJECTED,
@@ -269,8 +310,8 @@ def publish_listing(
     version = ListingVersion(
         listing_id=listing.id,
         version=(listing.current_version.version if listing.current_version else 0) + 1,
-        title=title.strip(),
-        description=description.strip(),
+        title=_words(title, 80, "title"),
+        description=_words(description, 2000, "description"),
         unit_name=product.unit_name,
         net_mass_g=product.net_mass_g,
         certificate=certificate,
@@ -300,8 +341,10 @@ def check_tiers(tiers: Sequence[tuple[int, int]]) -> None:
     if not tiers or len(tiers) > MAX_TIERS:
         raise Refused("tiers", N_("请填写 1 到 %(most)s 档价格"), field="tiers", most=MAX_TIERS)
     ordered = sorted(tiers)
-    if any(least < 1 or not 0 < price <= MAX_PRICE_FEN for least, price in ordered):
-        raise Refused("tier_values", N_("起订数量须大于 0，单价须大于 0 且不超过 10 万元"), field="tiers")
+    if any(not 1 <= least <= MAX_TIER_QUANTITY or not 0 < price <= MAX_PRICE_FEN for least, price in ordered):
+        raise Refused(
+            "tier_values", N_("起订数量须在 1 到 10 万之间，单价须大于 0 且不超过 10 万元"), field="tiers"
+        )
     if ordered[0][0] != 1:
         raise Refused("first_tier", N_("第一档须从 1 件起订"), field="tiers")
     if len({least for least, _ in ordered}) < len(ordered):
@@ -312,6 +355,8 @@ def check_tiers(tiers: Sequence[tuple[int, int]]) -> None:
 
 def check_terms(session: Session, *, product: Product, terms: Mapping[Mechanism, int]) -> None:
     """Raise Refused unless the linkage terms lie between the policy floor of the category and the whole."""
+    if any(rate and mechanism not in MECHANISMS for mechanism, rate in terms.items()):
+        raise Refused("term_mechanism", N_("这种联结机制还没有开通，请改用其他机制"), field="terms")
     if any(rate < 0 or rate > BASIS for rate in terms.values()):
         raise Refused("term_rate", N_("每种机制的比例须在 0 到 100% 之间"), field="terms")
     total = sum(terms.values())

@@ -58,6 +58,7 @@ class Order(Base):
         CheckConstraint("(kind = 'canteen') = (buyer_unit_id IS NOT NULL)", name="unit_of_canteen"),
         CheckConstraint("approved_by IS NULL OR approved_by <> buyer_user_id", name="separate_duties"),
         CheckConstraint("total_fen > 0", name="total"),
+        Index("ix_customer_order_buyer", "buyer_user_id", "id"),
         Index("ix_customer_order_unit", "buyer_unit_id", "id"),
     )
 
