@@ -116,9 +116,13 @@ def _what_comes_first() -> ResponseReturnValue | None:
     if not current_user.is_authenticated:
         if wants_json():
             return problem(401, "sign_in_required", "Sign in or send a bearer token.")
-        return redirect(url_for("identity.sign_in", next=request.full_path if request.method == "GET" else None))
+        return redirect(
+            url_for("identity.sign_in", next=request.full_path if request.method == "GET" else None)
+        )
     if current_user.password_is_temporary and request.endpoint not in WITH_A_TEMPORARY_PASSWORD:
         if wants_json():
-            return problem(403, "password_change_required", "Sign in and choose a password of your own first.")
+            return problem(
+                403, "password_change_required", "Sign in and choose a password of your own first."
+            )
         return redirect(url_for("identity.account"))
     return None

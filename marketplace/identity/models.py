@@ -75,7 +75,9 @@ class User(UserMixin, Base):
     created_at: Mapped[datetime] = mapped_column(UtcInstant, default=now)
 
     organisation: Mapped[Organisation | None] = relationship(lazy="joined")
-    roles: Mapped[list[UserRole]] = relationship(lazy="selectin", back_populates="user", cascade="all, delete-orphan")
+    roles: Mapped[list[UserRole]] = relationship(
+        lazy="selectin", back_populates="user", cascade="all, delete-orphan"
+    )
 
     @property
     def role_codes(self) -> frozenset[Role]:

@@ -67,7 +67,9 @@ def register_user(
     return user
 
 
-def open_organisation(session: Session, *, kind: OrganisationKind, name: str, region_code: str) -> Organisation:
+def open_organisation(
+    session: Session, *, kind: OrganisationKind, name: str, region_code: str
+) -> Organisation:
     """Create an organisation; the registry adds what a cooperative or a buyer unit has beyond it."""
     organisation = Organisation(kind=kind, name=name.strip(), region_code=region_code)
     session.add(organisation)
@@ -78,13 +80,19 @@ def open_organisation(session: Session, *, kind: OrganisationKind, name: str, re
 def sign_in_user(session: Session, passwords: Passwords, *, login_name: str, password: str) -> User:
     """The user with these credentials. Raises Refused with one message for every cause."""
     user = user_by_login(session, login_name)
-    if not passwords.matches(user.password_hash if user else None, password) or user is None or user.disabled_at:
+    if (
+        not passwords.matches(user.password_hash if user else None, password)
+        or user is None
+        or user.disabled_at
+    ):
         raise Refused("wrong_credentials", N_("登录名或密码不正确"), field="password")
     record_trail(session, actor_of(user), "identity.sign_in", subject=("user", user.public_no))
     return user
 
 
-def change_password(session: Session, passwords: Passwords, user: User, *, current: str, password: str) -> None:
+def change_password(
+    session: Session, passwords: Passwords, user: User, *, current: str, password: str
+) -> None:
     """Replace the password and end every other session.
 
     Raises Refused when the current one is wrong, or the new one weak or the same.
@@ -105,7 +113,9 @@ def issue_token(session: Session, actor: Actor, *, name: str) -> tuple[ApiToken,
     if len(session.scalars(live).all()) >= MAX_TOKENS:
         raise Refused("too_many_tokens", N_("最多同时保留 %(most)s 个令牌，请先停用不用的"), most=MAX_TOKENS)
     secret = secrets.token_urlsafe(32)
-    token = ApiToken(user_id=actor.user_id, name=name.strip(), token_hash=hashlib.sha256(secret.encode()).digest())
+    token = ApiToken(
+        user_id=actor.user_id, name=name.strip(), token_hash=hashlib.sha256(secret.encode()).digest()
+    )
     session.add(token)
     session.flush()
     record_trail(session, actor, "identity.issue_token", subject=("api_token", token.public_no))
@@ -114,7 +124,9 @@ def issue_token(session: Session, actor: Actor, *, name: str) -> tuple[ApiToken,
 
 def revoke_token(session: Session, actor: Actor, token_no: str) -> None:
     """End a token of the actor's own. Raises NotFound."""
-    token = session.scalar(select(ApiToken).where(ApiToken.public_no == token_no, ApiToken.user_id == actor.user_id))
+    token = session.scalar(
+        select(ApiToken).where(ApiToken.public_no == token_no, ApiToken.user_id == actor.user_id)
+    )
     if token is None:
         raise NotFound
     token.revoked_at = token.revoked_at or now()

@@ -25,7 +25,12 @@ def current_locale() -> str:
 def init_locale(app: Flask) -> None:
     """Set up translations; msgids are Simplified Chinese, so zh_CN needs no catalogue."""
     app.config["BABEL_TRANSLATION_DIRECTORIES"] = "translations"
-    Babel(app, locale_selector=current_locale, timezone_selector=lambda: "Asia/Shanghai", default_locale=DEFAULT_LOCALE)
+    Babel(
+        app,
+        locale_selector=current_locale,
+        timezone_selector=lambda: "Asia/Shanghai",
+        default_locale=DEFAULT_LOCALE,
+    )
     app.context_processor(lambda: {"current_locale": current_locale(), "locales": LOCALES})
 
 

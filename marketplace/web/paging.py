@@ -49,7 +49,9 @@ def requested_page() -> int:
     return int(text)
 
 
-def page_of(session: Session, query: Select[Any], *, size: int = PAGE_SIZE, scalars: bool = True) -> Page[Any]:
+def page_of(
+    session: Session, query: Select[Any], *, size: int = PAGE_SIZE, scalars: bool = True
+) -> Page[Any]:
     """The requested page of `query`, in two statements: the count and the rows."""
     number = requested_page()
     total = session.scalar(select(func.count()).select_from(query.order_by(None).subquery())) or 0
