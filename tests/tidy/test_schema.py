@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, PrimaryKeyConstraint, inspect, text
 
 from marketplace.core.schema import all_tables, head
 
@@ -29,3 +29,25 @@ def test_history_is_guarded_by_triggers(engine: Engine) -> None:
         guarded = set(connection.scalars(text(TRIGGERS[engine.dialect.name])))
     assert history
     assert history <= guarded
+
+
+def test_every_named_constraint_stands_in_the_database(engine: Engine) -> None:
+    found, preparer = inspect(engine), engine.dialect.identifier_preparer
+    missing = []
+    for table in all_tables().sorted_tables:
+        there = {
+            row["name"]
+            for rows in (
+                found.get_check_constraints(table.name),
+                found.get_unique_constraints(table.name),
+                found.get_foreign_keys(table.name),
+            )
+            for row in rows
+        }
+        named = {
+            str(preparer.format_constraint(constraint)).strip('"')
+            for constraint in table.constraints
+            if not isinstance(constraint, PrimaryKeyConstraint)
+        }
+        missing += sorted(f"{table.name}: {name}" for name in named - there)
+    assert missing == []
