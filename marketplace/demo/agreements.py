@@ -18,6 +18,7 @@ from marketplace.linkage.rules import open_period, record_parcel_year, sign_agre
 from marketplace.registry.models import Household, Region
 
 GUARANTEE_DAYS = 30
+PREMIUM_FEN = 10  # a kilogram, on top of floor or market
 DAYS_IN_YEAR = 365
 WITHOUT_AGREEMENT = 19  # of so many households one has not signed anything yet
 RENT_FEN = (38_000, 42_000, 45_000, 50_000, 60_000)  # a mu and year
@@ -31,13 +32,13 @@ class Fields:
     def __init__(self, world: World, seller: Seller, goods: Sequence[Good]) -> None:
         self.world = world
         self.seller = seller
-        self.contracts: dict[str, list[Agreement]] = {good.commodity: [] for good in goods}
+        self.contracts: dict[str, list[Agreement]] = {good.content.commodity: [] for good in goods}
         self.leases: list[Agreement] = []
         self._terms = {
-            good.commodity: {
-                "commodity": good.commodity,
+            good.content.commodity: {
+                "commodity": good.content.commodity,
                 "floor_price_fen_per_kg": good.floor_price_fen_per_kg,
-                "premium_fen_per_kg": good.premium_fen_per_kg,
+                "premium_fen_per_kg": PREMIUM_FEN,
                 "guarantee_days": GUARANTEE_DAYS,
             }
             for good in goods

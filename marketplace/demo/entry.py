@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from functools import partial
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from marketplace.demo.papers import keep_paper
 from marketplace.demo.timeline import at_hour
@@ -24,8 +24,6 @@ from marketplace.registry.models import Cooperative, FiveOnesItem, Household, Me
 from marketplace.registry.reviews.models import Decision, ReviewCase
 from marketplace.registry.reviews.rules import close_notices, decide_step
 
-COMMITTEE = "村委会"
-VILLAGES = 3
 FIVE_ONES = {
     FiveOnesItem.LEADING_ORGANISATION: (
         "合作社章程与成员名册",
@@ -54,6 +52,7 @@ class Seller:
     story: str
     place: int
     villages: list[Region]
+    households_wanted: int = 0
     manager: User | None = None
     clerk: User | None = None
     row: Cooperative | None = None
@@ -86,29 +85,6 @@ class Seller:
         """Its clerk as an actor."""
         assert self.clerk is not None
         return actor_of(self.clerk)
-
-
-def villages_near(world: World, county_code: str, taken: set[str]) -> list[Region]:
-    """Real villages of one township of the county that is not in `taken`, which then holds it."""
-    township = func.substr(Region.code, 1, 9)
-    villages = (
-        func.length(Region.code) == 12,
-        Region.code.startswith(county_code),
-        Region.name.endswith(COMMITTEE),
-    )
-    rich = (
-        select(township)
-        .where(*villages)
-        .group_by(township)
-        .having(func.count() >= VILLAGES)
-        .order_by(township)
-    )
-    chosen = world.random.choice([code for code in world.session.scalars(rich) if code not in taken])
-    taken.add(chosen)
-    found = world.session.scalars(
-        select(Region).where(*villages, Region.code.startswith(chosen)).order_by(Region.code)
-    )
-    return sorted(world.random.sample(list(found), VILLAGES), key=lambda region: region.code)
 
 
 def plan_entry(world: World, seller: Seller, on: date) -> None:

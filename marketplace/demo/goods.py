@@ -1,48 +1,63 @@
-"""What each cooperative sells: the written content of the demo, tied to its cooperative and to the rows it becomes."""
+"""What is sold: the written content of the demo tied to its cooperatives, seasons, and the rows it becomes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date, timedelta
+
+from sqlalchemy import func, select
 
 from marketplace.catalog.models import Listing, Product
 from marketplace.demo.entry import Seller
-from marketplace.linkage.models import Mechanism
+from marketplace.demo.world import World
+from marketplace.registry.models import Region
+from marketplace.reporting.demo.content import DemoListing, demo_cooperatives, demo_listings
+
+VILLAGES = 3
+CANTEEN_CATEGORIES = frozenset(
+    {
+        *("rice", "red-rice", "rice-noodle", "fresh-vegetable", "dried-vegetable", "bean-tuber", "lotus"),
+        *("navel-orange", "tangerine", "pomelo", "other-fruit", "beef-mutton", "pork", "cured-duck", "fish"),
+        *("bamboo-shoot-fresh", "bamboo-shoot-dried", "mushroom", "camellia-oil", "forest-poultry"),
+    }
+)
+NOT_FOR_CANTEENS = ("礼盒", "精品", "双只")
+LONG_SHELF_DAYS = 120
+LOT_DAYS = {
+    True: 92,
+    False: 46,
+}  # a new lot after so many days of season, for goods that keep and that do not
 
 
 @dataclass
 class Good:
-    """One good at its place among all; `tiers` are (least quantity, fen), `terms` basis points, masses grams."""
+    """One good at its place among all, of one cooperative."""
 
     place: int
     seller: Seller
+    content: DemoListing
     village_code: str
-    category_code: str
-    name: str
-    title: str
-    specification: str
-    unit_name: str
-    net_mass_g: int
-    gross_mass_g: int
-    shelf_life_days: int | None
-    storage: str
-    description: str
-    commodity: str
-    yield_bp: int
     floor_price_fen_per_kg: int
-    premium_fen_per_kg: int
-    tiers: tuple[tuple[int, int], ...]
-    terms: Mapping[Mechanism, int]
-    is_certified: bool
-    for_canteens: bool
-    pictures: Callable[[], list[bytes]]
+    lot_days: list[date]
     product: Product | None = None
     listing: Listing | None = None
 
     @property
     def price_fen(self) -> int:
         """The price of one unit."""
-        return self.tiers[0][1]
+        return self.content.tiers[0][1]
+
+    @property
+    def keeps(self) -> bool:
+        """Whether it can be sold long after its season."""
+        return self.content.shelf_life_days > LONG_SHELF_DAYS
+
+    @property
+    def for_canteens(self) -> bool:
+        """Whether a canteen would buy it."""
+        is_gift = any(word in self.content.name for word in NOT_FOR_CANTEENS)
+        return self.content.category_code in CANTEEN_CATEGORIES and not is_gift
 
     @property
     def made(self) -> Product:
@@ -55,3 +70,79 @@ class Good:
         """Its listing row."""
         assert self.listing is not None
         return self.listing
+
+    def lot_on(self, day: date) -> int | None:
+        """Which of its lots an order of `day` is sold from; None when there is none in season or still good."""
+        begun = [place for place, lot_day in enumerate(self.lot_days) if lot_day + timedelta(days=3) <= day]
+        if not begun:
+            return None
+        recent = [day - timedelta(days=ago) for ago in range(0, self.content.shelf_life_days + 1, 7)]
+        return begun[-1] if any(self.in_season(one) for one in recent) else None
+
+    def in_season(self, day: date) -> bool:
+        """Whether it is harvested or made in the month of `day`."""
+        return _is_between(day.month, *self.content.harvest_months)
+
+
+def _is_between(month: int, first: int, last: int) -> bool:
+    return first <= month <= last if first <= last else month >= first or month <= last
+
+
+def sellers_of(world: World) -> list[Seller]:
+    """The cooperatives of the scale, each with its own village and two others of its township."""
+    return [
+        Seller(
+            content.name,
+            content.story_zh,
+            place,
+            _villages_around(world, content.village_code),
+            content.households,
+        )
+        for place, content in enumerate(demo_cooperatives()[: world.scale.cooperatives])
+    ]
+
+
+def _villages_around(world: World, code: str) -> list[Region]:
+    query = select(Region).where(func.length(Region.code) == len(code), Region.code.startswith(code[:9]))
+    others = [region for region in world.session.scalars(query.order_by(Region.code)) if region.code != code]
+    rural = [region for region in others if region.name.endswith("村委会")] or others
+    chosen = world.random.sample(rural, min(VILLAGES - 1, len(rural)))
+    return [world.session.get_one(Region, code), *sorted(chosen, key=lambda region: region.code)]
+
+
+def goods_of(world: World, sellers: Sequence[Seller]) -> list[Good]:
+    """The listings of the scale, as goods of their cooperatives.
+
+    The floor price of a contract is what the cheapest good made of its commodity pays; better grades get the market's.
+    """
+    by_key = {content.key: seller for content, seller in zip(demo_cooperatives(), sellers, strict=False)}
+    contents = [
+        content for content in demo_listings(len(demo_listings(1_000))) if content.cooperative in by_key
+    ]
+    floors: dict[tuple[str, str], int] = {}
+    for content in contents[: world.scale.listings]:
+        key = (content.cooperative, content.commodity)
+        floors[key] = min(floors.get(key, content.farm_price_fen_per_kg), content.farm_price_fen_per_kg)
+    return [
+        Good(
+            place=place,
+            seller=(seller := by_key[content.cooperative]),
+            content=content,
+            village_code=seller.villages[place % len(seller.villages)].code,
+            floor_price_fen_per_kg=floors[content.cooperative, content.commodity],
+            lot_days=_lot_days(world, content),
+        )
+        for place, content in enumerate(contents[: world.scale.listings])
+    ]
+
+
+def _lot_days(world: World, content: DemoListing) -> list[date]:
+    """The days its lots are opened: at the beginning of a season and every so many days while it lasts."""
+    step = timedelta(days=LOT_DAYS[content.shelf_life_days > LONG_SHELF_DAYS])
+    day, days = world.day(-24), list[date]()
+    while day <= world.last_on - timedelta(days=6):
+        if _is_between(day.month, *content.harvest_months) and (not days or day - days[-1] >= step):
+            days.append(day + timedelta(days=world.random.randrange(3)))
+            day = days[-1]
+        day += timedelta(days=1)
+    return days

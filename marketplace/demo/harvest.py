@@ -20,9 +20,9 @@ from marketplace.demo.world import World
 from marketplace.linkage.models import Agreement, Lot
 from marketplace.linkage.rules import open_lot, record_weigh_slip
 
-HARVEST_DAYS = (-24, 92, 188, 290)  # offsets in the year; each lot is sold until the next
-SPARE = 125  # per cent of what will be ordered
-SHELF_UNITS = 12  # left over of each lot
+SPARE = {True: 112, False: 104}  # per cent of what will be ordered, of goods that keep and that do not
+LEFT_UNITS = {True: 10, False: 1}  # and units left over of each lot
+SHELF_FEN = 200_000  # the last lot of what is in season has goods of this value for the demo's visitors
 GRADES = ("特级", "一级", "一级", "统货")
 STEP_G = 100  # scales show a hundred grams
 
@@ -37,29 +37,23 @@ class PlannedLot:
 
 
 def plan_lots(world: World, goods: Sequence[Good], orders: Sequence[PlannedOrder]) -> list[PlannedLot]:
-    """A lot a season for each good, which covers its orders of that season and leaves something on the shelf."""
-    ordered: Mapping[tuple[int, int], int] = _ordered_g(world, orders)
+    """The lots of each good, which cover the orders sold from them and leave something on the shelf."""
+    ordered: dict[tuple[int, int], int] = defaultdict(int)
+    for planned in orders:
+        for wanted in planned.wanted:
+            lot = wanted.good.lot_on(clock.business_day(planned.at))
+            assert lot is not None
+            ordered[wanted.good.place, lot] += wanted.quantity * wanted.good.content.net_mass_g
     lots = []
     for good in goods:
-        for season, offset in enumerate(HARVEST_DAYS):
-            needed_g = ordered.get((good.place, season), 0) * SPARE // 100 + SHELF_UNITS * good.net_mass_g
-            raw_g = needed_g * 10_000 // good.yield_bp
-            on = world.day(offset + world.random.randrange(-5, 5))
-            lots.append(PlannedLot(good, on, -(-raw_g // STEP_G) * STEP_G))
+        for place, on in enumerate(good.lot_days):
+            needed_g = ordered[good.place, place] * SPARE[good.keeps] // 100
+            needed_g += LEFT_UNITS[good.keeps] * good.content.net_mass_g
+            if place == len(good.lot_days) - 1 and good.lot_on(world.last_on) == place:
+                needed_g += SHELF_FEN // good.price_fen * good.content.net_mass_g
+            raw_g = needed_g * 10_000 // good.content.yield_bp
+            lots.append(PlannedLot(good, on, (raw_g // STEP_G + 1) * STEP_G))
     return lots
-
-
-def _ordered_g(world: World, orders: Sequence[PlannedOrder]) -> Mapping[tuple[int, int], int]:
-    """Grams by good and season; what is ordered near a harvest counts for the season before it."""
-    found: dict[tuple[int, int], int] = defaultdict(int)
-    for planned in orders:
-        offset = (clock.business_day(planned.at) - world.first_on).days
-        season = max(
-            place for place, begins in enumerate(HARVEST_DAYS) if place == 0 or begins + 12 <= offset
-        )
-        for wanted in planned.wanted:
-            found[wanted.good.place, season] += wanted.quantity * wanted.good.net_mass_g
-    return found
 
 
 class Harvest:
@@ -82,13 +76,13 @@ class Harvest:
             self.world.session,
             good.seller.clerking,
             lot_no=f"{good.place:02d}-{planned.on:%y%m%d}",
-            commodity=good.commodity,
+            commodity=good.content.commodity,
             village_code=good.village_code,
             harvested_on=planned.on,
-            yield_bp=good.yield_bp,
+            yield_bp=good.content.yield_bp,
         )
         assign_lot(self.world.session, good.seller.acting, good.made, lot)
-        contracts = self.fields[good.seller.place].contracts[good.commodity]
+        contracts = self.fields[good.seller.place].contracts[good.content.commodity]
         chosen = sorted(
             self.world.random.sample(contracts, min(len(contracts), self.world.random.randrange(3, 6))),
             key=lambda agreement: agreement.id,
@@ -103,10 +97,11 @@ class Harvest:
                 self.world.timeline.at(at, partial(self.weigh, good, lot, agreement, steps * STEP_G, price))
 
     def _market_price(self, good: Good) -> int | None:
-        """The day's market price in fen a kilogram, in steps of ten; not every market quotes one."""
-        if self.world.random.random() < 0.4:
+        """The day's market price in fen a kilogram, in steps of ten; for the cheapest grade often none is quoted."""
+        farm_price = good.content.farm_price_fen_per_kg
+        if farm_price == good.floor_price_fen_per_kg and self.world.random.random() < 0.5:
             return None
-        return max(10, good.floor_price_fen_per_kg * self.world.random.randrange(92, 124) // 1000 * 10)
+        return max(10, farm_price * self.world.random.randrange(96, 116) // 1000 * 10)
 
     def weigh(self, good: Good, lot: Lot, agreement: Agreement, net_g: int, price: int | None) -> None:
         """Record one slip."""
@@ -130,8 +125,8 @@ class Harvest:
             self.world.session,
             good.seller.clerking,
             lot_no=f"{good.place:02d}-{clock.today():%y%m%d}-新",
-            commodity=good.commodity,
+            commodity=good.content.commodity,
             village_code=good.village_code,
             harvested_on=clock.today(),
-            yield_bp=good.yield_bp,
+            yield_bp=good.content.yield_bp,
         )

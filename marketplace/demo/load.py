@@ -20,10 +20,9 @@ from marketplace.core.labels import N_
 from marketplace.demo.accounts import shared_hashes
 from marketplace.demo.agreements import Fields
 from marketplace.demo.bank import Bank
-from marketplace.demo.content import goods_of, sellers_of
 from marketplace.demo.entry import Seller, apply_for, case_of, pass_on, plan_entry
 from marketplace.demo.founding import load_facts, open_offices, register_canteens, register_staff
-from marketplace.demo.goods import Good
+from marketplace.demo.goods import Good, goods_of, sellers_of
 from marketplace.demo.harvest import Harvest, plan_lots
 from marketplace.demo.households import (
     end_eligibility,
@@ -33,7 +32,7 @@ from marketplace.demo.households import (
     upload_with_mistakes,
 )
 from marketplace.demo.plan import plan_orders
-from marketplace.demo.scale import PILOT_COUNTIES, SCALES
+from marketplace.demo.scale import SCALES
 from marketplace.demo.shop import Shop
 from marketplace.demo.timeline import at_hour
 from marketplace.demo.trade import Trade
@@ -44,6 +43,7 @@ from marketplace.payments.notices import apply_notices
 from marketplace.payments.settlement import settle_lines
 from marketplace.registry.models import Region
 from marketplace.registry.reviews.rules import file_objection
+from marketplace.reporting.demo.content import demo_cooperatives
 
 ENTRY_DAY, HOUSEHOLDS_DAY, AGREEMENTS_DAY = -88, -64, -48
 WITHDRAWN = 20  # of so many goods one is taken off sale at the end of the year
@@ -101,14 +101,15 @@ def _month_by_month(tell: Tell) -> Callable[[date], None]:
 
 def _plan(world: World) -> None:
     """Plan the whole of it; nothing happens before the timeline is played."""
-    counties = list(PILOT_COUNTIES[: world.scale.counties])
     sellers = sellers_of(world)
     goods = goods_of(world, sellers)
     applicants = _applicants(world, sellers)
+    counties = list(dict.fromkeys(seller.county_code for seller in sellers))
     codes = [code for county in counties for code in _codes_in(county, [*sellers, *applicants])]
     open_offices(world, codes)
-    canteens = register_canteens(world, counties)
-    staff = register_staff(world, counties)
+    pilots = [county for county in counties if world.session.get_one(Region, county).is_pilot]
+    canteens = register_canteens(world, pilots)
+    staff = register_staff(world, pilots)
     sold = goods[: len(goods) - len(goods) // WITHDRAWN]
     orders = plan_orders(world, sold)
     fields = {seller.place: _plan_seller(world, seller, goods) for seller in sellers}
@@ -151,13 +152,11 @@ def _codes_in(county_code: str, sellers: Sequence[Seller]) -> list[str]:
 
 def _plan_seller(world: World, seller: Seller, goods: Sequence[Good]) -> Fields:
     """Entry, households, agreements; returns its agreements to be."""
-    shares = world.scale.households // world.scale.cooperatives
-    rest = world.scale.households % world.scale.cooperatives
+    is_whole = world.scale.cooperatives == len(demo_cooperatives())
+    count = seller.households_wanted if is_whole else world.scale.households // world.scale.cooperatives
     with_account = world.scale.households_with_account // world.scale.cooperatives + (seller.place == 0)
     plan_entry(world, seller, world.day(ENTRY_DAY + seller.place))
-    plan_households(
-        world, seller, world.day(HOUSEHOLDS_DAY + seller.place), shares + (seller.place < rest), with_account
-    )
+    plan_households(world, seller, world.day(HOUSEHOLDS_DAY + seller.place), count, with_account)
     fields = Fields(world, seller, [good for good in goods if good.seller is seller])
     fields.plan(world.day(AGREEMENTS_DAY + seller.place))
     return fields
@@ -200,7 +199,7 @@ def _plan_desks(
     at(at_hour(last_on, 16), partial(upload_with_mistakes, world, first, 4))
     at(at_hour(last_on, 16, 20), partial(harvest.open_empty_lot, own[0]))
     at(at_hour(last_on, 10, 30), partial(shop.add_sample, own[0]))
-    certified = [good for good in own if good.is_certified]
+    certified = [good for good in own if good.content.is_certified]
     if certified:
         at(at_hour(last_on - timedelta(days=2), 10), partial(shop.add_renewal, certified[0]))
     at(at_hour(last_on - timedelta(days=20), 9), partial(_end_eligibility, world, first))

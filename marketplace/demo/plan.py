@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 
 from marketplace.demo.goods import Good
@@ -104,13 +104,12 @@ def _numbered(planned: PlannedOrder, number: int) -> PlannedOrder:
 def _desk_orders(world: World, goods: Sequence[Good]) -> list[PlannedOrder]:
     """What the named buyers have under way with the first cooperative, and an unpaid order of ten minutes ago."""
     own = [good for good in goods if good.seller.place == 0]
-    for_canteens = [good for good in own if good.for_canteens] or own
     orders = [
         PlannedOrder(
             at=at_hour(world.last_on - timedelta(days=ago), 9, 5 + 7 * place),
             kind=OrderKind.CANTEEN,
             buyer=0,
-            wanted=_canteen_lines(world, for_canteens, 2),
+            wanted=_canteen_lines(world, own, world.last_on - timedelta(days=ago), 2),
             stops_before=held,
             pays=pays,
         )
@@ -121,7 +120,7 @@ def _desk_orders(world: World, goods: Sequence[Good]) -> list[PlannedOrder]:
             at=at_hour(world.last_on - timedelta(days=ago), 20, 10),
             kind=OrderKind.PERSONAL,
             buyer=0,
-            wanted=_personal_lines(world, own),
+            wanted=_personal_lines(world, own, world.last_on - timedelta(days=ago)),
             stops_before=held,
         )
         for ago, held in STAFF_DESK
@@ -130,7 +129,7 @@ def _desk_orders(world: World, goods: Sequence[Good]) -> list[PlannedOrder]:
         at=world.present - timedelta(minutes=10),
         kind=OrderKind.PERSONAL,
         buyer=0,
-        wanted=_personal_lines(world, own),
+        wanted=_personal_lines(world, own, world.last_on),
         stops_before=PartEvent.PAY,
     )
     return [*orders, unpaid]
@@ -142,12 +141,11 @@ def _free_order(world: World, goods: Sequence[Good]) -> PlannedOrder:
     day = world.day(random.choices(days, [MONTH_WEIGHTS[world.day(offset).month] for offset in days])[0])
     if random.randrange(100) < CANTEEN_SHARE:
         fate = random.choices((Fate.COMPLETE, Fate.REJECTED, Fate.DECLINED, Fate.CANCELLED), (92, 3, 3, 2))[0]
-        for_canteens = [good for good in goods if good.for_canteens] or list(goods)
         return PlannedOrder(
             at=at_hour(day, random.randrange(8, 17), random.randrange(60)),
             kind=OrderKind.CANTEEN,
             buyer=random.randrange(world.scale.units),
-            wanted=_canteen_lines(world, for_canteens, random.choice((1, 2, 2, 3, 4))),
+            wanted=_canteen_lines(world, goods, day, random.choice((1, 2, 2, 3, 4))),
             fate=fate,
             pays=random.random() < 0.97,
         )
@@ -155,7 +153,7 @@ def _free_order(world: World, goods: Sequence[Good]) -> PlannedOrder:
         at=at_hour(day, random.randrange(7, 22), random.randrange(60)),
         kind=OrderKind.PERSONAL,
         buyer=random.randrange(world.scale.staff),
-        wanted=_personal_lines(world, goods),
+        wanted=_personal_lines(world, goods, day),
         fate=random.choices((Fate.COMPLETE, Fate.ABANDONED, Fate.CANCELLED), (93, 5, 2))[0],
     )
 
@@ -168,8 +166,10 @@ def _of_few_sellers(world: World, goods: Sequence[Good], odds_of_two: float) -> 
     return [good for good in goods if good.seller.place in chosen]
 
 
-def _canteen_lines(world: World, goods: Sequence[Good], count: int) -> tuple[Wanted, ...]:
-    near = _of_few_sellers(world, goods, 0.4)
+def _canteen_lines(world: World, goods: Sequence[Good], day: date, count: int) -> tuple[Wanted, ...]:
+    """Lines over a few goods for canteens that are sold on the day."""
+    sold = [good for good in goods if good.lot_on(day) is not None]
+    near = _of_few_sellers(world, [good for good in sold if good.for_canteens] or sold, 0.4)
     chosen = world.random.sample(near, min(count, len(near)))
     return tuple(Wanted(good, _bulk(world.random.randrange(*LINE_FEN), good)) for good in chosen)
 
@@ -179,7 +179,8 @@ def _bulk(spend_fen: int, good: Good) -> int:
     return min(300, max(5, spend_fen // good.price_fen // 5 * 5))
 
 
-def _personal_lines(world: World, goods: Sequence[Good]) -> tuple[Wanted, ...]:
-    near = _of_few_sellers(world, goods, 0.2)
+def _personal_lines(world: World, goods: Sequence[Good], day: date) -> tuple[Wanted, ...]:
+    """Lines over one to three goods that are sold on the day."""
+    near = _of_few_sellers(world, [good for good in goods if good.lot_on(day) is not None], 0.2)
     chosen = world.random.sample(near, min(world.random.choice((1, 1, 2, 3)), len(near)))
     return tuple(Wanted(good, world.random.choice((1, 1, 2, 2, 3))) for good in chosen)

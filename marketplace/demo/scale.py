@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-PILOT_COUNTIES = ("361025", "360827", "360724")  # 乐安, 遂川, 上犹
-
 
 @dataclass(frozen=True)
 class Scale:
-    """How many of each; the counties are the first of PILOT_COUNTIES."""
+    """How many of each; the cooperatives and listings are the first of the written content."""
 
-    counties: int
     cooperatives: int
     households: int
     listings: int
@@ -23,17 +20,9 @@ class Scale:
 
 SCALES = {
     "tiny": Scale(
-        counties=1,
-        cooperatives=2,
-        households=12,
-        listings=6,
-        orders=20,
-        units=2,
-        staff=3,
-        households_with_account=2,
+        cooperatives=2, households=12, listings=6, orders=20, units=2, staff=3, households_with_account=2
     ),
     "small": Scale(
-        counties=3,
         cooperatives=8,
         households=300,
         listings=60,

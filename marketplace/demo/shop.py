@@ -44,7 +44,7 @@ class Shop:
             minute = good.place % 60
             at = self.world.timeline.at
             at(at_hour(self.world.day(PRODUCTS_DAY), 9, minute), partial(self.describe, good))
-            if good.is_certified:
+            if good.content.is_certified:
                 at(at_hour(self.world.day(CERTIFICATES_DAY), 9, minute), partial(self.apply, good))
                 at(at_hour(self.world.day(REVIEW_DAY), 14, minute), partial(self.review, good))
             at(at_hour(self.world.day(LISTING_DAY), 10, minute), partial(self.offer, good))
@@ -54,31 +54,30 @@ class Shop:
         good.product = add_product(
             self.world.session,
             good.seller.acting,
-            category_code=good.category_code,
+            category_code=good.content.category_code,
             village_code=good.village_code,
-            name=good.name,
-            specification=good.specification,
-            unit_name=good.unit_name,
-            net_mass_g=good.net_mass_g,
-            gross_mass_g=good.gross_mass_g,
-            shelf_life_days=good.shelf_life_days,
-            storage=good.storage,
-            description=good.description,
+            name=good.content.name,
+            specification=good.content.specification,
+            unit_name=good.content.unit_name,
+            net_mass_g=good.content.net_mass_g,
+            gross_mass_g=good.content.gross_mass_g,
+            shelf_life_days=good.content.shelf_life_days,
+            storage=good.content.storage,
+            description=good.content.description,
         )
-        for content in good.pictures():
-            add_picture(
-                self.world.session,
-                good.seller.acting,
-                self.world.tools.files,
-                good.product,
-                content=content,
-                alt_text=good.title,
-            )
+        add_picture(
+            self.world.session,
+            good.seller.acting,
+            self.world.tools.files,
+            good.product,
+            content=good.content.picture(),
+            alt_text=good.content.title,
+        )
 
     def apply(self, good: Good, *, expires_on: date | None = None) -> Certificate:
         """Put a Green Food certificate under review; unless told otherwise it has run for a good year."""
         if expires_on is None:
-            ends_soon = good.place == min(one.place for one in self.goods if one.is_certified)
+            ends_soon = good.place == min(one.place for one in self.goods if one.content.is_certified)
             expires_on = self.world.last_on + timedelta(
                 days=ENDING_DAYS if ends_soon else 200 + 7 * good.place
             )
@@ -113,16 +112,16 @@ class Shop:
 
     def offer(self, good: Good, *, price_bp: int = 10_000) -> None:
         """Publish the listing; `price_bp` changes its prices, in basis points, for a later version."""
-        tiers = [(least, max(1, price_fen * price_bp // 10_000)) for least, price_fen in good.tiers]
+        tiers = [(least, max(1, price_fen * price_bp // 10_000)) for least, price_fen in good.content.tiers]
         certificates = certificates_of(self.world.session, good.made)
         good.listing = publish_listing(
             self.world.session,
             good.seller.acting,
             product=good.made,
-            title=good.title,
-            description=good.description,
+            title=good.content.title,
+            description=good.content.description,
             tiers=tiers,
-            terms=good.terms,
+            terms=good.content.terms,
             certificate=certificates[0] if certificates else None,
         )
 
@@ -145,14 +144,14 @@ class Shop:
         add_product(
             self.world.session,
             good.seller.acting,
-            category_code=good.category_code,
+            category_code=good.content.category_code,
             village_code=good.village_code,
-            name=f"{good.name}（试吃装）",
+            name=f"{good.content.name}（试吃装）",
             specification="试吃装",
-            unit_name=good.unit_name,
-            net_mass_g=max(50, good.net_mass_g // 5),
-            gross_mass_g=max(80, good.gross_mass_g // 5),
-            description=good.description,
+            unit_name=good.content.unit_name,
+            net_mass_g=max(50, good.content.net_mass_g // 5),
+            gross_mass_g=max(80, good.content.gross_mass_g // 5),
+            description=good.content.description,
         )
 
     def add_renewal(self, good: Good) -> None:
