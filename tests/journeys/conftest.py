@@ -116,9 +116,8 @@ def open_page(site: Site, chromium: Browser) -> Iterator[OpenPage]:
             page = context.new_page()
             page.set_default_timeout(15_000)
             page.on("pageerror", lambda error: complain(str(error)))
-            page.on(
-                "console", lambda said: complain(f"{page.url}: {said.text}") if said.type == "error" else None
-            )
+            page.on("console", heard)
+            page.on("response", answered)
             return page
 
         yield opened

@@ -18,6 +18,7 @@ SHOWCASE = "style"  # the living page of macros shows invented people and goods
 FORBIDDEN = re.compile(
     r"<style|\sstyle\s*=|<script(?![^>]*\ssrc=)[^>]*>|\son[a-z]+\s*=|javascript:", re.IGNORECASE
 )
+JINJA_TAGS = re.compile(r"{[{%#].*?[}%#]}", re.DOTALL)
 HANZI = re.compile(r"[\u4e00-\u9fff]")
 TRANSLATING = {"_", "gettext", "ngettext", "pgettext", "npgettext"}
 JINJA = Environment(extensions=["jinja2.ext.i18n", "jinja2.ext.do"], autoescape=True)
@@ -40,7 +41,8 @@ def test_every_endpoint_has_an_access_decision(app: Flask) -> None:
 
 @pytest.mark.parametrize("path", TEMPLATES, ids=name_of)
 def test_no_template_needs_an_unsafe_policy(path: Path) -> None:
-    lines = path.read_text(encoding="utf-8").splitlines()
+    text = path.read_text(encoding="utf-8")
+    lines = JINJA_TAGS.sub(lambda tag: "\n" * tag[0].count("\n"), text).splitlines()
     assert [f"{n}: {line.strip()}" for n, line in enumerate(lines, 1) if FORBIDDEN.search(line)] == []
 
 
