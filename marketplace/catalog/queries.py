@@ -173,7 +173,7 @@ def category_tree(session: Session) -> list[Category]:
 def cooperative_names(session: Session, numbers: Sequence[str]) -> dict[str, str]:
     """The names of cooperatives by public number."""
     query = select(Cooperative.public_no, Cooperative.name).where(Cooperative.public_no.in_(numbers))
-    return dict(session.execute(query).tuples().all())
+    return dict(session.execute(query).all())
 
 
 def is_picture(session: Session, address: str) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Select, false, func, or_, select
+from sqlalchemy import ColumnElement, Select, false, func, or_, select
 from sqlalchemy.orm import Session
 
 from marketplace.core.errors import NotFound
@@ -54,7 +54,7 @@ def parts_visible_to(actor: Actor) -> Select[OrderPart]:
 def deliveries_of(actor: Actor) -> Select[OrderPart]:
     """The parts the actor receives and accepts, newest first: of the own orders, and of the unit for its receiver."""
     own = (Order.buyer_user_id == actor.user_id) & (Order.kind == OrderKind.PERSONAL)
-    wanted = [own] if actor.can(Permission.BUY_PERSONALLY) else []
+    wanted: list[ColumnElement[bool]] = [own] if actor.can(Permission.BUY_PERSONALLY) else []
     if actor.can(Permission.RECEIVE_FOR_UNIT) and actor.buyer_unit_id is not None:
         wanted.append(Order.buyer_unit_id == actor.buyer_unit_id)
     orders = select(Order.id).where(or_(false(), *wanted))
@@ -135,4 +135,4 @@ def fulfilment_counts(session: Session, actor: Actor) -> dict[PartState, int]:
     """How many parts of the actor's cooperative are in each state, in one statement."""
     visible = parts_visible_to(actor).order_by(None).subquery()
     query = select(visible.c.state, func.count()).group_by(visible.c.state)
-    return dict(session.execute(query).tuples().all())
+    return dict(session.execute(query).all())

@@ -26,7 +26,7 @@ from marketplace.web.forms import place_error
 from marketplace.web.jobs import nudge
 from marketplace.web.locale import current_locale
 from marketplace.web.paging import page_of
-from marketplace.web.transaction import current_session, writing_session
+from marketplace.web.transaction import current_session, end_reading, writing_session
 
 bp = Blueprint("payments", __name__)
 
@@ -67,7 +67,7 @@ def checkout(payment_no: str) -> ResponseReturnValue:
         locale=current_locale(),
     )
     key = payment.id
-    session.rollback()  # no transaction stays open while the provider thinks
+    end_reading()  # no transaction stays open while the provider thinks
     try:
         opened = current_gateway().open_checkout(asked)
     except DomainError as error:
@@ -94,12 +94,11 @@ def payment(payment_no: str) -> ResponseReturnValue:
 
 def _asked_anew(payment_no: str, provider_ref: str) -> Payment:
     """The payment after asking the provider, with no transaction open meanwhile."""
-    session = current_session()
-    session.rollback()
+    end_reading()
     gateway = current_app.extensions["gateway"]
     answer = notices.look_up_payment(gateway, provider_ref) if gateway else None
     if answer is None or answer.state in {ProviderState.OPEN, ProviderState.PROCESSING}:
-        return queries.payment_by_no(session, current_actor(), payment_no)
+        return queries.payment_by_no(current_session(), current_actor(), payment_no)
     session = writing_session()
     return notices.settle_lookup(session, queries.payment_by_no(session, current_actor(), payment_no), answer)
 

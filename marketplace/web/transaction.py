@@ -66,12 +66,17 @@ def current_session() -> Session:
     return session
 
 
-def writing_session() -> Session:
-    """A fresh session that may write, in place of the request's: for a read that learned something worth keeping.
+def end_reading() -> None:
+    """End the request's transaction before something slow, such as a call to a provider.
 
-    What the old session read stays readable, but is no longer connected to the database.
+    What was read stays readable, but is no longer connected to the database.
     """
     _close_session(None)
+
+
+def writing_session() -> Session:
+    """A fresh session that may write, in place of the request's: for a read that learned something worth keeping."""
+    end_reading()
     g.session = database().writing()
     session: Session = g.session
     return session
