@@ -9,10 +9,10 @@ from datetime import date, timedelta
 from sqlalchemy import func, select
 
 from marketplace.catalog.models import Listing, Product
+from marketplace.demo.content import DemoListing, demo_cooperatives, demo_listings
 from marketplace.demo.entry import Seller
 from marketplace.demo.world import World
 from marketplace.registry.models import Region
-from marketplace.reporting.demo.content import DemoListing, demo_cooperatives, demo_listings
 
 VILLAGES = 3
 CANTEEN_CATEGORIES = frozenset(

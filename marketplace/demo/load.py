@@ -20,6 +20,7 @@ from marketplace.core.labels import N_
 from marketplace.demo.accounts import shared_hashes
 from marketplace.demo.agreements import Fields
 from marketplace.demo.bank import Bank
+from marketplace.demo.content import demo_cooperatives
 from marketplace.demo.entry import Seller, apply_for, case_of, pass_on, plan_entry
 from marketplace.demo.founding import load_facts, open_offices, register_canteens, register_staff
 from marketplace.demo.goods import Good, goods_of, sellers_of
@@ -43,7 +44,6 @@ from marketplace.payments.notices import apply_notices
 from marketplace.payments.settlement import settle_lines
 from marketplace.registry.models import Region
 from marketplace.registry.reviews.rules import file_objection
-from marketplace.reporting.demo.content import demo_cooperatives
 
 ENTRY_DAY, HOUSEHOLDS_DAY, AGREEMENTS_DAY = -88, -64, -48
 WITHDRAWN = 20  # of so many goods one is taken off sale at the end of the year

@@ -12,9 +12,9 @@ from PIL import Image
 
 from marketplace.catalog.content.read import categories
 from marketplace.catalog.pictures import prepare_picture
+from marketplace.demo.content import demo_cooperatives, demo_listings
+from marketplace.demo.pictures.draw import SCENES, draw_picture
 from marketplace.linkage.models import Mechanism
-from marketplace.reporting.demo.content import demo_cooperatives, demo_listings
-from marketplace.reporting.demo.pictures.draw import SCENES, draw_picture
 
 EVERY = demo_listings(1000)
 KEYS = [one.key for one in demo_cooperatives()]

@@ -6,7 +6,7 @@ from random import Random
 
 from PIL import Image
 
-from marketplace.reporting.demo.pictures.canvas import (
+from marketplace.demo.pictures.canvas import (
     Canvas,
     Colour,
     darker,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from marketplace.reporting.demo.pictures import animals, fruit, garden, grain, packs, table
-from marketplace.reporting.demo.pictures.backdrops import draw_leaf, draw_sprig
-from marketplace.reporting.demo.pictures.canvas import Canvas, Colour, rgb
+from marketplace.demo.pictures import animals, fruit, garden, grain, packs, table
+from marketplace.demo.pictures.backdrops import draw_leaf, draw_sprig
+from marketplace.demo.pictures.canvas import Canvas, Colour, rgb
 
 GREEN = rgb("#4f8f4b")
 BAMBOO = rgb("#d9b06a")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from marketplace.reporting.demo.pictures.canvas import (
+from marketplace.demo.pictures.canvas import (
     HEIGHT,
     WIDTH,
     Canvas,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from marketplace.reporting.demo.pictures.canvas import (
+from marketplace.demo.pictures.canvas import (
     Canvas,
     Colour,
     darker,

@@ -6,9 +6,9 @@ import inspect
 import random
 from collections.abc import Callable
 
-from marketplace.reporting.demo.pictures import farm_scenes, forest_scenes
-from marketplace.reporting.demo.pictures.backdrops import PALETTES, draw_room
-from marketplace.reporting.demo.pictures.canvas import Canvas
+from marketplace.demo.pictures import farm_scenes, forest_scenes
+from marketplace.demo.pictures.backdrops import PALETTES, draw_room
+from marketplace.demo.pictures.canvas import Canvas
 
 Scene = Callable[[Canvas, str], None]
 

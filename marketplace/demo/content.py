@@ -13,8 +13,8 @@ from functools import lru_cache
 from itertools import chain, zip_longest
 from pathlib import Path
 
+from marketplace.demo.pictures.draw import draw_picture
 from marketplace.linkage.models import Mechanism
-from marketplace.reporting.demo.pictures.draw import draw_picture
 
 FOLDER = Path(__file__).parent
 SMALL_LISTINGS = 60

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from marketplace.reporting.demo.pictures.canvas import Canvas, Colour, darker, lighter, mix, rgb, smooth
+from marketplace.demo.pictures.canvas import Canvas, Colour, darker, lighter, mix, rgb, smooth
 
 
 def heap(

@@ -7,8 +7,8 @@ from random import Random
 
 from PIL import Image
 
-from marketplace.reporting.demo.pictures.backdrops import draw_leaf
-from marketplace.reporting.demo.pictures.canvas import (
+from marketplace.demo.pictures.backdrops import draw_leaf
+from marketplace.demo.pictures.canvas import (
     Canvas,
     Colour,
     darker,

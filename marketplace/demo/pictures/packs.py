@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from marketplace.reporting.demo.pictures.canvas import (
+from marketplace.demo.pictures.canvas import (
     Canvas,
     Colour,
     Point,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from marketplace.reporting.demo.pictures import animals, forest, fruit, garden, grain, packs, table
-from marketplace.reporting.demo.pictures.backdrops import draw_leaf, draw_sprig
-from marketplace.reporting.demo.pictures.canvas import Canvas, Colour, darker, rgb
+from marketplace.demo.pictures import animals, forest, fruit, garden, grain, packs, table
+from marketplace.demo.pictures.backdrops import draw_leaf, draw_sprig
+from marketplace.demo.pictures.canvas import Canvas, Colour, darker, rgb
 
 OIL = rgb("#e0a52c")
 CAP = rgb("#2f5a41")
