@@ -21,6 +21,8 @@ from marketplace.catalog.views import storefront, workshop
 from marketplace.core.crypto import DataKey
 from marketplace.core.db import open_engine
 from marketplace.core.files import FileStore
+from marketplace.demo import cli as demo_cli
+from marketplace.demo.accounts import demo_accounts
 from marketplace.identity import access, user_views, views as identity_views
 from marketplace.ledger import api as ledger_api
 from marketplace.linkage import views as linkage_views
@@ -28,6 +30,7 @@ from marketplace.ordering import api as ordering_api, views as ordering_views
 from marketplace.payments import jobs as payment_jobs, views as payment_views
 from marketplace.payments.gateways.stripe_gateway import StripeGateway
 from marketplace.procurement import views as procurement_views
+from marketplace.registry import jobs as registry_jobs, views as registry_views
 from marketplace.registry.buyer_units import views as buyer_unit_views
 from marketplace.registry.cooperatives import views as cooperative_views
 from marketplace.registry.cooperatives.queries import entry_subject
@@ -41,6 +44,7 @@ from marketplace.registry.reviews import (
 )
 from marketplace.registry.reviews.models import ReviewKind
 from marketplace.registry.reviews.rules import Outcome
+from marketplace.registry.roster import views as roster_views
 from marketplace.reporting import api as reporting_api, navigation, views as reporting_views
 from marketplace.web import (
     api,
@@ -63,6 +67,8 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
     identity_views.bp,
     user_views.bp,
     place_views.bp,
+    registry_views.bp,
+    roster_views.bp,
     cooperative_views.bp,
     review_views.bp,
     review_step_views.bp,
@@ -78,8 +84,8 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
     reporting_views.bp,
 )
 API_BLUEPRINTS = (catalog_api.bp, ordering_api.bp, ledger_api.bp, reporting_api.bp)
-COMMANDS: tuple[click.Command, ...] = (*web_cli.COMMANDS, catalog_cli.search, audit_cli.ledger)
-JOBS: tuple[Job, ...] = (*review_jobs.JOBS, *catalog_jobs.JOBS, *payment_jobs.JOBS)
+COMMANDS: tuple[click.Command, ...] = (*web_cli.COMMANDS, catalog_cli.search, audit_cli.ledger, demo_cli.demo)
+JOBS: tuple[Job, ...] = (*registry_jobs.JOBS, *review_jobs.JOBS, *catalog_jobs.JOBS, *payment_jobs.JOBS)
 OUTCOMES: dict[ReviewKind, Outcome] = {
     ReviewKind.COOPERATIVE_ENTRY: apply_entry_outcome,
     ReviewKind.CERTIFICATE: apply_certificate_outcome,
@@ -129,6 +135,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         app.cli.add_command(command)
     if settings.environment == "development":
         app.register_blueprint(style.bp)
+        app.extensions["demo_accounts"] = demo_accounts
     return app
 
 
