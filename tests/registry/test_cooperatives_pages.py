@@ -138,12 +138,18 @@ def test_a_wrong_credit_code_is_explained_beside_its_field_and_nothing_typed_is_
     client, session, village
 ):
     client.sign_in(UserFactory(granted=()))
-    wrong = {**FACTS, "uscc": FACTS["uscc"][:-1] + ("0" if FACTS["uscc"][-1] != "0" else "1")}
+    wrong = {
+        **FACTS,
+        "phone": "123",
+        "bank_account": "x",
+        "uscc": FACTS["uscc"][:-1] + ("0" if FACTS["uscc"][-1] != "0" else "1"),
+    }
     answer = client.post("/apply/facts", data=wrong)
     text = answer.get_data(as_text=True)
     assert answer.status_code == 422
-    assert "校验位不对" in text
-    for typed in (wrong["uscc"], FACTS["name"], FACTS["story"], FACTS["phone"]):
+    for words in ("校验位不对", "手机号应为 11 位数字", "银行账号应为 8 至 30 位数字"):
+        assert words in text
+    for typed in (wrong["uscc"], FACTS["name"], FACTS["story"], wrong["phone"]):
         assert typed in text
     assert f'<option selected value="{VILLAGE}">' in text
     assert session.query(Cooperative).count() == 0

@@ -9,8 +9,11 @@ from wtforms import BooleanField, RadioField, SelectField, StringField, TextArea
 from wtforms.fields.choices import SelectChoice
 from wtforms.validators import InputRequired, Length
 
+from marketplace.registry.fields import check_bank_account, check_phone
+from marketplace.registry.identifiers import check_cooperative_uscc
 from marketplace.registry.models import MemberRole
 from marketplace.registry.places.forms import PlaceForm
+from marketplace.registry.validators import Checked
 
 REQUIRED = InputRequired(_l("请填写这一项"))
 STORY = Length(max=2000, message=_l("介绍最多 2000 个字"))
@@ -24,17 +27,21 @@ class FactsForm(PlaceForm):
     )
     uscc = StringField(
         _l("统一社会信用代码"),
-        [REQUIRED, Length(max=40)],
+        [REQUIRED, Length(max=40), Checked(check_cooperative_uscc)],
         render_kw={"autocapitalize": "characters", "spellcheck": "false", "autocomplete": "off"},
     )
     legal_person = StringField(
         _l("法定代表人"), [REQUIRED, Length(max=60)], render_kw={"autocomplete": "off"}
     )
     phone = StringField(
-        _l("联系电话"), [REQUIRED, Length(max=30)], render_kw={"inputmode": "tel", "autocomplete": "tel"}
+        _l("联系电话"),
+        [REQUIRED, Length(max=30), Checked(check_phone)],
+        render_kw={"inputmode": "tel", "autocomplete": "tel"},
     )
     bank_account = StringField(
-        _l("对公银行账号"), [Length(max=60)], render_kw={"inputmode": "numeric", "autocomplete": "off"}
+        _l("对公银行账号"),
+        [Length(max=60), Checked(check_bank_account)],
+        render_kw={"inputmode": "numeric", "autocomplete": "off"},
     )
     story = TextAreaField(_l("合作社介绍"), [STORY])
 
@@ -74,7 +81,9 @@ class ProfileForm(FlaskForm):
     """What a cooperative may change at any time."""
 
     phone = StringField(
-        _l("联系电话"), [REQUIRED, Length(max=30)], render_kw={"inputmode": "tel", "autocomplete": "tel"}
+        _l("联系电话"),
+        [REQUIRED, Length(max=30), Checked(check_phone)],
+        render_kw={"inputmode": "tel", "autocomplete": "tel"},
     )
     story = TextAreaField(_l("合作社介绍"), [STORY])
 

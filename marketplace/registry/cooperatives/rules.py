@@ -7,7 +7,6 @@ is an answer, silence is not. What is under review cannot be changed.
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from sqlalchemy import func, select
@@ -24,7 +23,7 @@ from marketplace.identity.permissions import Permission
 from marketplace.identity.rules import open_organisation
 from marketplace.identity.trail import record_trail
 from marketplace.registry.cooperatives.queries import BANK_COLUMN, missing_parts
-from marketplace.registry.fields import check_phone, in_field
+from marketplace.registry.fields import check_bank_account, check_phone, in_field
 from marketplace.registry.identifiers import check_cooperative_uscc
 from marketplace.registry.models import (
     Cooperative,
@@ -43,7 +42,6 @@ from marketplace.registry.reviews.rules import open_review
 MAX_MEMBERS = 200
 MAX_STORY = 2000
 MAX_NOTE = 300
-_ACCOUNT = re.compile(r"[0-9]{8,30}")
 STATE_AFTER = {
     CaseState.PASSED: CooperativeState.ADMITTED,
     CaseState.REJECTED: CooperativeState.REJECTED,
@@ -303,11 +301,7 @@ def _take_facts(
 
 
 def _seal_account(cooperative: Cooperative, data_key: DataKey, bank_account: str) -> None:
-    account = re.sub(r"[\s-]+", "", bank_account)
-    if not _ACCOUNT.fullmatch(account):
-        raise Refused(
-            "bank_account_form", N_("银行账号应为 8 至 30 位数字，请对照开户许可证填写"), field="bank_account"
-        )
+    account = in_field("bank_account", check_bank_account, bank_account)
     context = f"{BANK_COLUMN}:{cooperative.public_no}"
     cooperative.bank_account_sealed = data_key.seal(account, context=context)
     cooperative.bank_account_index = data_key.blind_index(account, column=BANK_COLUMN)
