@@ -31,6 +31,7 @@ from marketplace.payments import jobs as payment_jobs, views as payment_views
 from marketplace.payments.gateways.stripe_gateway import StripeGateway
 from marketplace.procurement import views as procurement_views
 from marketplace.registry import jobs as registry_jobs, views as registry_views
+from marketplace.registry.accounts import views as household_account_views
 from marketplace.registry.buyer_units import views as buyer_unit_views
 from marketplace.registry.cooperatives import views as cooperative_views
 from marketplace.registry.cooperatives.queries import entry_subject
@@ -74,6 +75,7 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
     review_step_views.bp,
     buyer_unit_views.bp,
     office_views.bp,
+    household_account_views.bp,
     linkage_views.bp,
     storefront.bp,
     workshop.bp,

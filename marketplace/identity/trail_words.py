@@ -45,6 +45,7 @@ ACTIONS = {
     "registry.decline_enrolment": N_("不认可加入合作社"),
     "registry.end_enrolment": N_("退出合作社"),
     "registry.enrol": N_("提出吸收农户"),
+    "registry.open_household_account": N_("为农户开通账号"),
     "registry.recheck_roster": N_("重新检查名册"),
     "registry.record_five_ones": N_("填写五个一"),
     "registry.record_status": N_("登记农户状态"),
