@@ -40,7 +40,7 @@ def migrations() -> Config:
 
 
 def head() -> str | None:
-    """The newest migration, None while there is none."""
+    """The newest migration."""
     return ScriptDirectory.from_config(migrations()).get_current_head()
 
 
@@ -50,9 +50,6 @@ def upgrade(url: str) -> None:
     Raises whatever the database answers; then nothing was changed.
     """
     with _migrating(url) as connection:
-        if head() is None:  # before the first migration is written
-            all_tables().create_all(connection)
-            return
         if MigrationContext.configure(connection).get_current_revision() == head():
             return
         config = migrations()

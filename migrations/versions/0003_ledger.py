@@ -12,7 +12,7 @@ from marketplace.core import db
 from marketplace.core.append_only import append_only_statements
 
 revision = "0003"
-down_revision = "0002"
+down_revision = "0002b"
 branch_labels = None
 depends_on = None
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Engine, PrimaryKeyConstraint, inspect, text
+from sqlalchemy import Engine, PrimaryKeyConstraint, create_engine, inspect, text
 
-from marketplace.core.schema import all_tables, head
+from marketplace.core.schema import _migrating, all_tables, migrations, upgrade
 
 TRIGGERS = {
     "sqlite": "SELECT DISTINCT tbl_name FROM sqlite_master WHERE type = 'trigger'",
@@ -15,7 +15,6 @@ TRIGGERS = {
 }
 
 
-@pytest.mark.skipif(head() is None, reason="no migration is written yet")
 def test_migrations_lead_to_the_models(engine: Engine) -> None:
     with engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
@@ -51,3 +50,15 @@ def test_every_named_constraint_stands_in_the_database(engine: Engine) -> None:
         }
         missing += sorted(f"{table.name}: {name}" for name in named - there)
     assert missing == []
+
+
+def test_migrations_can_be_undone_and_done_again(database_url: str) -> None:
+    with _migrating(database_url) as connection:
+        config = migrations()
+        config.attributes["connection"] = connection
+        command.downgrade(config, "base")
+        assert set(inspect(connection).get_table_names()) <= {"alembic_version"}
+    upgrade(database_url)
+    engine = create_engine(database_url)
+    assert set(all_tables().tables) < set(inspect(engine).get_table_names())
+    engine.dispose()
