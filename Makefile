@@ -15,9 +15,8 @@ TESTS ?=
 STRICT := marketplace/core marketplace/ledger marketplace/linkage
 SOURCES := config.py wsgi.py marketplace migrations tests
 CATALOGUES := $(wildcard marketplace/translations/*/LC_MESSAGES/messages.po)
-DEBIAN := chromium fonts-noto-cjk postgresql
 
-.PHONY: help run test check format lint types contracts templates tidy translations-complete lock demo migrate \
+.PHONY: help run test check format lint types contracts templates tidy lock demo migrate \
 	migration assets translations strings system clean
 
 help: ## Show what can be made

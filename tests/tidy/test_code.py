@@ -16,7 +16,7 @@ SAYS_NOTHING = {"utils", "helpers", "common", "misc"}
 DEMO = ("marketplace/demo/", "marketplace/reporting/demo/")
 HANZI = re.compile(r"[\u4e00-\u9fff]")
 TRANSLATING = {"N_", "_", "gettext", "ngettext", "lazy_gettext", "_l", "lazy_ngettext", "pgettext"}
-DATA = {"户主"}  # Chinese words kept in the database as data, not messages
+DATA = {"户主", "名册"}  # Chinese words kept in the database as data, not messages
 EDGES_AND_RULES = {"views", "forms", "rules"}  # where every Chinese string is meant for a reader
 
 
