@@ -65,7 +65,7 @@ class Fields:
                 continue
             for step in range(len(commodities) if place == 0 else each):
                 self._contract(household, commodities[(place + step) % len(commodities)])
-            if place % 5 in (0, 2):
+            if place % 10 in (0, 3, 7):
                 self._lease(household, place)
 
     def _contract(self, household: Household, commodity: str) -> None:
@@ -98,7 +98,7 @@ class Fields:
                 "parcels": [
                     {
                         "parcel_no": f"{household.village_code}{self.seller.place + 1:02d}{place + 1:03d}{number:02d}",
-                        "area_cmu": self.world.random.randrange(80, 420, 5),
+                        "area_cmu": self.world.random.randrange(30, 125, 5),
                     }
                     for number in range(1, count + 1)
                 ],

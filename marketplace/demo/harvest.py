@@ -101,7 +101,7 @@ class Harvest:
         farm_price = good.content.farm_price_fen_per_kg
         if farm_price == good.floor_price_fen_per_kg and self.world.random.random() < 0.5:
             return None
-        return max(10, farm_price * self.world.random.randrange(96, 116) // 1000 * 10)
+        return max(10, farm_price * self.world.random.randrange(94, 110) // 1000 * 10)
 
     def weigh(self, good: Good, lot: Lot, agreement: Agreement, net_g: int, price: int | None) -> None:
         """Record one slip."""

@@ -6,10 +6,11 @@ A few orders of the named accounts are held back at every step, so that each rol
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 
+from marketplace.core.clock import business_day
 from marketplace.demo.goods import Good
 from marketplace.demo.timeline import at_hour
 from marketplace.demo.world import World
@@ -67,7 +68,7 @@ class PlannedOrder:
     fate: Fate = Fate.COMPLETE
     stops_before: PartEvent | None = None
     pays: bool = True
-    number: int = field(default=0)
+    number: int = 0
 
 
 CANTEEN_DESK: tuple[tuple[int, PartEvent | None, bool], ...] = (  # days ago, held before, pays
@@ -93,46 +94,45 @@ def plan_orders(world: World, goods: Sequence[Good]) -> list[PlannedOrder]:
     fixed = _desk_orders(world, goods)
     free = [_free_order(world, goods) for _ in range(max(0, world.scale.orders - len(fixed)))]
     ordered = sorted([*fixed, *free], key=lambda planned: planned.at)
-    return [_numbered(planned, number) for number, planned in enumerate(ordered, start=1)]
-
-
-def _numbered(planned: PlannedOrder, number: int) -> PlannedOrder:
-    values = {name: getattr(planned, name) for name in PlannedOrder.__dataclass_fields__}
-    return PlannedOrder(**{**values, "number": number})
+    return [replace(planned, number=number) for number, planned in enumerate(ordered, start=1)]
 
 
 def _desk_orders(world: World, goods: Sequence[Good]) -> list[PlannedOrder]:
     """What the named buyers have under way with the first cooperative, and an unpaid order of ten minutes ago."""
     own = [good for good in goods if good.seller.place == 0]
-    orders = [
-        PlannedOrder(
-            at=at_hour(world.last_on - timedelta(days=ago), 9, 5 + 7 * place),
-            kind=OrderKind.CANTEEN,
-            buyer=0,
-            wanted=_canteen_lines(world, own, world.last_on - timedelta(days=ago), 2),
-            stops_before=held,
-            pays=pays,
-        )
-        for place, (ago, held, pays) in enumerate(CANTEEN_DESK)
+    return [
+        *(
+            _desk_order(
+                world, own, OrderKind.CANTEEN, at_hour(_ago(world, ago), 9, 5 + 7 * place), held, pays=pays
+            )
+            for place, (ago, held, pays) in enumerate(CANTEEN_DESK)
+        ),
+        *(
+            _desk_order(world, own, OrderKind.PERSONAL, at_hour(_ago(world, ago), 20, 10), held)
+            for ago, held in STAFF_DESK
+        ),
+        _desk_order(world, own, OrderKind.PERSONAL, world.present - timedelta(minutes=10), PartEvent.PAY),
     ]
-    orders += [
-        PlannedOrder(
-            at=at_hour(world.last_on - timedelta(days=ago), 20, 10),
-            kind=OrderKind.PERSONAL,
-            buyer=0,
-            wanted=_personal_lines(world, own, world.last_on - timedelta(days=ago)),
-            stops_before=held,
-        )
-        for ago, held in STAFF_DESK
-    ]
-    unpaid = PlannedOrder(
-        at=world.present - timedelta(minutes=10),
-        kind=OrderKind.PERSONAL,
-        buyer=0,
-        wanted=_personal_lines(world, own, world.last_on),
-        stops_before=PartEvent.PAY,
+
+
+def _ago(world: World, days: int) -> date:
+    return world.last_on - timedelta(days=days)
+
+
+def _desk_order(
+    world: World,
+    own: Sequence[Good],
+    kind: OrderKind,
+    at: datetime,
+    held: PartEvent | None,
+    *,
+    pays: bool = True,
+) -> PlannedOrder:
+    day = business_day(at)
+    wanted = (
+        _canteen_lines(world, own, day, 2) if kind is OrderKind.CANTEEN else _personal_lines(world, own, day)
     )
-    return [*orders, unpaid]
+    return PlannedOrder(at=at, kind=kind, buyer=0, wanted=wanted, stops_before=held, pays=pays)
 
 
 def _free_order(world: World, goods: Sequence[Good]) -> PlannedOrder:
@@ -158,6 +158,11 @@ def _free_order(world: World, goods: Sequence[Good]) -> PlannedOrder:
     )
 
 
+def _sold_on(day: date, goods: Sequence[Good]) -> list[Good]:
+    """The goods that are in season on the day, or still good since."""
+    return [good for good in goods if good.lot_on(day) is not None]
+
+
 def _of_few_sellers(world: World, goods: Sequence[Good], odds_of_two: float) -> list[Good]:
     """The goods of one cooperative, or of two: buyers seldom gather a few things from all over."""
     places = sorted({good.seller.place for good in goods})
@@ -168,7 +173,7 @@ def _of_few_sellers(world: World, goods: Sequence[Good], odds_of_two: float) -> 
 
 def _canteen_lines(world: World, goods: Sequence[Good], day: date, count: int) -> tuple[Wanted, ...]:
     """Lines over a few goods for canteens that are sold on the day."""
-    sold = [good for good in goods if good.lot_on(day) is not None]
+    sold = _sold_on(day, goods)
     near = _of_few_sellers(world, [good for good in sold if good.for_canteens] or sold, 0.4)
     chosen = world.random.sample(near, min(count, len(near)))
     return tuple(Wanted(good, _bulk(world.random.randrange(*LINE_FEN), good)) for good in chosen)
@@ -181,6 +186,6 @@ def _bulk(spend_fen: int, good: Good) -> int:
 
 def _personal_lines(world: World, goods: Sequence[Good], day: date) -> tuple[Wanted, ...]:
     """Lines over one to three goods that are sold on the day."""
-    near = _of_few_sellers(world, [good for good in goods if good.lot_on(day) is not None], 0.2)
+    near = _of_few_sellers(world, _sold_on(day, goods), 0.2)
     chosen = world.random.sample(near, min(world.random.choice((1, 1, 2, 3)), len(near)))
     return tuple(Wanted(good, world.random.choice((1, 1, 2, 2, 3))) for good in chosen)

@@ -20,12 +20,12 @@ class Scale:
 
 SCALES = {
     "tiny": Scale(
-        cooperatives=2, households=12, listings=6, orders=20, units=2, staff=3, households_with_account=2
+        cooperatives=2, households=12, listings=8, orders=20, units=2, staff=3, households_with_account=2
     ),
     "small": Scale(
         cooperatives=8,
         households=300,
-        listings=60,
+        listings=80,
         orders=400,
         units=12,
         staff=24,

@@ -209,7 +209,7 @@ class Trade:
 
     def _ship(self, planned: PlannedOrder, part: OrderPart, seller: Seller, receiver: Actor) -> None:
         carrier = self.world.random.choice(CARRIERS)
-        waybill = "" if carrier == "自送" else f"YS{planned.number:06d}{part.id:05d}"
+        waybill = "" if carrier == "自送" else f"YS{planned.number:06d}{seller.place + 1:02d}"
         ship_part(self.world.session, seller.clerking, part, carrier=carrier, waybill_no=waybill)
         at = self.world.later(clock.now(), self.world.random.choice((1, 1, 2)))
         self._then(planned, PartEvent.RECEIVE, at, partial(self._receive, planned, part, receiver))
