@@ -53,6 +53,19 @@ class ReasonForm(FlaskForm):
     reason = TextAreaField(_l("原因"), [REQUIRED, Length(max=MAX_REASON)])
 
 
+class Reasons:
+    """The reason forms of a page that asks for several: all fresh but the one that was sent, `asked`."""
+
+    def __init__(self, asked: str = "", sent: ReasonForm | None = None) -> None:
+        self._asked, self._sent = asked, sent
+
+    def of(self, what: str) -> ReasonForm:
+        """The form for `what`, with an id of its own on the page."""
+        form = self._sent if self._sent and what == self._asked else ReasonForm(formdata=None)
+        form.reason.id = f"reason-{what}"
+        return form
+
+
 class StatusForm(ReasonForm):
     """A statement about a household's status."""
 

@@ -11,7 +11,14 @@ from marketplace.core.errors import DomainError, NotFound
 from marketplace.identity.access import current_actor, requires
 from marketplace.identity.permissions import Permission
 from marketplace.registry import queries, rules
-from marketplace.registry.forms import AsOfForm, HouseholdSearchForm, ProposalForm, ReasonForm, StatusForm
+from marketplace.registry.forms import (
+    AsOfForm,
+    HouseholdSearchForm,
+    ProposalForm,
+    ReasonForm,
+    Reasons,
+    StatusForm,
+)
 from marketplace.registry.models import (
     Enrolment,
     EnrolmentState,
@@ -29,6 +36,7 @@ reading = requires(Permission.READ_HOUSEHOLDS)
 answering = requires(Permission.READ_OWN_INCOME, Permission.VOUCH_FOR_HOUSEHOLDS)
 concerned = requires(Permission.READ_HOUSEHOLDS, Permission.READ_OWN_INCOME)
 UNPROCESSABLE = 422
+MOST_PLACES = 8
 
 
 # --- households ---
@@ -56,12 +64,15 @@ def households() -> ResponseReturnValue:
 
 
 def _places(text: str) -> list[Region]:
-    """The villages or townships of the reader's jurisdiction that the text may mean."""
+    """The villages and townships of the reader's jurisdiction that the text may mean: those called so, else near."""
     session, within = current_session(), current_actor().region_code
-    villages = queries.found_regions(session, text, within=within, limit=8)
-    return villages or queries.found_regions(
-        session, text, level=RegionLevel.TOWNSHIP, within=within, limit=8
-    )
+    found = queries.found_regions(session, text, within=within, limit=MOST_PLACES)
+    if not queries.COMMITTEE.search(text.strip()):
+        level = RegionLevel.TOWNSHIP
+        found = queries.found_regions(session, text, level=level, within=within, limit=MOST_PLACES) + found
+    core = queries.COMMITTEE.sub("", text.strip())
+    called_so = [place for place in found if place.name.startswith(core) or place.code == core]
+    return (called_so or found)[:MOST_PLACES]
 
 
 def _status(text: str) -> HouseholdStatusKind | None:
@@ -82,7 +93,7 @@ def household(household_no: str) -> ResponseReturnValue:
 def _household_page(
     household: Household, *, form: ReasonForm | None = None, asked: str = "", shown: str = ""
 ) -> str:
-    """`asked` is the person whose number is asked for, with `form`'s errors, or `shown`."""
+    """`asked` is the person whose number is asked for, in `form`, and `shown` the number."""
     session, actor = current_session(), current_actor()
     as_of = AsOfForm(request.args if request.method == "GET" else None)
     on, known = as_of.on.data or today(), as_of.known.data or today()
@@ -96,7 +107,7 @@ def _household_page(
         history=queries.status_history(session, household.id),
         enrolments=queries.enrolments_of(session, actor, household),
         reveals=queries.reveals_of(session, household) if actor.can(Permission.REVEAL_ID_NUMBERS) else [],
-        form=form or ReasonForm(formdata=None),
+        reasons=Reasons("" if shown else asked, form),
         asked=asked,
         shown=shown,
     )
@@ -191,7 +202,10 @@ def my_enrolments() -> ResponseReturnValue:
     household = queries.household_of(session, actor)
     if household is None:
         raise NotFound
-    own = queries.enrolments_of(session, actor, household)
+    own = sorted(
+        queries.enrolments_of(session, actor, household),
+        key=lambda enrolment: enrolment.state is not EnrolmentState.PROPOSED,
+    )
     return render_template("registry/enrolments/own.html", household=household, enrolments=own)
 
 
@@ -212,8 +226,7 @@ def _enrolment_page(enrolment: Enrolment, form: ReasonForm | None = None, asked:
     return render_template(
         "registry/enrolments/show.html",
         enrolment=enrolment,
-        form=form or ReasonForm(formdata=None),
-        asked=asked,
+        reasons=Reasons(asked, form),
         speaks_itself=enrolment.household.user_id == actor.user_id,
         vouches=actor.can(Permission.VOUCH_FOR_HOUSEHOLDS),
         is_own=enrolment.cooperative_id == actor.cooperative_id,
