@@ -48,7 +48,11 @@ PLACES = (
     Place(N_("操作日志"), "identity.trail", (P.READ_TRAIL,)),
     Place(N_("银行对账"), "payments.statements", (P.MATCH_BANK_LINES,)),
     Place(N_("我的合作社"), "cooperatives.own", (P.MANAGE_LISTINGS,)),
-    Place(N_("本单位"), "buyer_units.own", (P.ORDER_FOR_UNIT, P.APPROVE_ORDERS, P.RECEIVE_FOR_UNIT, P.PAY_FOR_UNIT)),
+    Place(
+        N_("本单位"),
+        "buyer_units.own",
+        (P.ORDER_FOR_UNIT, P.APPROVE_ORDERS, P.RECEIVE_FOR_UNIT, P.PAY_FOR_UNIT),
+    ),
     Place(N_("用户"), "users.index", (P.MANAGE_USERS, P.MANAGE_COOPERATIVE)),
     Place(N_("采购单位"), "buyer_units.index", (P.MANAGE_USERS,)),
     Place(N_("政府部门"), "offices.index", (P.MANAGE_USERS,)),

@@ -57,7 +57,12 @@ REGISTERED, EXITED, AT_RISK = (
 
 
 def drafts(head="陈大山", **changes):
-    first = {"person_no": "360000000001", "name": head, "relation": "户主", "id_number": resident_id(1, born="19330303")}
+    first = {
+        "person_no": "360000000001",
+        "name": head,
+        "relation": "户主",
+        "id_number": resident_id(1, born="19330303"),
+    }
     second = MemberDraft("360000000002", "陈小山", "之子", resident_id(2, born="19330303"))
     return [MemberDraft(**{**first, **changes}), second]
 
