@@ -30,7 +30,7 @@ from marketplace.ordering import api as ordering_api, views as ordering_views
 from marketplace.payments import jobs as payment_jobs, views as payment_views
 from marketplace.payments.gateways.stripe_gateway import StripeGateway
 from marketplace.procurement import views as procurement_views
-from marketplace.registry import jobs as registry_jobs, views as registry_views
+from marketplace.registry import cli as registry_cli, jobs as registry_jobs, views as registry_views
 from marketplace.registry.accounts import views as household_account_views
 from marketplace.registry.buyer_units import views as buyer_unit_views
 from marketplace.registry.cooperatives import views as cooperative_views
@@ -86,7 +86,13 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
     reporting_views.bp,
 )
 API_BLUEPRINTS = (catalog_api.bp, ordering_api.bp, ledger_api.bp, reporting_api.bp)
-COMMANDS: tuple[click.Command, ...] = (*web_cli.COMMANDS, catalog_cli.search, audit_cli.ledger, demo_cli.demo)
+COMMANDS: tuple[click.Command, ...] = (
+    *web_cli.COMMANDS,
+    registry_cli.registry,
+    catalog_cli.search,
+    audit_cli.ledger,
+    demo_cli.demo,
+)
 JOBS: tuple[Job, ...] = (*registry_jobs.JOBS, *review_jobs.JOBS, *catalog_jobs.JOBS, *payment_jobs.JOBS)
 OUTCOMES: dict[ReviewKind, Outcome] = {
     ReviewKind.COOPERATIVE_ENTRY: apply_entry_outcome,

@@ -91,3 +91,9 @@ def test_shipped_policies_are_added_only_where_a_jurisdiction_has_none(session):
     assert names[ReviewKind.CERTIFICATE] == ["行业审核"]
     assert len(names[ReviewKind.COOPERATIVE_ENTRY]) == 4
     assert session.scalar(select(func.count()).select_from(BeneficiaryPolicy)) == 8
+
+
+def test_the_command_loads_everything_and_the_second_time_nothing(app, session):
+    commands = app.test_cli_runner()
+    assert commands.invoke(args=["registry", "load"]).output == "23959 places new or changed\n"
+    assert commands.invoke(args=["registry", "load"]).output == "0 places new or changed\n"
