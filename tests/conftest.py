@@ -133,10 +133,10 @@ def session(engine: Engine) -> Iterator[Session]:
         opened.rollback()
 
 
-@pytest.fixture
-def statements(engine: Engine) -> Callable[[], AbstractContextManager[list[str]]]:
-    """`with statements() as sent:` lists the statements sent inside the block, to show that they do not grow."""
+Listening = Callable[[], AbstractContextManager[list[str]]]
 
+
+def _listening_to(engine: Engine) -> Listening:
     @contextmanager
     def listening() -> Iterator[list[str]]:
         sent: list[str] = []
@@ -151,6 +151,18 @@ def statements(engine: Engine) -> Callable[[], AbstractContextManager[list[str]]
             event.remove(engine, "before_cursor_execute", note)
 
     return listening
+
+
+@pytest.fixture
+def statements(engine: Engine) -> Listening:
+    """`with statements() as sent:` lists the statements sent inside the block, to show that they do not grow."""
+    return _listening_to(engine)
+
+
+@pytest.fixture
+def page_statements(app: Flask) -> Listening:
+    """The same for what the app's pages send."""
+    return _listening_to(app.extensions[EXTENSION].engine)
 
 
 # --- time, keys, files ---

@@ -57,6 +57,20 @@ class Delivery:
     note: str = ""
 
 
+@dataclass(frozen=True)
+class Wish:
+    """Units of a listing at the version it has now."""
+
+    listing: Listing
+    version: ListingVersion
+    quantity: int
+
+    @property
+    def price_fen(self) -> int:
+        """What one unit costs at this quantity."""
+        return unit_price_fen(self.version, self.quantity)
+
+
 def _check_quantity(quantity: int) -> None:
     if not 1 <= quantity <= MAX_QUANTITY:
         raise Refused("quantity", N_("数量须在 1 到 %(most)s 之间"), field="quantity", most=MAX_QUANTITY)
@@ -136,7 +150,7 @@ def place_order(
         return first
     _check_delivery(delivery)
     unit = _unit_of(session, actor, kind)
-    wanted = _wanted_versions(session, lines, seen)
+    wanted = _wishes(session, lines, seen)
     order = Order(
         kind=kind,
         buyer_user_id=actor.user_id,
@@ -148,7 +162,7 @@ def place_order(
         recipient_phone=delivery.recipient_phone.strip(),
         address=delivery.address.strip(),
         note=delivery.note.strip(),
-        total_fen=sum(unit_price_fen(version, quantity) * quantity for version, quantity in wanted),
+        total_fen=sum(wish.price_fen * wish.quantity for wish in wanted),
     )
     try:
         with session.begin_nested():
@@ -158,10 +172,10 @@ def place_order(
         if first is None:
             raise
         return first
-    for cooperative_id in sorted({version.listing.cooperative_id for version, _ in wanted}):
-        own = [row for row in wanted if row[0].listing.cooperative_id == cooperative_id]
+    for cooperative_id in sorted({wish.listing.cooperative_id for wish in wanted}):
+        own = [wish for wish in wanted if wish.listing.cooperative_id == cooperative_id]
         _add_part(session, actor, order, cooperative_id, own)
-    _empty_cart(session, actor, kind, [version.listing_id for version, _ in wanted])
+    _empty_cart(session, actor, kind, [wish.listing.id for wish in wanted])
     record_trail(
         session, actor, "ordering.place", subject=("order", order.public_no), total_fen=order.total_fen
     )
@@ -195,10 +209,10 @@ def _unit_of(session: Session, actor: Actor, kind: OrderKind) -> BuyerUnit | Non
     return unit
 
 
-def _wanted_versions(
+def _wishes(
     session: Session, lines: Sequence[tuple[str, int]], seen: Mapping[str, tuple[int, int]] | None
-) -> list[tuple[ListingVersion, int]]:
-    """The current version of each wanted listing with its quantity, in the order of product ids."""
+) -> list[Wish]:
+    """What is wanted of each listing, in the order of product ids."""
     if not lines:
         raise Refused("empty_order", N_("购物车是空的，请先选购"))
     if len(lines) > MAX_LINES:
@@ -213,7 +227,7 @@ def _wanted_versions(
     listings = listings_by_nos(session, list(quantities))
     if len(listings) < len(quantities):
         raise Conflict("listing_gone", N_("有商品已不存在，请回到购物车核对"))
-    wanted: list[tuple[ListingVersion, int]] = []
+    wanted: list[Wish] = []
     for listing in sorted(listings, key=lambda listing: listing.product_id):
         version = _require_for_sale(listing)
         if seen is not None and seen[listing.public_no][0] != version.version:
@@ -222,27 +236,16 @@ def _wanted_versions(
                 N_("“%(title)s”的价格或介绍刚刚更新，请核对后再提交"),
                 title=listing.product.name,
             )
-        wanted.append((version, quantities[listing.public_no]))
+        wanted.append(Wish(listing, version, quantities[listing.public_no]))
     return wanted
 
 
 def _add_part(
-    session: Session,
-    actor: Actor,
-    order: Order,
-    cooperative_id: int,
-    wanted: Sequence[tuple[ListingVersion, int]],
+    session: Session, actor: Actor, order: Order, cooperative_id: int, wanted: Sequence[Wish]
 ) -> None:
     """One cooperative's part of the order, its goods held."""
-    goods = [
-        Goods(version.listing.product_id, version.net_mass_g * quantity, version.net_mass_g, version.title)
-        for version, quantity in wanted
-    ]
-    held = hold_grams(session, goods)
-    lines = [
-        _line_of(order, version, quantity, held[version.listing.product_id].lots)
-        for version, quantity in wanted
-    ]
+    held = hold_grams(session, [_goods_of(wish) for wish in wanted])
+    lines = [_line_of(order, wish, held[wish.listing.product_id].lots) for wish in wanted]
     part = OrderPart(
         order=order,
         cooperative_id=cooperative_id,
@@ -252,26 +255,30 @@ def _add_part(
     )
     session.add(part)
     session.flush()
-    sold_out = [version.listing_id for version, _ in wanted if held[version.listing.product_id].sold_out]
-    index_anew(session, sold_out)
+    index_anew(session, [wish.listing.id for wish in wanted if held[wish.listing.product_id].sold_out])
     _note_change(session, actor, part, None, "")
 
 
-def _line_of(order: Order, version: ListingVersion, quantity: int, lots: list[LineLot]) -> OrderLine:
+def _goods_of(wish: Wish) -> Goods:
+    unit_g = wish.version.net_mass_g
+    return Goods(wish.listing.product_id, unit_g * wish.quantity, unit_g, wish.version.title)
+
+
+def _line_of(order: Order, wish: Wish, lots: list[LineLot]) -> OrderLine:
     """A line that pins what it saw."""
-    price = unit_price_fen(version, quantity)
-    certified = is_in_force(version.certificate, today())
+    version, certificate = wish.version, wish.version.certificate
+    certified = is_in_force(certificate, today())
     return OrderLine(
         order_id=order.id,
-        cooperative_id=version.listing.cooperative_id,
+        cooperative_id=wish.listing.cooperative_id,
         listing_version_id=version.id,
         title=version.title,
         unit_name=version.unit_name,
         net_mass_g=version.net_mass_g,
-        quantity=quantity,
-        unit_price_fen=price,
-        net_fen=price * quantity,
-        certificate_no=version.certificate.number if version.certificate and certified else "",
+        quantity=wish.quantity,
+        unit_price_fen=wish.price_fen,
+        net_fen=wish.price_fen * wish.quantity,
+        certificate_no=certificate.number if certificate and certified else "",
         lots=lots,
     )
 
@@ -308,7 +315,7 @@ def move_part(
     part.state = transition.target
     if event in RETURNS_GOODS:
         release_lines(session, part.lines)
-        index_anew(session, _listings_of(part))
+        index_anew(session, _units_by_listing(session, part))
     _note_change(session, actor, part, event, note)
     record_trail(
         session,
@@ -335,13 +342,15 @@ def _require_party(actor: Actor, part: OrderPart, event: PartEvent) -> None:
         raise NotFound
 
 
-def _listings_of(part: OrderPart) -> dict[int, int]:
+def _units_by_listing(session: Session, part: OrderPart) -> dict[int, int]:
     """The units of each listing in a part, by listing id."""
-    units: dict[int, int] = {}
-    for line in part.lines:
-        listing_id = line.listing_version.listing_id
-        units[listing_id] = units.get(listing_id, 0) + line.quantity
-    return units
+    query = (
+        select(ListingVersion.listing_id, func.sum(OrderLine.quantity))
+        .join(ListingVersion, ListingVersion.id == OrderLine.listing_version_id)
+        .where(OrderLine.part_id == part.id)
+        .group_by(ListingVersion.listing_id)
+    )
+    return {listing_id: int(units) for listing_id, units in session.execute(query)}
 
 
 def _note_change(session: Session, actor: Actor, part: OrderPart, event: PartEvent | None, note: str) -> None:
@@ -404,7 +413,7 @@ def accept_part(session: Session, actor: Actor, part: OrderPart) -> OrderPart:
     move_part(session, actor, part, PartEvent.ACCEPT)
     part.accepted_at = now()
     session.flush()
-    count_sold(session, _listings_of(part))
+    count_sold(session, _units_by_listing(session, part))
     return part
 
 
