@@ -163,6 +163,7 @@ def issue_token() -> ResponseReturnValue:
     if form.validate_on_submit():
         try:
             _token, secret = rules.issue_token(current_session(), current_actor(), name=form.name.data or "")
+            form = TokenForm(formdata=None)
         except DomainError as error:
             place_error(form, error)
     tokens = queries.tokens_of(current_session(), current_user.id)
