@@ -271,6 +271,17 @@ def test_a_crash_between_steps_is_made_good_by_the_next(session, office, write):
     assert office.counts() == [20, 40, 20, 20]
 
 
+def test_a_lost_file_is_told_and_uploading_it_again_brings_it_back(session, office, files):
+    content = csv_of(households(1))
+    roster = office.upload(content)
+    files.path_of(roster.content_hash).unlink()
+    assert not office.step(roster, lines=10)
+    assert (roster.state, roster.failure) == (ImportState.FAILED, "file_lost")
+    assert office.upload(content) is roster
+    recheck_roster(session, office.actor, roster)
+    assert office.check(content).rows_good == 2
+
+
 def test_two_workers_at_the_same_step_write_it_once(session, office, data_key, files):
     roster = office.upload(csv_of([*households(20), person(99, 身份证号="1")]))
     first, second = (prepare_step(session, data_key, files, roster, lines=60) for _ in range(2))

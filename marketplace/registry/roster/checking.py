@@ -198,7 +198,11 @@ def _reader_at(files: FileStore, roster: RosterImport) -> SheetReader:
     """The sheet, read up to where the last step ended. Raises Refused when it cannot be read."""
     reader = _half_read.pop((roster.public_no, roster.rows_read), None)
     if reader is None:
-        reader = SheetReader(files.read(roster.content_hash, sealed=True))
+        try:
+            content = files.read(roster.content_hash, sealed=True)
+        except FileNotFoundError as error:
+            raise Refused("file_lost", N_("原文件已找不到，请再上传一次同一份文件，然后重新检查")) from error
+        reader = SheetReader(content)
         skip = roster.rows_read
         while skip > 0:
             skip -= len(reader.lines(min(skip, LINES_A_STEP))) or skip

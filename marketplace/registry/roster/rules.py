@@ -39,6 +39,7 @@ def upload_roster(
     address = files.address_of(content, sealed=True)
     known = import_of_content(session, cooperative.id, address)
     if known:
+        files.put(content, sealed=True)  # brings back a file that was lost
         return known
     file = keep_file(
         session, actor, files, content=content, name=file_name, media_type=MEDIA_TYPES[kind], sealed=True

@@ -102,14 +102,16 @@ class SheetReader:
         return numbered
 
     def _read(self, most: int) -> list[Cells]:
+        read: list[Cells] = []
         try:
-            return list(islice(self._lines, most))
+            read.extend(islice(self._lines, most))  # keeps what came before a break
         except Exception as error:
             raise Refused(
                 "sheet_broken",
                 N_("第 %(row)s 行之后无法读取，请用 Excel 打开后另存一份再上传"),
-                row=self.position,
+                row=self.position + len(read),
             ) from error
+        return read
 
 
 def kind_of(content: bytes) -> str:

@@ -1,0 +1,147 @@
+"""Reading sheets: lines one after the other, whatever their number; and files that mean harm."""
+
+import tracemalloc
+import zipfile
+from io import BytesIO
+
+import pytest
+import xlsxwriter
+
+from marketplace.core.errors import Refused
+from marketplace.registry.roster.columns import Column, column_of
+from marketplace.registry.roster.sheets import MAX_ROWS, Formula, MergedCells, SheetReader
+from tests.factories.rosters import HEADERS, csv_of, households, person, xlsx_of
+
+WRITERS = pytest.mark.parametrize("write", [csv_of, xlsx_of], ids=["csv", "xlsx"])
+
+
+@WRITERS
+def test_lines_come_in_order_with_their_numbers_and_the_count_is_known_before(write):
+    reader = SheetReader(write(households(3000)))
+    assert reader.header.row == 1
+    assert reader.total in (6001, 6002)  # a CSV ends with an empty line
+    numbers = []
+    while not reader.at_end:
+        numbers += [number for number, _cells in reader.lines(700)]
+    assert numbers == list(range(2, 6002))
+
+
+@WRITERS
+def test_reading_holds_one_step_of_lines_in_memory_not_the_sheet(write):
+    reader = SheetReader(write(households(1000)))
+    peaks = []
+    tracemalloc.start()
+    while not reader.at_end:
+        tracemalloc.reset_peak()
+        reader.lines(200)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+    tracemalloc.stop()
+    a_line = peaks[0] / 200
+    assert len(peaks) == 11
+    assert max(peaks) - peaks[0] < 2000 * 200  # the XML parser keeps an empty mark of each row
+    assert max(peaks) < 2000 * a_line / 2
+
+
+def test_merged_ranges_are_found_far_down_the_sheet():
+    rows = list(households(1500))
+    reader = SheetReader(xlsx_of(rows, merges=["A2:A3", "C2900:D2950"]))
+    assert len(reader.merged) == 2
+    assert reader.merged.holds(3, 0)
+    assert reader.merged.holds(2950, 3)
+    assert not reader.merged.holds(2951, 3)
+    assert not reader.merged.holds(3, 1)
+
+
+def test_a_cell_is_merged_when_any_range_holds_it():
+    merged = MergedCells([(2, 100, 1, 1), (50, 51, 2, 3)])
+    assert [merged.holds(row, 0) for row in (1, 2, 100, 101)] == [False, True, True, False]
+    assert [merged.holds(51, place) for place in (0, 1, 2, 3)] == [True, True, True, False]
+    assert not MergedCells(()).holds(1, 0)
+
+
+def test_the_roster_may_be_on_a_later_sheet_and_hidden_ones_do_not_count():
+    stream = BytesIO()
+    with xlsxwriter.Workbook(stream) as book:
+        hidden, notes, roster = (book.add_worksheet(name) for name in ("旧", "说明", "名册"))
+        hidden.write_row(0, 0, HEADERS)
+        hidden.hide()
+        notes.write(0, 0, "请看下一张")
+        roster.write_row(2, 0, HEADERS)
+        roster.write_row(3, 0, [person(1)[header] for header in HEADERS])
+        notes.activate()
+        notes.set_first_sheet()
+    reader = SheetReader(stream.getvalue())
+    assert reader.header.row == 3
+    assert reader.lines(10)[0][1][0] == "3700000001"
+
+
+def test_formulas_of_every_kind_are_told_apart_from_values():
+    stream = BytesIO()
+    with xlsxwriter.Workbook(stream) as book:
+        sheet = book.add_worksheet()
+        sheet.write_row(0, 0, HEADERS)
+        sheet.write_formula(1, 0, "=1+1", value=2)
+        sheet.write_array_formula("B2:B2", "{=SUM(A2:A3)}")
+        sheet.write_string(1, 2, "文字")
+    [(_row, cells)] = SheetReader(stream.getvalue()).lines(1)
+    assert [isinstance(cell, Formula) for cell in cells[:3]] == [True, True, False]
+
+
+def test_more_lines_than_allowed_are_refused_before_they_are_read():
+    with pytest.raises(Refused) as refused:
+        SheetReader(b"a\n" * (MAX_ROWS + 20))
+    assert (refused.value.code, refused.value.params) == ("too_many_rows", {"most": MAX_ROWS})
+
+
+def repacked(content, **changes):
+    """The package with other contents for some of its parts."""
+    packed = BytesIO()
+    with zipfile.ZipFile(BytesIO(content)) as old, zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as new:
+        for name in old.namelist():
+            new.writestr(name, changes.get(name.rsplit("/", 1)[-1].replace(".xml", ""), old.read(name)))
+    return packed.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"workbook": b"<?xml version='1.0'?><!DOCTYPE x [<!ENTITY a 'b'>]><x>&a;</x>"}, "sheet_unreadable"),
+        ({"workbook": b"not xml"}, "sheet_unreadable"),
+        ({"sheet1": b"<worksheet><sheetData><row></worksheet>"}, "sheet_unreadable"),
+        ({"theme1": b" " * (410 * 1024 * 1024)}, "sheet_too_large"),
+    ],
+    ids=["entities", "no workbook", "broken sheet", "bomb"],
+)
+def test_a_package_that_means_harm_is_refused(changes, code):
+    with pytest.raises(Refused) as refused:
+        SheetReader(repacked(xlsx_of([person(1)]), **changes))
+    assert refused.value.code == code
+
+
+def test_a_sheet_that_breaks_off_says_after_which_line():
+    whole = xlsx_of(households(200))
+    with zipfile.ZipFile(BytesIO(whole)) as package:
+        sheet = package.read("xl/worksheets/sheet1.xml")
+    reader = SheetReader(repacked(whole, sheet1=sheet[: len(sheet) // 2]))
+    with pytest.raises(Refused) as refused:
+        reader.lines(400)
+    assert refused.value.code == "sheet_broken"
+    assert 150 < refused.value.params["row"] < 250
+
+
+@pytest.mark.parametrize(
+    ("written", "column"),
+    [
+        ("身份证号", Column.ID_NUMBER),
+        (" 身份证号码（18位）* ", Column.ID_NUMBER),
+        ("户 主 姓 名", Column.HEAD_NAME),
+        ("户主", Column.HEAD_NAME),
+        ("与户主的关系：", Column.RELATION),
+        ("备注", None),
+        ("", None),
+        (None, None),
+        (12, None),
+    ],
+)
+def test_a_header_is_recognised_as_people_write_it(written, column):
+    assert column_of(written) is column
