@@ -46,6 +46,18 @@ class Fate(StrEnum):
     ABANDONED = "abandoned"
 
 
+FATES = {  # how often, of a hundred
+    OrderKind.CANTEEN: {Fate.COMPLETE: 92, Fate.REJECTED: 3, Fate.DECLINED: 3, Fate.CANCELLED: 2},
+    OrderKind.PERSONAL: {Fate.COMPLETE: 93, Fate.ABANDONED: 5, Fate.CANCELLED: 2},
+}
+SURE = (  # what even the smallest demo has
+    (OrderKind.CANTEEN, Fate.REJECTED),
+    (OrderKind.PERSONAL, Fate.ABANDONED),
+    (OrderKind.CANTEEN, Fate.COMPLETE),
+    (OrderKind.PERSONAL, Fate.COMPLETE),
+)
+
+
 @dataclass(frozen=True)
 class Wanted:
     """So many units of a good."""
@@ -92,8 +104,10 @@ STAFF_DESK: tuple[tuple[int, PartEvent | None], ...] = (
 def plan_orders(world: World, goods: Sequence[Good]) -> list[PlannedOrder]:
     """The orders of the year in the order of their instants, as many as the scale says."""
     fixed = _desk_orders(world, goods)
-    free = [_free_order(world, goods) for _ in range(max(0, world.scale.orders - len(fixed)))]
-    ordered = sorted([*fixed, *free], key=lambda planned: planned.at)
+    free = max(0, world.scale.orders - len(fixed))
+    drawn: list[tuple[OrderKind | None, Fate | None]] = [*SURE[:free], *[(None, None)] * (free - len(SURE))]
+    orders = [*fixed, *(_free_order(world, goods, kind, fate) for kind, fate in drawn)]
+    ordered = sorted(orders, key=lambda planned: planned.at)
     return [replace(planned, number=number) for number, planned in enumerate(ordered, start=1)]
 
 
@@ -135,26 +149,28 @@ def _desk_order(
     return PlannedOrder(at=at, kind=kind, buyer=0, wanted=wanted, stops_before=held, pays=pays)
 
 
-def _free_order(world: World, goods: Sequence[Good]) -> PlannedOrder:
+def _free_order(
+    world: World, goods: Sequence[Good], kind: OrderKind | None, fate: Fate | None
+) -> PlannedOrder:
+    """An order of anybody's on any day; `kind` and `fate` are drawn when they are not given."""
     random = world.random
     days = range((world.last_on - world.first_on).days + 1)
     day = world.day(random.choices(days, [MONTH_WEIGHTS[world.day(offset).month] for offset in days])[0])
-    if random.randrange(100) < CANTEEN_SHARE:
-        fate = random.choices((Fate.COMPLETE, Fate.REJECTED, Fate.DECLINED, Fate.CANCELLED), (92, 3, 3, 2))[0]
-        return PlannedOrder(
-            at=at_hour(day, random.randrange(8, 17), random.randrange(60)),
-            kind=OrderKind.CANTEEN,
-            buyer=random.randrange(world.scale.units),
-            wanted=_canteen_lines(world, goods, day, random.choice((1, 2, 2, 3, 4))),
-            fate=fate,
-            pays=random.random() < 0.97,
-        )
+    if kind is None:
+        kind = OrderKind.CANTEEN if random.randrange(100) < CANTEEN_SHARE else OrderKind.PERSONAL
+    is_canteen = kind is OrderKind.CANTEEN
+    lines = (
+        _canteen_lines(world, goods, day, random.choice((1, 2, 2, 3, 4)))
+        if is_canteen
+        else _personal_lines(world, goods, day)
+    )
     return PlannedOrder(
-        at=at_hour(day, random.randrange(7, 22), random.randrange(60)),
-        kind=OrderKind.PERSONAL,
-        buyer=random.randrange(world.scale.staff),
-        wanted=_personal_lines(world, goods, day),
-        fate=random.choices((Fate.COMPLETE, Fate.ABANDONED, Fate.CANCELLED), (93, 5, 2))[0],
+        at=at_hour(day, random.randrange(8, 17 if is_canteen else 22), random.randrange(60)),
+        kind=kind,
+        buyer=random.randrange(world.scale.units if is_canteen else world.scale.staff),
+        wanted=lines,
+        fate=fate or random.choices(list(FATES[kind]), list(FATES[kind].values()))[0],
+        pays=random.random() < 0.97,
     )
 
 

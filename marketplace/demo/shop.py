@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, timedelta
-from functools import partial
+from functools import lru_cache, partial
 
 from marketplace.catalog.certificate_numbers import make_green_food_enterprise, make_green_food_product
 from marketplace.catalog.models import Certificate
@@ -19,6 +19,7 @@ from marketplace.catalog.rules import (
 from marketplace.core import clock
 from marketplace.demo.goods import Good
 from marketplace.demo.papers import keep_paper
+from marketplace.demo.pictures.draw import draw_picture
 from marketplace.demo.timeline import at_hour
 from marketplace.demo.world import World
 from marketplace.identity.actors import actor_of
@@ -28,6 +29,7 @@ from marketplace.registry.reviews.rules import decide_step
 
 PRODUCTS_DAY, CERTIFICATES_DAY, REVIEW_DAY, LISTING_DAY = -36, -34, -30, -12
 GREEN_FOOD_YEARS = 3
+_picture = lru_cache(maxsize=128)(draw_picture)  # drawn once, however many demos a test loads
 ENDING_DAYS = 55  # the certificate of the first certified good ends so many days from today
 
 
@@ -70,7 +72,7 @@ class Shop:
             good.seller.acting,
             self.world.tools.files,
             good.product,
-            content=good.content.picture(),
+            content=_picture(good.content.drawing, seed=good.content.seed, words=good.content.words),
             alt_text=good.content.title,
         )
 

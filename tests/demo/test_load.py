@@ -1,0 +1,171 @@
+"""The demo is played through the real rules: what it leaves behind holds together, and the same seed repeats it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from marketplace.app import OUTCOMES
+from marketplace.audit.cli import CHECKS
+from marketplace.catalog.models import Listing, ListingState
+from marketplace.core.crypto import DataKey
+from marketplace.core.errors import Refused
+from marketplace.core.files import FileStore
+from marketplace.demo.accounts import ACCOUNTS, PASSWORD, demo_accounts
+from marketplace.demo.cli import demo
+from marketplace.demo.load import load_demo
+from marketplace.demo.scale import SCALES
+from marketplace.demo.world import Tools
+from marketplace.identity.actors import actor_of
+from marketplace.identity.models import Role, TrailEntry, User
+from marketplace.identity.passwords import Passwords
+from marketplace.ledger.checks import run_checks
+from marketplace.linkage.models import Entitlement
+from marketplace.ordering.models import Order, OrderLine, OrderPart
+from marketplace.ordering.states import PartState
+from marketplace.payments.models import BankLine, Credit, LinkagePool, Payment, PoolDistribution, Settlement
+from marketplace.registry.models import (
+    Cooperative,
+    CooperativeState,
+    Household,
+    HouseholdMember,
+    RosterImport,
+)
+from marketplace.registry.reviews.models import CaseState, Objection, ReviewCase
+from marketplace.reporting.desk import tasks_of
+
+SECRET = "whsec_of_the_demo"
+WITHOUT_TASKS = {Role.UNIT_ORDERER, Role.AUDITOR, Role.SUPERVISOR}  # they look, or begin by themselves
+TINY = SCALES["tiny"]
+
+
+@pytest.fixture
+def tools(files: FileStore, data_key: DataKey) -> Tools:
+    return Tools(
+        data_key=data_key,
+        files=files,
+        passwords=Passwords.with_costs(1, 8),
+        outcomes=OUTCOMES,
+        webhook_secret=SECRET,
+    )
+
+
+def load(session: Session, tools: Tools) -> None:
+    load_demo(session, tools, scale="tiny", seed=7)
+
+
+def total(session: Session, column: Any, *where: Any) -> int:
+    return int(session.scalar(select(func.coalesce(func.sum(column), 0)).where(*where)) or 0)
+
+
+def count(session: Session, model: Any, *where: Any) -> int:
+    return session.scalar(select(func.count()).select_from(model).where(*where)) or 0
+
+
+def test_a_loaded_demo_holds_together_and_gives_every_role_its_work(session, tools, clock):
+    load(session, tools)
+
+    assert count(session, Cooperative, Cooperative.state == CooperativeState.ADMITTED) == TINY.cooperatives
+    assert count(session, Household) == TINY.households
+    assert count(session, Listing, Listing.state == ListingState.PUBLISHED) == TINY.listings
+    assert count(session, Order) == TINY.orders
+    assert {
+        result.check.name: result.findings for result in run_checks(session, CHECKS) if result.findings
+    } == {}
+
+    shared = select(PoolDistribution.pool_id)
+    pools = total(session, LinkagePool.pool_fen)
+    waiting = total(session, LinkagePool.pool_fen, LinkagePool.id.not_in(shared))
+    assert pools > 0
+    assert total(session, Credit.amount_fen) + waiting == pools == total(session, Settlement.pool_fen)
+
+    assert set(session.scalars(select(OrderPart.state))) == set(PartState)
+    assert count(session, ReviewCase, ReviewCase.state == CaseState.OPEN) == 4
+    assert count(session, Objection) == 1
+    assert {roster.rows_bad > 0 for roster in session.scalars(select(RosterImport))} == {True, False}
+
+    assert [account.login_name for account in demo_accounts(session)] == list(ACCOUNTS)
+    for login_name, role in ACCOUNTS.items():
+        user = session.scalars(select(User).where(User.login_name == login_name)).one()
+        assert user.role_codes == {role}
+        assert tools.passwords.matches(user.password_hash, PASSWORD)
+        assert tasks_of(session, actor_of(user)) or role in WITHOUT_TASKS, login_name
+
+
+def facts_of(session: Session) -> dict[str, list[tuple[Any, ...]]]:
+    """What a visitor could compare: numbers, names, amounts, days. Neither ids nor what is sealed."""
+    asked = {
+        "organisations": select(
+            Cooperative.public_no, Cooperative.name, Cooperative.uscc, Cooperative.applied_at
+        ),
+        "people": select(HouseholdMember.public_no, HouseholdMember.person_no, HouseholdMember.name),
+        "orders": select(Order.public_no, Order.total_fen, Order.placed_at, Order.recipient_name),
+        "parts": select(OrderPart.public_no, OrderPart.state, OrderPart.total_fen, OrderPart.waybill_no),
+        "lines": select(OrderLine.public_no, OrderLine.title, OrderLine.quantity, OrderLine.net_fen),
+        "payments": select(Payment.public_no, Payment.remittance_code, Payment.state, Payment.paid_at),
+        "bank": select(BankLine.serial_no, BankLine.amount_fen, BankLine.remark, BankLine.state),
+        "entitlements": select(Entitlement.amount_fen, Entitlement.due_on, Entitlement.recorded_at),
+        "credits": select(Credit.public_no, Credit.amount_fen, Credit.credited_at),
+        "trail": select(TrailEntry.at, TrailEntry.action, TrailEntry.subject_no, TrailEntry.actor_name),
+    }
+    return {name: sorted(tuple(row) for row in session.execute(query)) for name, query in asked.items()}
+
+
+@pytest.mark.databases("sqlite")
+def test_the_same_seed_gives_the_same_demo(session, tools, clock):
+    load(session, tools)
+    first = facts_of(session)
+    session.rollback()
+
+    load(session, tools)
+    assert facts_of(session) == first
+
+
+def test_a_database_with_accounts_is_refused_and_left_as_it_is(session, tools, clock):
+    session.add(User(login_name="somebody", display_name="陈生", password_hash="x"))
+    session.flush()
+
+    with pytest.raises(Refused) as refusal:
+        load(session, tools)
+
+    assert refusal.value.code == "not_empty"
+    assert session.scalars(select(User.login_name)).all() == ["somebody"]
+    assert count(session, Cooperative) == 0
+
+
+@pytest.fixture
+def production(app: Flask) -> Iterator[Flask]:
+    settings = app.config["SETTINGS"]
+    settings.environment = "production"
+    yield app
+    settings.environment = "test"
+
+
+@pytest.mark.databases("sqlite")
+def test_production_refuses_the_demo(production, session):
+    answer = production.test_cli_runner().invoke(demo, ["load", "--scale", "tiny"])
+
+    assert answer.exit_code == 1
+    assert "not for production" in answer.output
+    assert count(session, User) == 0
+
+
+@pytest.mark.databases("sqlite")
+def test_the_command_loads_once_and_the_accounts_are_printed(app, session, clock):
+    run = app.test_cli_runner().invoke
+
+    first = run(demo, ["load", "--scale", "tiny", "--seed", "3"])
+    second = run(demo, ["load", "--scale", "tiny", "--seed", "3"])
+    printed = run(demo, ["accounts"]).output.splitlines()
+
+    assert first.exit_code == 0, first.output
+    assert "2026-05" in first.output
+    assert second.exit_code == 1
+    assert count(session, Order) == TINY.orders
+    assert [line.split()[0] for line in printed] == list(ACCOUNTS)
+    assert all(PASSWORD in line for line in printed)
