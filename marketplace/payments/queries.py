@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from sqlalchemy import Select, func, or_, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, joinedload
 
 from marketplace.core.errors import NotFound
 from marketplace.core.labels import N_
 from marketplace.identity.actors import Actor
 from marketplace.identity.permissions import Permission
-from marketplace.ordering.models import Order, OrderKind
+from marketplace.ordering.models import Order, OrderKind, OrderPart
 from marketplace.payments.models import (
     BankLine,
     BankLineState,
@@ -21,6 +21,11 @@ from marketplace.payments.models import (
     PaymentState,
 )
 from marketplace.web.tasks import Task
+
+WHAT_FOR = (  # a list names the order, the unit and the cooperative of each payment, not its lines
+    joinedload(Payment.order).lazyload(Order.parts),
+    joinedload(Payment.part).lazyload(OrderPart.lines),
+)
 
 
 def payments_visible_to(actor: Actor) -> Select[Payment]:
@@ -49,6 +54,7 @@ def payables_of(actor: Actor, state: PaymentState | None) -> Select[Payment]:
         .join(Order, Order.id == Payment.order_id)
         .where(Order.buyer_unit_id == actor.buyer_unit_id, Payment.method == PaymentMethod.BANK_TRANSFER)
         .order_by(Payment.due_on, Payment.id)
+        .options(*WHAT_FOR)
     )
     return query if state is None else query.where(Payment.state == state)
 
@@ -106,6 +112,7 @@ def candidates_for(session: Session, line: BankLine) -> list[Payment]:
             Payment.amount_fen == line.amount_fen,
         )
         .order_by(Payment.due_on, Payment.id)
+        .options(*WHAT_FOR)
         .limit(20)
     )
     return list(session.scalars(query))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sqlalchemy import Select, func, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, joinedload
 
 from marketplace.core.labels import N_
 from marketplace.identity.actors import Actor
@@ -17,7 +17,8 @@ from marketplace.web.tasks import Task
 def awaiting_approval(actor: Actor) -> Select[Order]:
     """The unit's orders that wait for an approval."""
     waiting = select(OrderPart.order_id).where(OrderPart.state == PartState.AWAITING_APPROVAL)
-    return orders_visible_to(actor).where(Order.buyer_unit_id == actor.buyer_unit_id, Order.id.in_(waiting))
+    of_unit = orders_visible_to(actor).where(Order.buyer_unit_id == actor.buyer_unit_id)
+    return of_unit.where(Order.id.in_(waiting)).options(joinedload(Order.buyer))
 
 
 def tasks_of(session: Session, actor: Actor) -> list[Task]:
