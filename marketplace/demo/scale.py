@@ -25,7 +25,7 @@ SCALES = {
     "small": Scale(
         cooperatives=8,
         households=300,
-        listings=80,
+        listings=60,
         orders=400,
         units=12,
         staff=24,
