@@ -22,6 +22,7 @@ CANTEEN_CATEGORIES = frozenset(
         *("bamboo-shoot-fresh", "bamboo-shoot-dried", "mushroom", "camellia-oil", "forest-poultry"),
     }
 )
+TEA_FEN = 100_00  # a canteen pours out tea up to this price a unit
 NOT_FOR_CANTEENS = ("礼盒", "精品", "双只")
 LONG_SHELF_DAYS = 120
 LOT_DAYS = {
@@ -57,7 +58,8 @@ class Good:
     def for_canteens(self) -> bool:
         """Whether a canteen would buy it."""
         is_gift = any(word in self.content.name for word in NOT_FOR_CANTEENS)
-        return self.content.category_code in CANTEEN_CATEGORIES and not is_gift
+        is_plain_tea = self.content.category_code.endswith("-tea") and self.price_fen <= TEA_FEN
+        return is_plain_tea or (self.content.category_code in CANTEEN_CATEGORIES and not is_gift)
 
     @property
     def made(self) -> Product:

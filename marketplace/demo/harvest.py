@@ -20,9 +20,9 @@ from marketplace.demo.world import World
 from marketplace.linkage.models import Agreement, Lot
 from marketplace.linkage.rules import open_lot, record_weigh_slip
 
-SPARE = {True: 112, False: 104}  # per cent of what will be ordered, of goods that keep and that do not
+SPARE = {True: 106, False: 104}  # per cent of what will be ordered, of goods that keep and that do not
 LEFT_UNITS = {True: 10, False: 1}  # and units left over of each lot
-SHELF_FEN = 200_000  # the last lot of what is in season has goods of this value for the demo's visitors
+SHELF_FEN = 150_000  # the last lot of what is in season has goods of this value for the demo's visitors
 GRADES = ("特级", "一级", "一级", "统货")
 STEP_G = 100  # scales show a hundred grams
 
