@@ -71,7 +71,7 @@ def _shown(numbers: tuple[str, ...]) -> list[Shown]:
             units[listing.product_id],
         )
         for listing in listings
-        if listing.current_version is not None and listing.state.value == "published"
+        if listing.current_version is not None and queries.sale_stop(listing, today()) is None
     ]
 
 
@@ -131,6 +131,7 @@ def listing(listing_no: str) -> ResponseReturnValue:
         version=version,
         product=product,
         units=queries.available_units(session, [product.id])[product.id],
+        stop=queries.sale_stop(found, today()),
         certificate=version.certificate if queries.is_in_force(version.certificate, today()) else None,
         origin=region_path(session, product.village_code),
         households=households if households >= SMALLEST_SHOWN else None,
