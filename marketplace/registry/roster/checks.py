@@ -18,7 +18,8 @@ from marketplace.core.labels import N_
 from marketplace.registry import identifiers
 from marketplace.registry.models import HouseholdStatusKind, Region
 from marketplace.registry.roster.columns import MOST_CHARACTERS, MOST_DIGITS, OPTIONAL, Column, Header
-from marketplace.registry.roster.sheets import Cells, Formula, MergedCells
+from marketplace.registry.roster.sheets import MergedCells
+from marketplace.registry.roster.xlsx_rows import Cells, Formula
 
 HEAD = "户主"
 EXAMPLE_REGISTRY_NO = "0000000000"

@@ -13,7 +13,6 @@ import warnings
 import zipfile
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
-from datetime import date, datetime, time
 from io import BytesIO, TextIOWrapper
 from itertools import chain, islice
 from typing import Any
@@ -24,6 +23,7 @@ from openpyxl.utils.cell import range_boundaries
 from marketplace.core.errors import Refused
 from marketplace.core.labels import N_
 from marketplace.registry.roster.columns import HEADER_LINES, Header, header_in
+from marketplace.registry.roster.xlsx_rows import FORMULA, Cells, RowParser, rows_of
 
 MAX_ROWS = 200_000
 MAX_COLUMNS = 60
@@ -39,15 +39,6 @@ UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _ROW = re.compile(rb"<(?:\w+:)?row[\s/>]")
 _MERGED = re.compile(rb'<(?:\w+:)?mergeCell\s[^>]*?ref="([A-Z]{1,3}\d{1,7}:[A-Z]{1,3}\d{1,7})"')
 _OVERLAP = 200
-
-Cells = tuple[object, ...]
-
-
-class Formula:
-    """What stands in a cell instead of a value when it holds a formula."""
-
-
-FORMULA = Formula()
 
 
 class MergedCells:
@@ -186,17 +177,17 @@ def _open_xlsx(content: bytes) -> tuple[Iterator[Cells], int, MergedCells]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # openpyxl warns of styles and extensions that do not matter here
             book = load_workbook(BytesIO(content), read_only=True, keep_links=False)
-        sheet = _sheet_with_header(book)
-        total, merged = _survey(content, sheet._worksheet_path)  # noqa: SLF001 - openpyxl tells it nowhere else
+        lines, path = _sheet_with_header(content, book)
+        total, merged = _survey(content, path)
     except Refused:
         raise
-    except Exception as error:
+    except Exception as error:  # a broken package makes the parsers raise whatever broke first
         raise Refused(
             "sheet_unreadable", N_("这个 XLSX 文件打不开，请用 Excel 打开后另存一份再上传"), field="file"
         ) from error
     if total > MAX_ROWS + HEADER_LINES:
         raise _too_many()
-    return _xlsx_lines(sheet), total, merged
+    return lines, total, merged
 
 
 def _refuse_bomb(content: bytes) -> None:
@@ -213,26 +204,20 @@ def _refuse_bomb(content: bytes) -> None:
         raise Refused("sheet_too_large", N_("这个表格解开后太大，请删去图片和多余的工作表，或分成几份上传"))
 
 
-def _sheet_with_header(book: Any) -> Any:
+def _sheet_with_header(content: bytes, book: Any) -> tuple[Iterator[Cells], str]:
+    """The lines of the first visible sheet that has a header, or of the first visible one; and its path."""
     sheets = [sheet for sheet in book.worksheets if sheet.sheet_state == "visible"][:MAX_SHEETS]
-    for sheet in sheets:
-        sheet.reset_dimensions()  # declared dimensions are often wrong
-        if header_in(list(islice(_xlsx_lines(sheet), HEADER_LINES))):
-            return sheet
-    return sheets[0]
+    found = next(
+        (one for one in sheets if header_in(list(islice(_lines_of(content, one), HEADER_LINES)))), sheets[0]
+    )
+    return _lines_of(content, found), found._worksheet_path  # noqa: SLF001 - openpyxl tells it nowhere else
 
 
-def _xlsx_lines(sheet: Any) -> Iterator[Cells]:
-    for cells in sheet.iter_rows(values_only=True):
-        yield tuple(_xlsx_cell(cell) for cell in cells[:MAX_COLUMNS])
-
-
-def _xlsx_cell(cell: object) -> object:
-    if cell is None or isinstance(cell, bool | int | float | date | datetime | time):
-        return cell
-    if isinstance(cell, str):
-        return FORMULA if cell.startswith("=") else cell
-    return FORMULA  # array and table formulas are objects
+def _lines_of(content: bytes, sheet: Any) -> Iterator[Cells]:
+    book, strings, path = sheet.parent, sheet._shared_strings, sheet._worksheet_path  # noqa: SLF001 - see above
+    day_styles = book._date_formats  # noqa: SLF001 - see above
+    limits = {"most_rows": MAX_ROWS + HEADER_LINES, "most_columns": MAX_COLUMNS}
+    return rows_of(content, path, RowParser(strings, day_styles, book.epoch, **limits))
 
 
 def _survey(content: bytes, path: str) -> tuple[int, MergedCells]:

@@ -17,7 +17,8 @@ from marketplace.core.labels import N_
 from marketplace.registry.models import HouseholdStatusKind, RosterFinding
 from marketplace.registry.roster.checks import EXAMPLE_REGISTRY_NO, HEAD
 from marketplace.registry.roster.columns import OPTIONAL, Column
-from marketplace.registry.roster.sheets import Cells, Formula, SheetReader
+from marketplace.registry.roster.sheets import SheetReader
+from marketplace.registry.roster.xlsx_rows import Cells, Formula
 
 Translate = Callable[[str], str]
 BATCH = 2_000
