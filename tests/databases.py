@@ -6,10 +6,12 @@ tests roll back, and then the next test may use the same one.
 
 from __future__ import annotations
 
+import ctypes
 import os
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -35,6 +37,7 @@ WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' AND relname <> 'al
        format('SELECT 1 AS found FROM %I LIMIT 1', relname), false, false, '')))[1] IS NOT NULL
 ORDER BY relname
 """
+PR_SET_PDEATHSIG = 1
 BINARIES = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))
 COMMITS: list[object] = []  # grows whenever any engine of this process commits
 NEW_CLUSTER = ("-A", "trust", "-E", "UTF8", "--locale=C", "-N")
@@ -153,6 +156,12 @@ def _made_of(connection: Connection) -> tuple[object, ...]:
     )
 
 
+def _end_with_parent() -> None:
+    """Linux: a run that is killed takes its server along."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGINT)
+
+
 class PostgresqlServer:
     """A server of our own for one test run: Debian's binaries, a temporary folder, a socket and no port."""
 
@@ -183,7 +192,13 @@ class PostgresqlServer:
             for setting in (*FAST, "listen_addresses=", f"unix_socket_directories={self.folder}")
         ]
         log = (self.folder / "log").open("wb")
-        process = subprocess.Popen([postgres, "-D", data, *settings], stdout=log, stderr=log, **self.as_user)
+        process = subprocess.Popen(
+            [postgres, "-D", data, *settings],
+            stdout=log,
+            stderr=log,
+            preexec_fn=_end_with_parent,  # noqa: PLW1509 - it starts before any thread
+            **self.as_user,
+        )
         log.close()
         for _ in range(200):
             ready = subprocess.run([postgres.with_name("pg_isready"), "-q", "-h", self.folder], check=False)
