@@ -10,6 +10,7 @@ from __future__ import annotations
 import zipfile
 from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
+from decimal import Decimal
 from io import BytesIO
 from typing import Any
 from xml.parsers import expat
@@ -121,12 +122,13 @@ class RowParser:
             return _text(text)
         if not text:
             return None
-        number = int(text) if text.lstrip("-").isdigit() else float(text)
-        return self._day(number) if self._attributes.get("s") in self._day_styles else number
+        number = Decimal(text)
+        value = int(number) if number == number.to_integral_value() else number
+        return self._day(value) if self._attributes.get("s") in self._day_styles else value
 
-    def _day(self, number: float) -> object:
+    def _day(self, number: int | Decimal) -> object:
         try:
-            return from_excel(number, self._epoch)
+            return from_excel(int(number), self._epoch)  # the day alone: a roster has no times of day
         except (OverflowError, ValueError):
             return number
 
