@@ -99,7 +99,7 @@ $(VENDOR)/ready: node_modules/.package-lock.json
 
 marketplace/translations/ready: $(CATALOGUES) | .venv/ready
 	@mkdir -p $(@D)
-	@$(if $(CATALOGUES),$(BIN)/pybabel --quiet compile --directory $(@D))
+	@$(if $(CATALOGUES),$(BIN)/pybabel --quiet compile --use-fuzzy --directory $(@D)) # kept without a header, which Babel takes for fuzzy
 	@touch $@
 
 # --- for developers ---
@@ -121,7 +121,7 @@ contracts: .venv/ready-for-tests
 templates: .venv/ready-for-tests
 	@$(BIN)/djlint --lint --quiet templates
 
-tidy: .venv/ready-for-tests ## Check what the house agreed on, translations included
+tidy: .venv/ready-for-tests translations ## Check what the house agreed on, translations included
 	@$(BIN)/pytest -q -n0 tests/tidy
 
 migrate: .venv/ready ## Bring the database to the newest migration

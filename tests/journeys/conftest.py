@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -45,10 +46,17 @@ def _sweep(jobs: Jobs, stop: threading.Event) -> None:
 
 
 @pytest.fixture
-def site(app: Flask, session: Session) -> Iterator[Site]:
+def door() -> Iterator[socket.socket]:
+    """Where the site will listen; open before the site is made, so that its settings can name the address."""
+    with socket.create_server(("127.0.0.1", 0)) as opened:
+        yield opened
+
+
+@pytest.fixture
+def site(app: Flask, session: Session, door: socket.socket) -> Iterator[Site]:
     """The app on a free port, forms protected as they are outside of tests. Commit what it is to show."""
     app.config["WTF_CSRF_ENABLED"] = True
-    server = waitress.create_server(app, host="127.0.0.1", port=0, threads=4)
+    server = waitress.create_server(app, sockets=[door], threads=4)
     stop = threading.Event()
     threads = [
         threading.Thread(target=server.run, daemon=True),

@@ -3,7 +3,7 @@
 import tracemalloc
 import warnings
 import zipfile
-from datetime import datetime
+from datetime import datetime, time
 from io import BytesIO
 
 import pytest
@@ -84,6 +84,13 @@ def test_the_roster_may_be_on_a_later_sheet_and_hidden_ones_do_not_count():
     assert reader.lines(10)[0][1][0] == "3700000001"
 
 
+def _as_a_roster_reads(cell):
+    """What openpyxl reads as a float stays as the sheet writes it, and a time of day is left out."""
+    if isinstance(cell, datetime):
+        return datetime.combine(cell, time.min)
+    return f"{cell:.16G}" if isinstance(cell, float) else cell
+
+
 @pytest.mark.parametrize("options", [{}, {"constant_memory": True}], ids=["shared strings", "inline strings"])
 def test_cells_are_read_as_openpyxl_reads_them(options):
     stream = BytesIO()
@@ -105,7 +112,9 @@ def test_cells_are_read_as_openpyxl_reads_them(options):
         expected = list(load_workbook(BytesIO(content)).active.iter_rows(min_row=2, values_only=True))
     read = [cells for _number, cells in SheetReader(content).lines(10)]
     padded = [cells + (None,) * (len(HEADERS) - len(cells)) for cells in read]
-    assert padded == expected[: len(padded)]
+    assert [[_as_a_roster_reads(cell) for cell in cells] for cells in expected[: len(padded)]] == [
+        *map(list, padded)
+    ]
     assert len(padded) in (4, 5)
     assert read[0][9] == DAY
 

@@ -9,6 +9,7 @@ from babel.messages.catalog import Catalog
 from babel.messages.extract import DEFAULT_KEYWORDS, extract_from_dir
 from babel.messages.frontend import _parse_mapping_toml as parse_mapping, parse_keywords
 from babel.messages.pofile import read_po
+from babel.support import Translations
 
 TOP = Path(__file__).resolve().parents[2]
 CATALOGUE = TOP / "marketplace/translations/en/LC_MESSAGES/messages.po"
@@ -49,6 +50,12 @@ def first_form(message: object) -> str:
 def test_every_string_is_in_the_english_catalogue() -> None:
     known = {first_form(message.id) for message in catalogue() if message.id}
     assert {text: place for text, place in strings_of_the_source().items() if text not in known} == {}
+
+
+def test_the_site_speaks_what_the_catalogue_says() -> None:
+    compiled = Translations.load(CATALOGUE.parents[2], ["en"])
+    said = {m.id: m.string for m in catalogue() if m.id and isinstance(m.id, str)}
+    assert {msgid: text for msgid, text in said.items() if compiled.gettext(msgid) != text} == {}
 
 
 def test_no_string_is_left_untranslated() -> None:

@@ -200,8 +200,6 @@ def text_of(cell: object) -> str:
         return ""
     if isinstance(cell, datetime):
         return cell.date().isoformat()
-    if isinstance(cell, float) and cell.is_integer() and abs(cell) < 10**15:
-        return str(int(cell))
     text = str(cell)
     if text.isalnum() and (text.isascii() or unicodedata.is_normalized("NFKC", text)):
         return text

@@ -10,7 +10,6 @@ from __future__ import annotations
 import zipfile
 from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
-from decimal import Decimal
 from io import BytesIO
 from typing import Any
 from xml.parsers import expat
@@ -122,15 +121,19 @@ class RowParser:
             return _text(text)
         if not text:
             return None
-        number = Decimal(text)
-        value = int(number) if number == number.to_integral_value() else number
-        return self._day(value) if self._attributes.get("s") in self._day_styles else value
+        return self._day(text) if self._attributes.get("s") in self._day_styles else _number(text)
 
-    def _day(self, number: int | Decimal) -> object:
+    def _day(self, text: str) -> object:
         try:
-            return from_excel(int(number), self._epoch)  # the day alone: a roster has no times of day
+            return from_excel(int(text.partition(".")[0]), self._epoch)  # a roster has no times of day
         except (OverflowError, ValueError):
-            return number
+            return _number(text)
+
+
+def _number(text: str) -> object:
+    """A whole number as one; any other as it is written, for a roster holds none."""
+    whole, _, rest = text.partition(".")
+    return int(whole) if whole.removeprefix("-").isdigit() and not rest.strip("0") else text
 
 
 def _text(text: str) -> object:
