@@ -12,7 +12,10 @@ class Permission(StrEnum):
 
     ANSWER_REVIEWS = "government:review:decide"
     APPROVE_ORDERS = "unit:order:approve"
+    APPROVE_PAYOUTS = "linkage:payout:approve"
     BUY_PERSONALLY = "staff:order:place"
+    CLOSE_PERIODS = "cooperative:period:close"
+    CORRECT_CREDITS = "linkage:correction:decide"
     ENROL_HOUSEHOLDS = "cooperative:household:enrol"
     FULFIL_ORDERS = "cooperative:order:fulfil"
     MANAGE_COOPERATIVE = "cooperative:profile:manage"
@@ -21,6 +24,7 @@ class Permission(StrEnum):
     MATCH_BANK_LINES = "platform:statement:match"
     ORDER_FOR_UNIT = "unit:order:place"
     PAY_FOR_UNIT = "unit:order:pay"
+    PREPARE_PAYOUTS = "linkage:payout:prepare"
     READ_AUDIT = "audit:trace:read"
     READ_HOUSEHOLDS = "registry:household:read"
     READ_LEDGER = "ledger:entry:read"
@@ -36,23 +40,35 @@ class Permission(StrEnum):
 P, R = Permission, Role
 COOPERATIVE_WORK = frozenset(
     {
+        P.CLOSE_PERIODS,
         P.ENROL_HOUSEHOLDS,
         P.FULFIL_ORDERS,
         P.MANAGE_LISTINGS,
+        P.PREPARE_PAYOUTS,
         P.READ_HOUSEHOLDS,
         P.READ_LEDGER,
         P.RECORD_EVIDENCE,
     }
 )
 ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
-    R.COOPERATIVE_MANAGER: COOPERATIVE_WORK | {P.MANAGE_COOPERATIVE},
+    R.COOPERATIVE_MANAGER: COOPERATIVE_WORK | {P.APPROVE_PAYOUTS, P.CORRECT_CREDITS, P.MANAGE_COOPERATIVE},
     R.COOPERATIVE_CLERK: COOPERATIVE_WORK,
     R.HOUSEHOLD: frozenset({P.READ_OWN_INCOME}),
     R.VILLAGE_REVIEWER: frozenset(
         {P.ANSWER_REVIEWS, P.READ_HOUSEHOLDS, P.REVEAL_ID_NUMBERS, P.VOUCH_FOR_HOUSEHOLDS}
     ),
     R.TOWNSHIP_REVIEWER: frozenset({P.ANSWER_REVIEWS, P.READ_HOUSEHOLDS, P.REVEAL_ID_NUMBERS}),
-    R.COUNTY_REVIEWER: frozenset({P.ANSWER_REVIEWS, P.READ_HOUSEHOLDS, P.RECORD_STATUS, P.REVEAL_ID_NUMBERS}),
+    R.COUNTY_REVIEWER: frozenset(
+        {
+            P.ANSWER_REVIEWS,
+            P.APPROVE_PAYOUTS,
+            P.CORRECT_CREDITS,
+            P.PREPARE_PAYOUTS,
+            P.READ_HOUSEHOLDS,
+            P.RECORD_STATUS,
+            P.REVEAL_ID_NUMBERS,
+        }
+    ),
     R.UNIT_ORDERER: frozenset({P.ORDER_FOR_UNIT}),
     R.UNIT_APPROVER: frozenset({P.APPROVE_ORDERS}),
     R.UNIT_RECEIVER: frozenset({P.RECEIVE_FOR_UNIT}),

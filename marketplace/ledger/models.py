@@ -46,6 +46,9 @@ class EntryKind(LabelledEnum):
     PAYOUT_SENT = "payout_sent", N_("发放已提交")
     PAYOUT_CONFIRMED = "payout_confirmed", N_("发放到账")
     PAYOUT_FAILED = "payout_failed", N_("发放失败退回")
+    CHARGE_COLLECTED = "charge_collected", N_("扣回垫款或服务费")
+    VILLAGE_RENT = "village_rent", N_("村集体留存租金")
+    POOL_REDISTRIBUTED = "pool_redistributed", N_("联结资金重新分配")
     ADJUSTMENT = "adjustment", N_("人工调整")
 
 

@@ -39,8 +39,8 @@ from marketplace.web.tasks import Task
 Scope = tuple[
     Mechanism, int | None, int | None
 ]  # mechanism, lot id, linkage period id: exactly one of the two
-ATTRIBUTIONS: dict[Mechanism, Attribution] = {
-    mechanism: module.attribution for mechanism, module in MECHANISMS.items()
+ATTRIBUTIONS: dict[Mechanism, tuple[Attribution, ...]] = {
+    mechanism: module.attributions for mechanism, module in MECHANISMS.items()
 }
 
 
@@ -383,8 +383,9 @@ def _ids(values: Iterable[int | None]) -> list[int]:
     return sorted({value for value in values if value is not None})
 
 
-def attribution_of(mechanism: Mechanism) -> Attribution:
-    """Whether a mechanism's pools are shared by lot or over a linkage period. Raises NotFound for one not in use."""
+def attributions_of(mechanism: Mechanism) -> tuple[Attribution, ...]:
+    """How a mechanism's pools may be shared: by lot, over a linkage period, or by lot where it has labour and over the
+    period for the rest. Raises NotFound for one not in use."""
     if mechanism not in ATTRIBUTIONS:
         raise NotFound
     return ATTRIBUTIONS[mechanism]

@@ -15,6 +15,7 @@ from marketplace.ledger.models import EntryKind
 from marketplace.ledger.posting import EntryDraft, post_entries
 from marketplace.linkage.models import Entitlement, LinkagePeriod
 from marketplace.linkage.queries import weights_in_scope
+from marketplace.payments.household_paths import Villages, goes_through_village, to_households
 from marketplace.payments.models import LinkagePool, PoolDistribution, Settlement
 from marketplace.payments.settlement import (
     PeriodFinder,
@@ -23,7 +24,7 @@ from marketplace.payments.settlement import (
     Weights,
     keep_shares,
     shares_of,
-    to_households,
+    villages_behind,
 )
 
 Waiting = tuple[LinkagePool, PoolShare, int]  # the pool, its share with its scope, its cooperative
@@ -38,7 +39,8 @@ def distribute_pools(session: Session, *, limit: int = 500) -> int:
     scopes = sorted({share.scope for _, share, _ in waiting}, key=str)
     weights = weights_in_scope(session, scopes, as_of_entitlement_id=as_of)
     ready = [row for row in waiting if any(weights.get(row[1].scope, {}).values())]
-    entries = post_entries(session, [_distribution_entry(row, weights) for row in ready])
+    villages = villages_behind(session, weights)
+    entries = post_entries(session, [_distribution_entry(row, weights, villages) for row in ready])
     shared = [
         SharedPool(pool.id, share, pool.line_id, cooperative_id, weights[share.scope], entry.id)
         for (pool, share, cooperative_id), entry in zip(ready, entries, strict=True)
@@ -47,14 +49,16 @@ def distribute_pools(session: Session, *, limit: int = 500) -> int:
     return len(ready)
 
 
-def _distribution_entry(row: Waiting, weights: Weights) -> EntryDraft:
+def _distribution_entry(row: Waiting, weights: Weights, villages: Villages) -> EntryDraft:
     pool, share, cooperative_id = row
     credited = shares_of(share.pool_fen, weights[share.scope])
+    route = villages if goes_through_village(share.mechanism) else None
+    source = AccountKey.unallocated(cooperative_id)
     return EntryDraft(
         kind=EntryKind.POOL_DISTRIBUTED,
         idempotency_key=f"distribute:pool:{pool.id}",
         occurred_at=now(),
-        transfers=tuple(to_households(AccountKey.unallocated(cooperative_id), cooperative_id, credited)),
+        transfers=tuple(to_households(source, cooperative_id, credited, route)),
         cooperative_id=cooperative_id,
         subject=("order_line", pool.line_id),
     )

@@ -27,9 +27,15 @@ from marketplace.ledger.models import EntryKind
 from marketplace.ledger.posting import EntryDraft, TransferDraft, post_entries
 from marketplace.linkage.attribution import credits_of_pool, pool_of_line, split_pool_over_lots
 from marketplace.linkage.models import Attribution, Entitlement, LinkagePeriod, Mechanism
-from marketplace.linkage.queries import attribution_of, weights_in_scope
+from marketplace.linkage.queries import attributions_of, weights_in_scope
 from marketplace.ordering.models import LineLot, OrderLine, OrderPart
 from marketplace.ordering.states import PartState
+from marketplace.payments.household_paths import (
+    Villages,
+    goes_through_village,
+    to_households,
+    villages_of,
+)
 from marketplace.payments.models import Credit, LinkagePool, PoolDistribution, Settlement
 
 RULE_VERSION = 1
@@ -68,21 +74,47 @@ class PoolShare:
         return (self.mechanism, self.lot_id, self.period_id)
 
 
-def compute_pools(line: DueLine) -> list[PoolShare]:
-    """The pools of a line, each positive, together half_up(net x sum of rates / 10000) and never more than net."""
+def scopes_of(line: DueLine) -> list[Scope]:
+    """Every scope in which a part of the line may be shared out."""
+    found: list[Scope] = []
+    for mechanism, _ in line.terms:
+        ways = attributions_of(mechanism)
+        if Attribution.DIRECT in ways:
+            found += [(mechanism, lot_id, None) for lot_id, _ in line.lots]
+        if Attribution.ALLOCATED in ways:
+            found.append((mechanism, None, line.period_id))
+    return found
+
+
+def compute_pools(line: DueLine, weights: Weights) -> list[PoolShare]:
+    """The pools of a line, each positive, together half_up(net x sum of rates / 10000) and never more than net.
+
+    A mechanism of both ways is shared by lot where `weights` has something for the lot, over the period for the rest.
+    """
     pools = pool_of_line(line.net_fen, [rate for _, rate in line.terms])
     shares: list[PoolShare] = []
     for (mechanism, rate_bp), pool_fen in zip(line.terms, pools, strict=True):
-        if attribution_of(mechanism) is Attribution.DIRECT:
-            parts = split_pool_over_lots(pool_fen, [grams for _, grams in line.lots])
-            shares += [
-                PoolShare(mechanism, rate_bp, fen, lot_id=lot_id)
-                for (lot_id, _), fen in zip(line.lots, parts, strict=True)
-                if fen
-            ]
-        elif pool_fen:
-            shares.append(PoolShare(mechanism, rate_bp, pool_fen, period_id=line.period_id))
+        by_lot, rest_fen = _parts_by_lot(line, mechanism, pool_fen, weights)
+        shares += [PoolShare(mechanism, rate_bp, fen, lot_id=lot_id) for lot_id, fen in by_lot if fen]
+        if rest_fen:
+            shares.append(PoolShare(mechanism, rate_bp, rest_fen, period_id=line.period_id))
     return shares
+
+
+def _parts_by_lot(
+    line: DueLine, mechanism: Mechanism, pool_fen: int, weights: Weights
+) -> tuple[list[tuple[int, int]], int]:
+    """(lot id, fen) of what a pool shares by lot, and the fen left for the linkage period."""
+    ways = attributions_of(mechanism)
+    if Attribution.DIRECT not in ways:
+        return [], pool_fen
+    parts = split_pool_over_lots(pool_fen, [grams for _, grams in line.lots])
+    by_lot = [
+        (lot_id, fen)
+        for (lot_id, _), fen in zip(line.lots, parts, strict=True)
+        if Attribution.ALLOCATED not in ways or any(weights.get((mechanism, lot_id, None), {}).values())
+    ]
+    return by_lot, pool_fen - sum(fen for _, fen in by_lot)
 
 
 def shares_of(pool_fen: int, weights: Mapping[int, int]) -> dict[int, int]:
@@ -98,10 +130,11 @@ def settle_lines(session: Session, *, limit: int = 500) -> int:
     if not lines:
         return 0
     as_of = session.scalar(select(func.max(Entitlement.id))) or 0
-    pools = {line.line_id: compute_pools(line) for line in lines}
-    scopes = {share.scope for shares in pools.values() for share in shares}
+    scopes = {scope for line in lines for scope in scopes_of(line)}
     weights = weights_in_scope(session, sorted(scopes, key=str), as_of_entitlement_id=as_of)
-    drafts = [_settlement_entry(line, pools[line.line_id], weights) for line in lines]
+    pools = {line.line_id: compute_pools(line, weights) for line in lines}
+    villages = villages_behind(session, weights)
+    drafts = [_settlement_entry(line, pools[line.line_id], weights, villages) for line in lines]
     entries = dict(
         zip((line.line_id for line in lines), (e.id for e in post_entries(session, drafts)), strict=True)
     )
@@ -199,13 +232,16 @@ class PeriodFinder:
         return None
 
 
-def _settlement_entry(line: DueLine, pools: Sequence[PoolShare], weights: Weights) -> EntryDraft:
+def _settlement_entry(
+    line: DueLine, pools: Sequence[PoolShare], weights: Weights, villages: Villages
+) -> EntryDraft:
     """Escrow to the cooperative (net), and from the cooperative to each household or to what waits."""
     cooperative = AccountKey.cooperative_payable(line.cooperative_id)
     transfers = [TransferDraft(AccountKey.escrow(line.cooperative_id), cooperative, line.net_fen)]
     for share in pools:
         credited = shares_of(share.pool_fen, weights.get(share.scope, {}))
-        transfers += to_households(cooperative, line.cooperative_id, credited)
+        route = villages if goes_through_village(share.mechanism) else None
+        transfers += to_households(cooperative, line.cooperative_id, credited, route)
         if not credited:
             waiting = AccountKey.unallocated(line.cooperative_id)
             transfers.append(TransferDraft(cooperative, waiting, share.pool_fen))
@@ -219,14 +255,15 @@ def _settlement_entry(line: DueLine, pools: Sequence[PoolShare], weights: Weight
     )
 
 
-def to_households(
-    source: AccountKey, cooperative_id: int, credited: Mapping[int, int]
-) -> list[TransferDraft]:
-    """The transfers that credit households (fen by household id) out of `source`, in the order of ids."""
-    return [
-        TransferDraft(source, AccountKey.household_payable(cooperative_id, household_id), fen)
-        for household_id, fen in sorted(credited.items())
-    ]
+def villages_behind(session: Session, weights: Weights) -> Villages:
+    """The villages of the households in the scopes whose money goes by way of a village collective."""
+    households = {
+        household_id
+        for (mechanism, _, _), shares in weights.items()
+        if goes_through_village(mechanism)
+        for household_id in shares
+    }
+    return villages_of(session, households) if households else {}
 
 
 def _keep_pools(
@@ -246,7 +283,7 @@ def _keep_pools(
         {
             "line_id": line.line_id,
             "mechanism": share.mechanism,
-            "attribution": attribution_of(share.mechanism),
+            "attribution": Attribution.DIRECT if share.lot_id else Attribution.ALLOCATED,
             "lot_id": share.lot_id,
             "period_id": share.period_id,
             "rate_bp": share.rate_bp,

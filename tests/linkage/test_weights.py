@@ -10,7 +10,7 @@ from sqlalchemy import event, func, select
 from marketplace.core.errors import NotFound
 from marketplace.linkage.models import Attribution, Entitlement, Mechanism
 from marketplace.linkage.queries import (
-    attribution_of,
+    attributions_of,
     entitlements_of_household,
     entitlements_of_lot,
     entitlements_of_period,
@@ -106,7 +106,7 @@ def test_entitlements_are_found_by_household_lot_and_period(session, world):
 
 
 def test_goods_hold_what_was_delivered_and_rent_is_spread_over_a_period():
-    assert attribution_of(CONTRACT) is Attribution.DIRECT
-    assert attribution_of(LEASE) is Attribution.ALLOCATED
+    assert attributions_of(CONTRACT) == (Attribution.DIRECT,)
+    assert attributions_of(LEASE) == (Attribution.ALLOCATED,)
     with pytest.raises(NotFound):
-        attribution_of(Mechanism.EMPLOYMENT)
+        attributions_of(Mechanism.EMPLOYMENT)

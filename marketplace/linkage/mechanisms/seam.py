@@ -44,7 +44,7 @@ class Computed:
 class MechanismModule(Protocol):
     """The functions of a mechanism's `mechanism.py`; a module is one by having them."""
 
-    attribution: Attribution
+    attributions: tuple[Attribution, ...]  # the ways its pools may be shared, the more exact one first
     income_class: IncomeClass
 
     def validate_terms(self, raw: Mapping[str, object]) -> dict[str, Any]:

@@ -36,7 +36,7 @@ from marketplace.linkage.models import (
 )
 from marketplace.linkage.spans import FOREVER
 
-attribution = Attribution.DIRECT
+attributions: tuple[Attribution, ...] = (Attribution.DIRECT,)
 income_class = IncomeClass.OPERATING
 RULE_VERSION = 1
 MOST_FEN_PER_KG = 1_000_000

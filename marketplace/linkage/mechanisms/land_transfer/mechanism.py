@@ -37,7 +37,7 @@ from marketplace.linkage.models import (
 )
 from marketplace.linkage.spans import FOREVER, add_span, cut_span, overlapping_span
 
-attribution = Attribution.ALLOCATED
+attributions: tuple[Attribution, ...] = (Attribution.ALLOCATED,)
 income_class = IncomeClass.PROPERTY
 RULE_VERSION = 1
 MOST_FEN_PER_MU = 1_000_000
