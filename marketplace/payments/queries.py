@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from sqlalchemy import Select, func, or_, select
 from sqlalchemy.orm import Session, joinedload
 
@@ -9,16 +11,20 @@ from marketplace.core.errors import NotFound
 from marketplace.core.labels import N_
 from marketplace.identity.actors import Actor
 from marketplace.identity.permissions import Permission
+from marketplace.linkage.queries import Scope
 from marketplace.ordering.models import Order, OrderKind, OrderPart
 from marketplace.payments.models import (
     BankLine,
     BankLineState,
     BankStatement,
+    Credit,
     GatewayNotice,
+    LinkagePool,
     NoticeOutcome,
     Payment,
     PaymentMethod,
     PaymentState,
+    PoolDistribution,
 )
 from marketplace.web.tasks import Task
 
@@ -116,6 +122,33 @@ def candidates_for(session: Session, line: BankLine) -> list[Payment]:
         .limit(20)
     )
     return list(session.scalars(query))
+
+
+def net_credits(session: Session, scopes: Collection[Scope]) -> dict[Scope, dict[int, int]]:
+    """What the settled lines of each scope have credited, in fen by household id, in one statement.
+
+    A pool belongs to its lot, or to the linkage period it was shared out over (a pool that waited for a period got it
+    then). A scope without credits has an empty dictionary.
+    """
+    found: dict[Scope, dict[int, int]] = {scope: {} for scope in scopes}
+    lots = sorted({lot_id for _, lot_id, _ in scopes if lot_id is not None})
+    periods = sorted({period_id for _, _, period_id in scopes if period_id is not None})
+    if not lots and not periods:
+        return found
+    group = (Credit.mechanism, LinkagePool.lot_id, PoolDistribution.period_id, Credit.household_id)
+    rows = session.execute(
+        select(*group, func.sum(Credit.amount_fen))
+        .join(LinkagePool, LinkagePool.id == Credit.pool_id)
+        .join(PoolDistribution, PoolDistribution.pool_id == Credit.pool_id)
+        .where(or_(LinkagePool.lot_id.in_(lots), PoolDistribution.period_id.in_(periods)))
+        .group_by(*group)
+        .order_by(Credit.household_id)
+    )
+    for mechanism, lot_id, period_id, household_id, fen in rows:
+        scope = (mechanism, lot_id, period_id)
+        if scope in found:
+            found[scope][household_id] = int(fen)
+    return found
 
 
 def _count(session: Session, query: Select[Payment] | Select[BankLine]) -> int:
