@@ -25,6 +25,8 @@ from marketplace.linkage.mechanisms.seam import Computed
 from marketplace.linkage.models import (
     Agreement,
     AgreementVersion,
+    Charge,
+    ChargeKind,
     Entitlement,
     Evidence,
     LinkagePeriod,
@@ -162,3 +164,35 @@ def grant_entitlement(
     session.add(entitlement)
     session.flush()
     return entitlement
+
+
+def add_charge(
+    session: Session,
+    evidence: Evidence | None,
+    agreement: Agreement,
+    *,
+    kind: ChargeKind,
+    amount_fen: int,
+    charged_on: date,
+    inputs: Mapping[str, Any],
+) -> Charge:
+    """Add what the household owes under `agreement`, in fen, and what it was computed from (fit for JSON).
+
+    Only the document: it is collected later, from money of the same agreement. Raises ValueError for an amount that is
+    not positive: where nothing is owed, no charge is made.
+    """
+    if amount_fen <= 0:
+        raise ValueError("a charge is of at least one fen")
+    charge = Charge(
+        agreement_id=agreement.id,
+        evidence_id=evidence.id if evidence else None,
+        household_id=agreement.household_id,
+        cooperative_id=agreement.cooperative_id,
+        kind=kind,
+        amount_fen=amount_fen,
+        charged_on=charged_on,
+        inputs=dict(inputs),
+    )
+    session.add(charge)
+    session.flush()
+    return charge

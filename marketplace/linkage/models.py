@@ -232,3 +232,42 @@ class Entitlement(Base):
 
     household: Mapped[Household] = relationship()
     evidence: Mapped[Evidence] = relationship()
+
+
+class ChargeKind(LabelledEnum):
+    """What a household owes the cooperative under an agreement."""
+
+    ADVANCE_REPAID = "advance_repaid", N_("归还预付款")
+    SERVICE_FEE = "service_fee", N_("托管服务费")
+
+
+class Charge(Base):
+    """What a household owes its cooperative under one agreement: a document of its own, never an entitlement cut down.
+
+    Collected only from money of the same agreement; what that does not cover stays outstanding. Append-only; `inputs`
+    holds what the amount was computed from. One piece of evidence makes at most one charge of a kind.
+    """
+
+    __tablename__ = "charge"
+    __table_args__ = (
+        UniqueConstraint("evidence_id", "kind"),
+        CheckConstraint("amount_fen > 0", name="amount"),
+        Index("ix_charge_agreement", "agreement_id", "kind"),
+        Index("ix_charge_household", "household_id", "id"),
+        {"info": APPEND_ONLY},
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    public_no: Mapped[str] = mapped_column(String(16), unique=True, default=lambda: public_no("K"))
+    agreement_id: Mapped[int] = mapped_column(ForeignKey("agreement.id"))
+    evidence_id: Mapped[int | None] = mapped_column(ForeignKey("evidence.id"))
+    household_id: Mapped[int] = mapped_column(ForeignKey("household.id"))
+    cooperative_id: Mapped[int] = mapped_column(ForeignKey("cooperative.id"), index=True)
+    kind: Mapped[ChargeKind] = mapped_column(code_of(ChargeKind, "kind"))
+    amount_fen: Mapped[int] = mapped_column(BigInteger)
+    charged_on: Mapped[date]
+    inputs: Mapped[dict[str, Any]] = mapped_column(JSON)
+    recorded_at: Mapped[datetime] = mapped_column(UtcInstant, default=now)
+
+    agreement: Mapped[Agreement] = relationship()
+    evidence: Mapped[Evidence | None] = relationship()

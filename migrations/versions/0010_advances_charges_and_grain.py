@@ -1,16 +1,67 @@
-"""Advances charges and grain."""
+"""Advances, charges and grain prices."""
 
 from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+from marketplace.core import db
+from marketplace.core.append_only import append_only_statements
 
 revision = "0010"
 down_revision = "0009"
 branch_labels = None
 depends_on = None
 
+APPEND_ONLY = {
+    "charge": [("evidence_id", "kind"), ("id",), ("public_no",)],
+}
+
 
 def upgrade() -> None:
-    """Nothing yet."""
+    op.create_table(
+        "charge",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("public_no", sa.String(length=16), nullable=False),
+        sa.Column("agreement_id", sa.Integer(), nullable=False),
+        sa.Column("evidence_id", sa.Integer(), nullable=True),
+        sa.Column("household_id", sa.Integer(), nullable=False),
+        sa.Column("cooperative_id", sa.Integer(), nullable=False),
+        sa.Column(
+            "kind",
+            sa.Enum(
+                "advance_repaid",
+                "service_fee",
+                name="kind",
+                native_enum=False,
+                create_constraint=True,
+                length=40,
+            ),
+            nullable=False,
+        ),
+        sa.Column("amount_fen", sa.BigInteger(), nullable=False),
+        sa.Column("charged_on", sa.Date(), nullable=False),
+        sa.Column("inputs", sa.JSON(), nullable=False),
+        sa.Column("recorded_at", db.UtcInstant(timezone=True), nullable=False),
+        sa.CheckConstraint("amount_fen > 0", name=op.f("ck_charge_amount")),
+        sa.ForeignKeyConstraint(["agreement_id"], ["agreement.id"], name=op.f("fk_charge_agreement_id")),
+        sa.ForeignKeyConstraint(
+            ["cooperative_id"], ["cooperative.id"], name=op.f("fk_charge_cooperative_id")
+        ),
+        sa.ForeignKeyConstraint(["evidence_id"], ["evidence.id"], name=op.f("fk_charge_evidence_id")),
+        sa.ForeignKeyConstraint(["household_id"], ["household.id"], name=op.f("fk_charge_household_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_charge")),
+        sa.UniqueConstraint("evidence_id", "kind", name=op.f("uq_charge_evidence_id_kind")),
+        sa.UniqueConstraint("public_no", name=op.f("uq_charge_public_no")),
+        info={"append_only": True},
+    )
+    op.create_index("ix_charge_agreement", "charge", ["agreement_id", "kind"], unique=False)
+    op.create_index(op.f("ix_charge_cooperative_id"), "charge", ["cooperative_id"], unique=False)
+    op.create_index("ix_charge_household", "charge", ["household_id", "id"], unique=False)
+    for table, keys in APPEND_ONLY.items():
+        for statement in append_only_statements(table, op.get_bind().dialect.name, keys=keys):
+            op.execute(statement)
 
 
 def downgrade() -> None:
-    """Nothing yet."""
+    op.drop_table("charge")
