@@ -209,9 +209,10 @@ def _wait_until_ready(settings: Settings, parts: list[Part], stop: threading.Eve
 
 
 def _announce(settings: Settings, environment: Mapping[str, str], stop: threading.Event) -> None:
-    click.echo(f"\n  {settings.public_url}    Ctrl-C stops everything\n")
+    """Who can sign in, and last, where it stays in sight, the address."""
     if _has_command(ACCOUNTS):
         _run(ACCOUNTS, environment, stop)
+    click.echo(f"\n  {settings.public_url}    Ctrl-C stops everything\n")
 
 
 def _watch(parts: list[Part], stop: threading.Event) -> None:

@@ -75,7 +75,7 @@ def see_income(household: Person) -> None:
     for sale in story.SALES:
         for credit in (sale.contract_credits_fen[story.SECOND], sale.lease_credits_fen[story.SECOND]):
             assert fen(household.row(story.PRODUCT, yuan(credit)).inner_text()) == credit
-    household.sees("学校")
+    household.sees("学校食堂")
     household.follows("打印对账单")
     household.reads(yuan(sum(income.values())), story.SECOND)
     expect(household.page.get_by_role("button", name=household.words("打印"), exact=True)).to_be_visible()
