@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from sqlalchemy import Select, func, or_, select
+from sqlalchemy import ColumnElement, Select, Subquery, func, or_, select, union_all
 from sqlalchemy.orm import Session, joinedload
 
 from marketplace.core.errors import NotFound
@@ -135,20 +135,34 @@ def net_credits(session: Session, scopes: Collection[Scope]) -> dict[Scope, dict
     periods = sorted({period_id for _, _, period_id in scopes if period_id is not None})
     if not lots and not periods:
         return found
-    group = (Credit.mechanism, LinkagePool.lot_id, PoolDistribution.period_id, Credit.household_id)
+    changes = credit_changes(or_(LinkagePool.lot_id.in_(lots), PoolDistribution.period_id.in_(periods)))
+    group = (changes.c.mechanism, changes.c.lot_id, changes.c.period_id, changes.c.household_id)
     rows = session.execute(
-        select(*group, func.sum(Credit.amount_fen))
-        .join(LinkagePool, LinkagePool.id == Credit.pool_id)
-        .join(PoolDistribution, PoolDistribution.pool_id == Credit.pool_id)
-        .where(or_(LinkagePool.lot_id.in_(lots), PoolDistribution.period_id.in_(periods)))
-        .group_by(*group)
-        .order_by(Credit.household_id)
+        select(*group, func.sum(changes.c.fen)).group_by(*group).order_by(changes.c.household_id)
     )
     for mechanism, lot_id, period_id, household_id, fen in rows:
         scope = (mechanism, lot_id, period_id)
         if scope in found:
             found[scope][household_id] = int(fen)
     return found
+
+
+def credit_changes(condition: ColumnElement[bool]) -> Subquery:
+    """What raised (positive) or lowered the money credited in a scope, for the pools and distributions that meet
+    `condition`: rows of mechanism, lot_id, period_id, household_id, fen."""
+    arms = [
+        select(
+            Credit.mechanism,
+            LinkagePool.lot_id,
+            PoolDistribution.period_id,
+            Credit.household_id,
+            Credit.amount_fen.label("fen"),
+        )
+        .join(LinkagePool, LinkagePool.id == Credit.pool_id)
+        .join(PoolDistribution, PoolDistribution.pool_id == Credit.pool_id)
+        .where(condition)
+    ]
+    return union_all(*arms).subquery()
 
 
 def _count(session: Session, query: Select[Payment] | Select[BankLine]) -> int:
