@@ -126,6 +126,7 @@ class OrderLine(Base):
         UniqueConstraint("part_id", "listing_version_id"),
         CheckConstraint("quantity > 0 AND unit_price_fen > 0", name="positive"),
         CheckConstraint("net_fen = quantity * unit_price_fen", name="net"),
+        Index("uq_order_line_sold", "id", "quantity", "unit_price_fen", unique=True),  # what refunds refer to
         {"info": APPEND_ONLY},
     )
 

@@ -269,6 +269,7 @@ class Credit(Base):
         Index("ix_credit_household", "household_id", "id"),
         Index("ix_credit_line", "line_id"),
         Index("ix_credit_cooperative", "cooperative_id", "id"),
+        Index("uq_credit_amount", "id", "amount_fen", unique=True),  # what reversals refer to
         {"info": APPEND_ONLY},
     )
 

@@ -1,0 +1,1 @@
+"""Refunds: asked by a buyer, decided by the cooperative, taken back from credits without touching paid cash."""
