@@ -1,0 +1,1 @@
+"""What was found too late for a closed linkage period, recorded in the open one."""
