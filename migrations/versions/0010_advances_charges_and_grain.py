@@ -14,7 +14,9 @@ branch_labels = None
 depends_on = None
 
 APPEND_ONLY = {
+    "advance": [("id",)],
     "charge": [("evidence_id", "kind"), ("id",), ("public_no",)],
+    "slip_quota": [("id",)],
 }
 
 
@@ -58,10 +60,34 @@ def upgrade() -> None:
     op.create_index("ix_charge_agreement", "charge", ["agreement_id", "kind"], unique=False)
     op.create_index(op.f("ix_charge_cooperative_id"), "charge", ["cooperative_id"], unique=False)
     op.create_index("ix_charge_household", "charge", ["household_id", "id"], unique=False)
+    op.create_table(
+        "advance",
+        sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("agreement_id", sa.Integer(), nullable=False),
+        sa.Column("receipt_no", sa.String(length=40), nullable=False),
+        sa.Column("amount_fen", sa.BigInteger(), nullable=False),
+        sa.CheckConstraint("amount_fen > 0 AND amount_fen <= 10000000", name=op.f("ck_advance_amount")),
+        sa.ForeignKeyConstraint(["agreement_id"], ["agreement.id"], name=op.f("fk_advance_agreement_id")),
+        sa.ForeignKeyConstraint(["id"], ["evidence.id"], name=op.f("fk_advance_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_advance")),
+        info={"append_only": True},
+    )
+    op.create_index(op.f("ix_advance_agreement_id"), "advance", ["agreement_id"], unique=False)
+    op.create_table(
+        "slip_quota",
+        sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("before_g", sa.BigInteger(), nullable=False),
+        sa.CheckConstraint("before_g >= 0", name=op.f("ck_slip_quota_before")),
+        sa.ForeignKeyConstraint(["id"], ["weigh_slip.id"], name=op.f("fk_slip_quota_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_slip_quota")),
+        info={"append_only": True},
+    )
     for table, keys in APPEND_ONLY.items():
         for statement in append_only_statements(table, op.get_bind().dialect.name, keys=keys):
             op.execute(statement)
 
 
 def downgrade() -> None:
+    op.drop_table("slip_quota")
+    op.drop_table("advance")
     op.drop_table("charge")

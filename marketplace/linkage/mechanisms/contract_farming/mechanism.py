@@ -1,6 +1,7 @@
 """Contract farming as the rest of the room sees it: its terms, and what a weigh slip entitles to.
 
-Advances to be repaid and the bonus above a quota are charges and terms that come later; they change no table.
+The arithmetic is in `formula`, what a contract fixes in `terms`. Advances to be repaid are charges beside the
+entitlement, never a part of it.
 """
 
 from __future__ import annotations
@@ -13,94 +14,29 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from marketplace.core.errors import Conflict
-from marketplace.core.labels import N_, LabelledEnum
-from marketplace.core.money import format_yuan, half_up
+from marketplace.core.labels import N_
+from marketplace.core.money import format_yuan
 from marketplace.core.quantity import format_kg
-from marketplace.linkage.mechanisms.contract_farming.models import WeighSlip
-from marketplace.linkage.mechanisms.seam import (
-    Computed,
-    Described,
-    Details,
-    Terms,
-    integer_term,
-    only_known,
-    text_term,
-)
+from marketplace.linkage.mechanisms.contract_farming.formula import entitlement
+from marketplace.linkage.mechanisms.contract_farming.models import SlipQuota, WeighSlip
+from marketplace.linkage.mechanisms.contract_farming.terms import Term, describe_terms, validate_terms
+from marketplace.linkage.mechanisms.seam import Described
 from marketplace.linkage.models import (
     Agreement,
     AgreementVersion,
     Attribution,
+    Charge,
+    ChargeKind,
     Evidence,
     IncomeClass,
     Mechanism,
 )
 from marketplace.linkage.spans import FOREVER
 
+__all__ = ["describe_terms", "entitlement", "validate_terms"]
+
 attributions: tuple[Attribution, ...] = (Attribution.DIRECT,)
 income_class = IncomeClass.OPERATING
-RULE_VERSION = 1
-MOST_FEN_PER_KG = 1_000_000
-MOST_GUARANTEE_DAYS = 365
-MASS_UNIT_G = 1000
-
-
-class Term(LabelledEnum):
-    """What such an agreement fixes."""
-
-    COMMODITY = "commodity", N_("收购品种")
-    FLOOR_PRICE = "floor_price_fen_per_kg", N_("保底价")
-    PREMIUM = "premium_fen_per_kg", N_("加价")
-    GUARANTEE_DAYS = "guarantee_days", N_("保底兑付期限")
-
-
-def validate_terms(raw: Mapping[str, object]) -> dict[str, Any]:
-    """The terms as they are kept: commodity, floor price and premium in fen per kg, days until the guarantee is due.
-
-    Raises Refused naming the field.
-    """
-    only_known(raw, [term.value for term in Term])
-    return {
-        "commodity": text_term(raw, Term.COMMODITY, pattern=r".{1,60}", hint=N_("收购品种最多 60 个字")),
-        "floor_price_fen_per_kg": integer_term(raw, Term.FLOOR_PRICE, least=1, most=MOST_FEN_PER_KG),
-        "premium_fen_per_kg": integer_term(raw, Term.PREMIUM, least=0, most=MOST_FEN_PER_KG),
-        "guarantee_days": integer_term(raw, Term.GUARANTEE_DAYS, least=0, most=MOST_GUARANTEE_DAYS),
-    }
-
-
-def describe_terms(terms: Terms) -> list[Described]:
-    """The terms as people read them."""
-    per_kg = N_("%(yuan)s 元/千克")
-    return [
-        Described(Term.COMMODITY.label, "%(text)s", {"text": terms["commodity"]}),
-        Described(Term.FLOOR_PRICE.label, per_kg, {"yuan": format_yuan(terms["floor_price_fen_per_kg"])}),
-        Described(Term.PREMIUM.label, per_kg, {"yuan": format_yuan(terms["premium_fen_per_kg"])}),
-        Described(Term.GUARANTEE_DAYS.label, N_("过磅后 %(days)s 天"), {"days": terms["guarantee_days"]}),
-    ]
-
-
-def price_fen_per_kg(terms: Terms, market_price_fen_per_kg: int | None) -> int:
-    """The price of a slip: the higher of floor and market, and the premium on top."""
-    floor: int = terms["floor_price_fen_per_kg"]
-    premium: int = terms["premium_fen_per_kg"]
-    return max(floor, market_price_fen_per_kg or 0) + premium
-
-
-def entitlement(details: Details, terms: Terms, *, rule_version: int = RULE_VERSION) -> Computed:
-    """half_up(net_g * price / 1000), due the agreement's days after the weighing.
-
-    `details`: slip_no, weighed_on (ISO), grade, net_g, market_price_fen_per_kg. Raises ValueError for an unknown rule
-    version.
-    """
-    if rule_version != RULE_VERSION:
-        raise ValueError(f"contract farming has no rule version {rule_version}")
-    price = price_fen_per_kg(terms, details["market_price_fen_per_kg"])
-    due_on = date.fromisoformat(details["weighed_on"]) + timedelta(days=terms["guarantee_days"])
-    return Computed(
-        amount_fen=half_up(details["net_g"] * price, MASS_UNIT_G),
-        due_on=due_on,
-        inputs={"details": dict(details), "terms": dict(terms), "price_fen_per_kg": price},
-        rule_version=rule_version,
-    )
 
 
 def summarise(inputs: Mapping[str, Any]) -> Described:
@@ -126,15 +62,53 @@ def explain(inputs: Mapping[str, Any]) -> list[Described]:
             Described(Term.PREMIUM.label, per_kg, {"yuan": format_yuan(terms["premium_fen_per_kg"])})
         )
     lines.append(Described(N_("结算单价"), per_kg, {"yuan": format_yuan(inputs["price_fen_per_kg"])}))
+    return lines + _explain_parts(inputs)
+
+
+def _explain_parts(inputs: Mapping[str, Any]) -> list[Described]:
+    """Gross, bonus, repayment and net, where there is more to say than the price; nothing by the first version."""
+    bonus, charge = inputs.get("bonus_fen", 0), inputs.get("charge_fen", 0)
+    lines: list[Described] = []
+    if bonus:
+        lines.append(_yuan(N_("货款"), inputs["gross_fen"]))
+        over = {"kg": format_kg(inputs["over_g"]), "yuan": format_yuan(bonus)}
+        lines.append(Described(N_("超量奖励"), N_("超出 %(kg)s 千克，奖励 %(yuan)s 元"), over))
+    if charge:
+        amount_fen = inputs["gross_fen"] + bonus
+        lines.append(_yuan(N_("应得合计"), amount_fen))
+        before = {
+            "yuan": format_yuan(charge),
+            "outstanding": format_yuan(inputs["details"]["outstanding_fen"]),
+        }
+        lines.append(Described(N_("归还预付款"), N_("%(yuan)s 元（此前未还 %(outstanding)s 元）"), before))
+        lines.append(_yuan(N_("抵扣后"), amount_fen - charge))
     return lines
 
 
+def _yuan(label: str, amount_fen: int) -> Described:
+    return Described(label, N_("%(yuan)s 元"), {"yuan": format_yuan(amount_fen)})
+
+
 def details_of(session: Session, evidence_ids: Collection[int]) -> dict[int, dict[str, Any]]:
-    """What the weigh slips say, by evidence id."""
+    """What the weigh slips say, and how quota and advances stood when they were recorded, by evidence id."""
+    is_repayment = (Charge.evidence_id == WeighSlip.id) & (Charge.kind == ChargeKind.ADVANCE_REPAID)
     rows = session.execute(
-        select(WeighSlip, Evidence.occurred_on).join(Evidence).where(WeighSlip.id.in_(evidence_ids))
+        select(WeighSlip, Evidence.occurred_on, SlipQuota.before_g, Charge.inputs)
+        .select_from(WeighSlip)
+        .join(Evidence, Evidence.id == WeighSlip.id)
+        .outerjoin(SlipQuota, SlipQuota.id == WeighSlip.id)
+        .outerjoin(Charge, is_repayment)
+        .where(WeighSlip.id.in_(evidence_ids))
     )
-    return {slip.id: slip_details(slip, weighed_on) for slip, weighed_on in rows.unique()}
+    found = {}
+    for slip, weighed_on, before_g, charge in rows:
+        details = slip_details(slip, weighed_on)
+        if before_g is not None:
+            details["before_g"] = before_g
+        if charge is not None:
+            details["outstanding_fen"] = charge["outstanding_fen"]
+        found[slip.id] = details
+    return found
 
 
 def slip_details(slip: WeighSlip, weighed_on: date) -> dict[str, Any]:

@@ -1,12 +1,16 @@
-"""Reading weigh slips."""
+"""Reading weigh slips and advances, and how an agreement stands: what was delivered, what is still to be repaid."""
 
 from __future__ import annotations
 
-from sqlalchemy import select
-from sqlalchemy.orm import Session
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
 
-from marketplace.linkage.mechanisms.contract_farming.models import WeighSlip
-from marketplace.linkage.models import Lot
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session, joinedload
+
+from marketplace.linkage.mechanisms.contract_farming.models import Advance, WeighSlip
+from marketplace.linkage.models import Agreement, AgreementVersion, Charge, ChargeKind, Evidence, Lot
 
 
 def last_slip_of(session: Session, lot: Lot) -> WeighSlip | None:
@@ -19,3 +23,68 @@ def last_slip_of(session: Session, lot: Lot) -> WeighSlip | None:
 def slip_of(session: Session, evidence_id: int) -> WeighSlip:
     """The slip of a piece of evidence, with its lot."""
     return session.get_one(WeighSlip, evidence_id)
+
+
+# --- how an agreement stands ---
+
+
+@dataclass(frozen=True)
+class AdvanceStanding:
+    """The advances of an agreement, what slips have repaid of them so far, and what is still to be repaid (fen)."""
+
+    given_fen: int
+    charged_fen: int
+
+    @property
+    def outstanding_fen(self) -> int:
+        """What further slips repay."""
+        return self.given_fen - self.charged_fen
+
+
+def lock_agreement(session: Session, agreement: Agreement) -> None:
+    """Hold an agreement until the end of the transaction (SQLite: its writers queue anyway)."""
+    session.execute(select(Agreement.id).where(Agreement.id == agreement.id).with_for_update())
+
+
+def delivered_g(session: Session, version: AgreementVersion, year: int, *, but: int) -> int:
+    """The grams recorded under a version for days of `year`, leaving out the slip `but`."""
+    query = (
+        select(func.coalesce(func.sum(WeighSlip.net_g), 0))
+        .join(Evidence, Evidence.id == WeighSlip.id)
+        .where(
+            Evidence.agreement_version_id == version.id,
+            Evidence.occurred_on >= date(year, 1, 1),
+            Evidence.occurred_on <= date(year, 12, 31),
+            WeighSlip.id != but,
+        )
+    )
+    return int(session.scalar(query) or 0)
+
+
+def outstanding_fen(session: Session, agreement: Agreement, *, on: date) -> int:
+    """Advances given up to `on` less what was charged under the agreement so far; never below zero."""
+    given = (
+        select(func.coalesce(func.sum(Advance.amount_fen), 0))
+        .join(Evidence, Evidence.id == Advance.id)
+        .where(Advance.agreement_id == agreement.id, Evidence.occurred_on <= on)
+    )
+    return max(0, int(session.scalar(given) or 0) - _charged_fen(session, agreement))
+
+
+def advance_standing(session: Session, agreement: Agreement) -> AdvanceStanding:
+    """How the advances of an agreement stand, all of them."""
+    given = select(func.sum(Advance.amount_fen)).where(Advance.agreement_id == agreement.id)
+    return AdvanceStanding(int(session.scalar(given) or 0), _charged_fen(session, agreement))
+
+
+def _charged_fen(session: Session, agreement: Agreement) -> int:
+    charged = select(func.sum(Charge.amount_fen)).where(
+        Charge.agreement_id == agreement.id, Charge.kind == ChargeKind.ADVANCE_REPAID
+    )
+    return int(session.scalar(charged) or 0)
+
+
+def advances_of(session: Session, agreement: Agreement, *, limit: int = 100) -> Sequence[Advance]:
+    """The advances of an agreement with their evidence, the latest first."""
+    query = select(Advance).where(Advance.agreement_id == agreement.id).order_by(Advance.id.desc())
+    return session.scalars(query.options(joinedload(Advance.evidence)).limit(limit)).all()

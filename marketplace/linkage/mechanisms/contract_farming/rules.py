@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import date
+from typing import Any
 
 from sqlalchemy import update
 from sqlalchemy.orm import Session
@@ -14,19 +15,36 @@ from marketplace.identity.actors import Actor
 from marketplace.identity.models import StoredFile
 from marketplace.identity.trail import record_trail
 from marketplace.linkage.evidence import (
+    add_charge,
     evidence_under,
     grant_entitlement,
     keep_evidence,
     require_own,
     version_for,
 )
-from marketplace.linkage.mechanisms.contract_farming.mechanism import (
-    MOST_FEN_PER_KG,
+from marketplace.linkage.mechanisms.contract_farming.formula import (
     entitlement,
-    slip_details,
+    gross_fen,
+    offset_fen,
+    rule_version_for,
 )
-from marketplace.linkage.mechanisms.contract_farming.models import MOST_G, WeighSlip
-from marketplace.linkage.models import Agreement, AgreementVersion, Evidence, Lot, Mechanism
+from marketplace.linkage.mechanisms.contract_farming.mechanism import slip_details
+from marketplace.linkage.mechanisms.contract_farming.models import MOST_G, SlipQuota, WeighSlip
+from marketplace.linkage.mechanisms.contract_farming.queries import (
+    delivered_g,
+    lock_agreement,
+    outstanding_fen,
+)
+from marketplace.linkage.mechanisms.contract_farming.terms import MOST_FEN_PER_KG
+from marketplace.linkage.mechanisms.seam import Computed
+from marketplace.linkage.models import (
+    Agreement,
+    AgreementVersion,
+    ChargeKind,
+    Evidence,
+    Lot,
+    Mechanism,
+)
 from marketplace.registry.models import Cooperative
 
 SLIP_NO = re.compile(r"[0-9A-Z][0-9A-Z-]{0,39}")
@@ -55,7 +73,8 @@ def record_weigh_slip(
     """Record produce weighed into `lot` under `agreement`, and what it entitles the household to.
 
     `net_g` in grams; `market_price_fen_per_kg` is the day's market price, when there was one; `signatures` are the
-    names of who signed for the household and for the cooperative. The lot receives the grams in the same transaction.
+    names of who signed for the household and for the cooperative. The lot receives the grams in the same transaction,
+    and where the agreement says so, the charge that repays advances is made.
     Raises Refused (field named) for a day, weight, price or signature that cannot be; Conflict when the slip's number
     was used before; NotFound for somebody else's agreement or lot. Then nothing has changed.
     """
@@ -90,11 +109,62 @@ def record_weigh_slip(
     )
     slip.id = evidence.id
     session.add(slip)
-    computed = entitlement(details, version.terms)
+    session.flush()
+    details |= _standing(session, agreement, version, details, slip)
+    computed = entitlement(details, version.terms, rule_version=rule_version_for(version.terms))
     grant_entitlement(session, evidence, agreement, computed, lot_id=lot.id)
+    _repay(session, evidence, agreement, computed)
     _receive(session, lot, net_g)
     _tell(session, actor, evidence, slip, agreement, lot, computed.amount_fen)
     return evidence
+
+
+def _standing(
+    session: Session,
+    agreement: Agreement,
+    version: AgreementVersion,
+    details: dict[str, Any],
+    slip: WeighSlip,
+) -> dict[str, int]:
+    """How quota and advances stand before this slip, for its entitlement.
+
+    The agreement stays locked until the end of the transaction, so that two slips at once see one another.
+    """
+    terms, standing = version.terms, {}
+    if "quota_g" not in terms and "cap_bp" not in terms:
+        return {}
+    lock_agreement(session, agreement)
+    day = date.fromisoformat(details["weighed_on"])
+    if "quota_g" in terms:
+        before_g = delivered_g(session, version, day.year, but=slip.id)
+        session.add(SlipQuota(id=slip.id, before_g=before_g))
+        standing["before_g"] = before_g
+    if "cap_bp" in terms:
+        outstanding = outstanding_fen(session, agreement, on=day)
+        if offset_fen(gross_fen(details, terms), outstanding, terms["cap_bp"]):
+            standing["outstanding_fen"] = outstanding
+    return standing
+
+
+def _repay(session: Session, evidence: Evidence, agreement: Agreement, computed: Computed) -> None:
+    """Make the charge that repays advances, when the slip repays some."""
+    charge_fen = computed.inputs.get("charge_fen", 0)
+    if not charge_fen:
+        return
+    add_charge(
+        session,
+        evidence,
+        agreement,
+        kind=ChargeKind.ADVANCE_REPAID,
+        amount_fen=charge_fen,
+        charged_on=evidence.occurred_on,
+        inputs={
+            "outstanding_fen": computed.inputs["details"]["outstanding_fen"],
+            "gross_fen": computed.inputs["gross_fen"],
+            "cap_bp": computed.inputs["terms"]["cap_bp"],
+            "rule_version": computed.rule_version,
+        },
+    )
 
 
 def _check_form(slip: WeighSlip) -> None:
