@@ -50,6 +50,19 @@ def balances(session: Session, keys: Collection[AccountKey]) -> dict[AccountKey,
     return found
 
 
+def held_balances(session: Session, keys: Collection[AccountKey]) -> dict[AccountKey, int]:
+    """The same, with the accounts held until the end of the transaction: for whoever decides by what is left.
+
+    Only those who hold the accounts too (payouts, reversals) wait for one another; accounts are held in the order of
+    their ids. On SQLite writers queue anyway.
+    """
+    texts = sorted({key.text for key in keys})
+    for start in range(0, len(texts), LOOKUP_CHUNK):
+        chunk = select(Account.id).where(Account.key.in_(texts[start : start + LOOKUP_CHUNK]))
+        session.execute(chunk.order_by(Account.id).with_for_update(key_share=True)).all()
+    return balances(session, keys)
+
+
 def sides_of(condition: ColumnElement[bool]) -> Subquery:
     """Both sides of every transfer, as rows of the accounts that meet `condition`.
 
@@ -127,6 +140,7 @@ PARTS = tuple(part.name for part in fields(HouseholdTotals))
 TOTALS = {
     EntryKind.LINE_SETTLED: "credited_fen",
     EntryKind.POOL_DISTRIBUTED: "credited_fen",
+    EntryKind.POOL_REDISTRIBUTED: "credited_fen",
     EntryKind.REFUND: "credited_fen",
     EntryKind.GUARANTEE: "guaranteed_fen",
     EntryKind.GUARANTEE_REDUCED: "guaranteed_fen",

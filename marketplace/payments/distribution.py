@@ -6,17 +6,23 @@ shared out once (its ledger key and its distribution's primary key are the pool)
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy.orm import Session
 
 from marketplace.core.clock import business_day, now
 from marketplace.ledger.accounts import AccountKey
 from marketplace.ledger.models import EntryKind
-from marketplace.ledger.posting import EntryDraft, post_entries
+from marketplace.ledger.posting import EntryDraft, TransferDraft, post_entries
 from marketplace.linkage.models import Entitlement, LinkagePeriod
 from marketplace.linkage.queries import weights_in_scope
+from marketplace.ordering.models import OrderLine
+from marketplace.payments.closing.reductions import hold_lots
 from marketplace.payments.household_paths import Villages, goes_through_village, to_households
 from marketplace.payments.models import LinkagePool, PoolDistribution, Settlement
+from marketplace.payments.refunds.catching_up import catch_up, taken_of_waiting
+from marketplace.payments.refunds.standing import is_wholly_refunded
 from marketplace.payments.settlement import (
     PeriodFinder,
     PoolShare,
@@ -40,25 +46,36 @@ def distribute_pools(session: Session, *, limit: int = 500) -> int:
     weights = weights_in_scope(session, scopes, as_of_entitlement_id=as_of)
     ready = [row for row in waiting if any(weights.get(row[1].scope, {}).values())]
     villages = villages_behind(session, weights)
-    entries = post_entries(session, [_distribution_entry(row, weights, villages) for row in ready])
+    taken = taken_of_waiting(session, [pool for pool, _, _ in ready])
+    hold_lots(session, [share.scope for _, share, _ in ready])
+    entries = post_entries(session, [_distribution_entry(row, weights, villages, taken) for row in ready])
     shared = [
         SharedPool(pool.id, share, pool.line_id, cooperative_id, weights[share.scope], entry.id)
         for (pool, share, cooperative_id), entry in zip(ready, entries, strict=True)
     ]
     keep_shares(session, shared, as_of=as_of, at=now())
+    catch_up(session, sorted(taken))
     return len(ready)
 
 
-def _distribution_entry(row: Waiting, weights: Weights, villages: Villages) -> EntryDraft:
+def _distribution_entry(
+    row: Waiting, weights: Weights, villages: Villages, taken: Mapping[int, int]
+) -> EntryDraft:
+    """The whole pool is shared out, whatever was refunded meanwhile: first comes back what refunds took of it, and
+    from the credits it is taken once more (`catch_up`). So everybody ends at the same fen whichever came first."""
     pool, share, cooperative_id = row
     credited = shares_of(share.pool_fen, weights[share.scope])
     route = villages if goes_through_village(share.mechanism) else None
     source = AccountKey.unallocated(cooperative_id)
+    back_fen = taken.get(pool.id, 0)
+    back = (
+        [TransferDraft(AccountKey.cooperative_payable(cooperative_id), source, back_fen)] if back_fen else []
+    )
     return EntryDraft(
         kind=EntryKind.POOL_DISTRIBUTED,
         idempotency_key=f"distribute:pool:{pool.id}",
         occurred_at=now(),
-        transfers=tuple(to_households(source, cooperative_id, credited, route)),
+        transfers=(*back, *to_households(source, cooperative_id, credited, route)),
         cooperative_id=cooperative_id,
         subject=("order_line", pool.line_id),
     )
@@ -67,13 +84,15 @@ def _distribution_entry(row: Waiting, weights: Weights, villages: Villages) -> E
 def waiting_pools(session: Session, *, limit: int) -> list[Waiting]:
     """Pools not shared out yet that have evidence, oldest first, locked against a second worker.
 
-    A pool settled before its cooperative had a linkage period belongs to the period that covers its day now.
+    A pool settled before its cooperative had a linkage period belongs to the period that covers its day now. A pool of
+    a line that was refunded whole has nothing left to share out.
     """
     shared = select(PoolDistribution.pool_id).where(PoolDistribution.pool_id == LinkagePool.id).exists()
     query = (
         select(LinkagePool, Settlement.cooperative_id)
         .join(Settlement, Settlement.line_id == LinkagePool.line_id)
-        .where(LinkagePool.waiting, ~shared, _has_evidence())
+        .join(OrderLine, OrderLine.id == LinkagePool.line_id)
+        .where(LinkagePool.waiting, ~shared, _has_evidence(), ~is_wholly_refunded())
         .order_by(LinkagePool.id)
         .limit(limit)
         .with_for_update(of=LinkagePool, skip_locked=True)

@@ -26,6 +26,7 @@ from marketplace.payments.models import (
     PaymentState,
     PoolDistribution,
 )
+from marketplace.payments.refunds.models import CreditAddition, CreditReversal
 from marketplace.web.tasks import Task
 
 WHAT_FOR = (  # a list names the order, the unit and the cooperative of each payment, not its lines
@@ -125,7 +126,8 @@ def candidates_for(session: Session, line: BankLine) -> list[Payment]:
 
 
 def net_credits(session: Session, scopes: Collection[Scope]) -> dict[Scope, dict[int, int]]:
-    """What the settled lines of each scope have credited, in fen by household id, in one statement.
+    """What the settled lines of each scope have credited, less what was taken back, in fen by household id, in one
+    statement.
 
     A pool belongs to its lot, or to the linkage period it was shared out over (a pool that waited for a period got it
     then). A scope without credits has an empty dictionary.
@@ -152,15 +154,20 @@ def credit_changes(condition: ColumnElement[bool]) -> Subquery:
     `condition`: rows of mechanism, lot_id, period_id, household_id, fen."""
     arms = [
         select(
-            Credit.mechanism,
+            model.mechanism,
             LinkagePool.lot_id,
             PoolDistribution.period_id,
-            Credit.household_id,
-            Credit.amount_fen.label("fen"),
+            model.household_id,
+            fen.label("fen"),
         )
-        .join(LinkagePool, LinkagePool.id == Credit.pool_id)
-        .join(PoolDistribution, PoolDistribution.pool_id == Credit.pool_id)
+        .join(LinkagePool, LinkagePool.id == model.pool_id)
+        .join(PoolDistribution, PoolDistribution.pool_id == model.pool_id)
         .where(condition)
+        for model, fen in (
+            (Credit, Credit.amount_fen),
+            (CreditAddition, CreditAddition.amount_fen),
+            (CreditReversal, -CreditReversal.amount_fen),
+        )
     ]
     return union_all(*arms).subquery()
 

@@ -30,6 +30,7 @@ from marketplace.linkage.models import Attribution, Entitlement, LinkagePeriod, 
 from marketplace.linkage.queries import attributions_of, weights_in_scope
 from marketplace.ordering.models import LineLot, OrderLine, OrderPart
 from marketplace.ordering.states import PartState
+from marketplace.payments.closing.reductions import CreditedPool, reduce_guarantees
 from marketplace.payments.household_paths import (
     Villages,
     goes_through_village,
@@ -37,6 +38,7 @@ from marketplace.payments.household_paths import (
     villages_of,
 )
 from marketplace.payments.models import Credit, LinkagePool, PoolDistribution, Settlement
+from marketplace.payments.refunds.standing import is_wholly_refunded, refunded_before_settlement
 
 RULE_VERSION = 1
 Scope = tuple[
@@ -47,7 +49,10 @@ Weights = Mapping[Scope, Mapping[int, int]]  # fen of entitlement by household
 
 @dataclass(frozen=True)
 class DueLine:
-    """A line ready to settle: `terms` in the order of the mechanisms, `lots` as (lot id, grams)."""
+    """A line ready to settle: `terms` in the order of the mechanisms, `lots` as (lot id, grams).
+
+    `net_fen` is the line's net less what was refunded before.
+    """
 
     line_id: int
     cooperative_id: int
@@ -159,12 +164,20 @@ def settle_lines(session: Session, *, limit: int = 500) -> int:
 
 
 def due_lines(session: Session, *, limit: int) -> list[DueLine]:
-    """Accepted and paid lines without a settlement, oldest first, their parts locked against a second worker."""
+    """Accepted and paid lines without a settlement, oldest first, their parts locked against a second worker.
+
+    A line that was refunded whole before it settled never settles.
+    """
     settled = select(Settlement.line_id).where(Settlement.line_id == OrderLine.id).exists()
     query = (
         select(OrderLine, OrderPart.accepted_at, OrderPart.paid_at)
         .join(OrderPart, OrderPart.id == OrderLine.part_id)
-        .where(OrderPart.state == PartState.ACCEPTED, OrderPart.paid_at.is_not(None), ~settled)
+        .where(
+            OrderPart.state == PartState.ACCEPTED,
+            OrderPart.paid_at.is_not(None),
+            ~settled,
+            ~is_wholly_refunded(),
+        )
         .order_by(OrderLine.id)
         .limit(limit)
         .with_for_update(of=OrderPart, skip_locked=True)
@@ -175,10 +188,14 @@ def due_lines(session: Session, *, limit: int) -> list[DueLine]:
     done = (
         set(session.scalars(select(Settlement.line_id).where(Settlement.line_id.in_(ids)))) if ids else set()
     )
+    refunded = refunded_before_settlement(session, ids)
     due = [
         (line, max(accepted, paid))
         for line, accepted, paid in rows
-        if line.id not in done and accepted is not None and paid is not None
+        if line.id not in done
+        and accepted is not None
+        and paid is not None
+        and refunded.get(line.id, 0) < line.net_fen
     ]
     terms = _terms_of(session, {line.listing_version_id for line, _ in due})
     lots = _lots_of(session, [line.id for line, _ in due])
@@ -187,7 +204,7 @@ def due_lines(session: Session, *, limit: int) -> list[DueLine]:
         DueLine(
             line_id=line.id,
             cooperative_id=line.cooperative_id,
-            net_fen=line.net_fen,
+            net_fen=line.net_fen - refunded.get(line.id, 0),
             due_at=due_at,
             terms=terms.get(line.listing_version_id, ()),
             lots=lots.get(line.id, ()),
@@ -330,7 +347,10 @@ class SharedPool:
 
 
 def keep_shares(session: Session, shared: Sequence[SharedPool], *, as_of: int, at: datetime) -> None:
-    """Write the distributions and credits of pools that were shared out, in two statements."""
+    """Write the distributions and credits of pools that were shared out, and let them replace guarantees that stand.
+
+    In a fixed number of statements.
+    """
     if not shared:
         return
     distributions: list[dict[str, Any]] = [
@@ -345,6 +365,7 @@ def keep_shares(session: Session, shared: Sequence[SharedPool], *, as_of: int, a
         }
         for pool in shared
     ]
+    shares = [(pool, shares_of(pool.share.pool_fen, pool.weights)) for pool in shared]
     credited: list[dict[str, Any]] = [
         {
             "pool_id": pool.pool_id,
@@ -357,8 +378,13 @@ def keep_shares(session: Session, shared: Sequence[SharedPool], *, as_of: int, a
             "entry_id": pool.entry_id,
             "credited_at": at,
         }
-        for pool in shared
-        for household_id, fen in sorted(shares_of(pool.share.pool_fen, pool.weights).items())
+        for pool, fen_by_household in shares
+        for household_id, fen in sorted(fen_by_household.items())
     ]
     session.execute(insert(PoolDistribution), distributions)
     session.execute(insert(Credit), credited)
+    pools = [
+        CreditedPool(pool.pool_id, pool.line_id, pool.share.scope, pool.cooperative_id, fen_by_household)
+        for pool, fen_by_household in shares
+    ]
+    reduce_guarantees(session, pools, at=at)
