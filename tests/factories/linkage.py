@@ -14,6 +14,8 @@ import factory
 from sqlalchemy.orm import Session
 
 from marketplace.linkage.mechanisms.land_transfer.models import ParcelTransfer
+from marketplace.linkage.mechanisms.production_trusteeship.models import HalfYear
+from marketplace.linkage.mechanisms.production_trusteeship.rules import record_yield
 from marketplace.linkage.models import (
     Agreement,
     AgreementVersion,
@@ -219,3 +221,38 @@ def pay_rent(
         starts_on=starts_on,
         ends_on=ends_on,
     )
+
+
+# --- production trusteeship ---
+
+TRUSTEESHIP_TERMS: dict[str, Any] = {
+    "commodity": "稻谷",
+    "area_cmu": 1000,
+    "fee_fen_per_mu": 12_000,
+    "subsidy_fen_per_mu": 2_000,
+    "guaranteed_g_per_mu": 450_000,
+    "price_fen_per_kg": 280,
+    "bonus_share_bp": 2000,
+    "due_days": 30,
+}
+
+
+class TrusteeshipFactory(AgreementFactory):
+    """10 mu of 稻谷: fee 120.00 less 20.00 yuan a mu, 450 kg a mu guaranteed at 2.80, 20 % bonus, due after 30 days."""
+
+    mechanism = Mechanism.PRODUCTION_TRUSTEESHIP
+    version = factory.RelatedFactory(
+        AgreementVersionFactory, "agreement", terms=factory.LazyFunction(lambda: dict(TRUSTEESHIP_TERMS))
+    )
+
+
+def reap(session: Session, agreement: Agreement, lot: Lot, *, actual_g: int, **fields: Any) -> Evidence:
+    """The yield of the first half of 2026, recorded on 2026-05-20 by the cooperative's manager."""
+    yielded: dict[str, Any] = {
+        "year": 2026,
+        "half": HalfYear.FIRST,
+        "recorded_on": date(2026, 5, 20),
+        **fields,
+    }
+    actor = yielded.pop("actor", None) or actor_at(agreement.cooperative)
+    return record_yield(session, actor, agreement=agreement, lot=lot, actual_g=actual_g, **yielded)

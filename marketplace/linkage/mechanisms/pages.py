@@ -17,6 +17,9 @@ from marketplace.linkage.mechanisms.contract_farming.queries import slip_of
 from marketplace.linkage.mechanisms.land_transfer import views as lease_views
 from marketplace.linkage.mechanisms.land_transfer.forms import LeaseForm
 from marketplace.linkage.mechanisms.land_transfer.queries import year_of
+from marketplace.linkage.mechanisms.production_trusteeship import views as trusteeship_views
+from marketplace.linkage.mechanisms.production_trusteeship.forms import TrusteeshipForm
+from marketplace.linkage.mechanisms.production_trusteeship.queries import record_of
 from marketplace.linkage.models import Agreement, Mechanism
 
 
@@ -61,5 +64,17 @@ PAGES: dict[Mechanism, MechanismPages] = {
         ),
         statement=N_("租金确认单"),
         blueprint=lease_views.bp,
+    ),
+    Mechanism.PRODUCTION_TRUSTEESHIP: MechanismPages(
+        templates="linkage/production_trusteeship",
+        intent=N_("合作社代农户种管收卖，保底产量，农户付服务费，一季算一次。"),
+        terms_form=TrusteeshipForm,
+        detail_of=record_of,
+        record_label=N_("记产量"),
+        record_url=lambda agreement: url_for(
+            "linkage.production_trusteeship.record", agreement_no=agreement.public_no
+        ),
+        statement=N_("托管产量确认单"),
+        blueprint=trusteeship_views.bp,
     ),
 }

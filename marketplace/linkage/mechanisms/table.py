@@ -5,12 +5,14 @@ from __future__ import annotations
 from marketplace.core.errors import NotFound
 from marketplace.linkage.mechanisms.contract_farming import mechanism as contract_farming
 from marketplace.linkage.mechanisms.land_transfer import mechanism as land_transfer
+from marketplace.linkage.mechanisms.production_trusteeship import mechanism as production_trusteeship
 from marketplace.linkage.mechanisms.seam import MechanismModule
 from marketplace.linkage.models import Mechanism
 
 MECHANISMS: dict[Mechanism, MechanismModule] = {
     Mechanism.CONTRACT_FARMING: contract_farming,
     Mechanism.LAND_TRANSFER: land_transfer,
+    Mechanism.PRODUCTION_TRUSTEESHIP: production_trusteeship,
 }
 
 
