@@ -20,7 +20,6 @@ depends_on = None
 APPEND_ONLY = {
     "guarantee_posting": [
         ("id",),
-        ("pool_id", "household_id"),
         ("scope_key", "household_id", "position"),
         ("scope_key", "household_id", "position", "standing_after_fen"),
     ],
@@ -283,9 +282,6 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_guarantee_posting")),
         sa.UniqueConstraint(
-            "pool_id", "household_id", name=op.f("uq_guarantee_posting_pool_id_household_id")
-        ),
-        sa.UniqueConstraint(
             "scope_key",
             "household_id",
             "position",
@@ -311,6 +307,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_guarantee_posting_period", "guarantee_posting", ["period_id", "household_id"], unique=False
     )
+    op.create_index("ix_guarantee_posting_pool", "guarantee_posting", ["pool_id"], unique=False)
     dialect = op.get_bind().dialect.name
     for table, keys in APPEND_ONLY.items():
         for statement in append_only_statements(table, dialect, keys=keys):

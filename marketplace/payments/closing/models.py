@@ -1,7 +1,7 @@
 """Guarantees that were posted and replaced, and the closing of linkage periods.
 
-The database itself keeps a guarantee from falling below zero. Triggers of the migration keep a closed period from taking
-entitlements and from being opened again.
+The database itself keeps a guarantee from falling below zero. Triggers of the migration keep a closed period
+from taking entitlements and from being opened again.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ class GuaranteePosting(Base):
             ),
             name="fk_guarantee_posting_previous",
         ),
-        UniqueConstraint("pool_id", "household_id"),
+        Index("ix_guarantee_posting_pool", "pool_id"),
         Index("ix_guarantee_posting_period", "period_id", "household_id"),
         Index("ix_guarantee_posting_lot", "lot_id", "household_id"),
         Index("ix_guarantee_posting_household", "household_id", "id"),

@@ -1,0 +1,146 @@
+"""A later credit replaces a guarantee that stands in the same scope, by at most that credit, in the credit's own
+transaction: nothing is ever taken back, and nobody is paid twice for one thing.
+
+Who may write beside whom, on PostgreSQL: crediting holds a share of the row of its lot or linkage period (by a foreign
+key, or by `hold_lots`), posting guarantees holds the whole row. So neither overlooks what the other is about to write.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from marketplace.ledger.accounts import AccountKey
+from marketplace.ledger.models import EntryKind
+from marketplace.ledger.posting import EntryDraft
+from marketplace.linkage.attribution import guarantee_reduction
+from marketplace.linkage.models import Lot
+from marketplace.linkage.queries import Scope
+from marketplace.payments.closing.models import Direction, GuaranteePosting
+from marketplace.payments.closing.standing import (
+    Held,
+    Standing,
+    keep_postings,
+    posting_row,
+    scope_key,
+    standing_in,
+)
+from marketplace.payments.household_paths import from_households, goes_through_village, villages_of
+
+
+@dataclass(frozen=True)
+class CreditedPool:
+    """What a pool has just credited, in fen by household id.
+
+    `occasion` tells a later crediting of the same pool (by a correction) from its sharing out.
+    """
+
+    pool_id: int
+    line_id: int
+    scope: Scope
+    cooperative_id: int
+    fen_by_household: Mapping[int, int]
+    occasion: str = ""
+
+    @property
+    def key(self) -> str:
+        """The idempotency key of what it reduces."""
+        return f"reduce_guarantee:pool:{self.pool_id}{self.occasion and ':'}{self.occasion}"
+
+
+def hold_lots(session: Session, scopes: Collection[Scope]) -> None:
+    """Keep guarantees of the lots in `scopes` from being posted until this transaction ends (see the module)."""
+    lots = sorted({lot_id for _, lot_id, _ in scopes if lot_id is not None})
+    if lots:
+        query = select(Lot.id).where(Lot.id.in_(lots)).order_by(Lot.id)
+        session.execute(query.with_for_update(read=True, key_share=True))
+
+
+def reduce_guarantees(session: Session, pools: Sequence[CreditedPool], *, at: datetime) -> int:
+    """Replace standing guarantees by what `pools` have just credited; returns how many fen.
+
+    In the transaction that credits. One statement when nothing stands, a fixed number otherwise.
+    """
+    scopes = {pool.scope for pool in pools}
+    standing = standing_in(session, scopes)
+    if not standing:
+        return 0
+    if session.get_bind().dialect.name == "postgresql":  # another worker may be reducing the same ones
+        first = select(GuaranteePosting.id).where(
+            GuaranteePosting.scope_key.in_(sorted({key for key, _ in standing})),
+            GuaranteePosting.position == 1,
+        )
+        session.execute(first.order_by(GuaranteePosting.id).with_for_update())
+        standing = standing_in(session, scopes)
+    drafts: list[EntryDraft] = []
+    rows: list[dict[str, Any]] = []
+    villages = villages_of(
+        session,
+        {held for pool in pools if goes_through_village(pool.scope[0]) for held in pool.fen_by_household},
+    )
+    for pool in sorted(pools, key=lambda pool: pool.pool_id):
+        cuts = _cuts(pool, standing)
+        if cuts:
+            drafts.append(_reduction_entry(pool, cuts, villages, at))
+            rows += _reduction_rows(pool, cuts, standing, at)
+    keep_postings(session, drafts, rows)
+    return sum(row["amount_fen"] for row in rows)
+
+
+def _hold_guarantees(session: Session, standing: Collection[Held]) -> None:
+    """Wait for another worker who is reducing the same guarantees."""
+    first = select(GuaranteePosting.id).where(
+        GuaranteePosting.scope_key.in_(sorted({key for key, _ in standing})), GuaranteePosting.position == 1
+    )
+    session.execute(first.order_by(GuaranteePosting.id).with_for_update())
+
+
+def _cuts(pool: CreditedPool, standing: Mapping[Held, Standing]) -> dict[int, int]:
+    key, nothing = scope_key(pool.scope), Standing()
+    cuts = {
+        household_id: guarantee_reduction(fen, standing.get((key, household_id), nothing).fen)
+        for household_id, fen in sorted(pool.fen_by_household.items())
+    }
+    return {household_id: fen for household_id, fen in cuts.items() if fen}
+
+
+def _reduction_entry(
+    pool: CreditedPool, cuts: Mapping[int, int], villages: Mapping[int, str], at: datetime
+) -> EntryDraft:
+    target = AccountKey.cooperative_payable(pool.cooperative_id)
+    route = villages if goes_through_village(pool.scope[0]) else None
+    return EntryDraft(
+        kind=EntryKind.GUARANTEE_REDUCED,
+        idempotency_key=pool.key,
+        occurred_at=at,
+        transfers=tuple(from_households(target, pool.cooperative_id, cuts, route)),
+        cooperative_id=pool.cooperative_id,
+        subject=("order_line", pool.line_id),
+    )
+
+
+def _reduction_rows(
+    pool: CreditedPool, cuts: Mapping[int, int], standing: dict[Held, Standing], at: datetime
+) -> list[dict[str, Any]]:
+    """The postings of one pool; `standing` moves on with them."""
+    rows = []
+    for household_id, fen in cuts.items():
+        held = (scope_key(pool.scope), household_id)
+        before = standing[held]
+        standing[held] = Standing(before.fen - fen, before.position + 1)
+        row = posting_row(pool.scope, household_id, pool.cooperative_id, before, standing[held], at)
+        row |= {
+            "direction": Direction.REDUCED,
+            "amount_fen": fen,
+            "due_fen": None,
+            "credited_fen": pool.fen_by_household[household_id],
+            "pool_id": pool.pool_id,
+            "entry": pool.key,
+        }
+        rows.append(row)
+    return rows
