@@ -233,12 +233,17 @@ def _status(_cell: object, text: str, ground: Ground) -> HouseholdStatusKind:
     return status
 
 
-def _valid_from(_cell: object, text: str, ground: Ground) -> date:
+def day_written(text: str) -> date | None:
+    """The day meant by 2015-03-01, 2015年3月1日, 2015/3/1 or 20150301; None for anything else."""
     match = _DATE.fullmatch(text) or _COMPACT_DATE.fullmatch(text)
     try:
-        day = date(*(int(part) for part in match.groups())) if match else None
+        return date(*(int(part) for part in match.groups())) if match else None
     except ValueError:
-        day = None
+        return None
+
+
+def _valid_from(_cell: object, text: str, ground: Ground) -> date:
+    day = day_written(text)
     if day is None or day.year < 1978:
         raise Refused("bad_date", N_("看不懂这个日期，请填成 2015-03-01 这样的格式"))
     if day > ground.today:

@@ -107,11 +107,16 @@ class Header:
         return not (self.missing or self.duplicates)
 
 
-def column_of(text: object) -> Column | None:
-    """The column a header cell names: "身份证号码（18位）*" is 身份证号."""
+def plain_title(text: object) -> str:
+    """A header cell without notes and marks, "" when it is no text: "身份证号码（18位）*" is 身份证号码."""
     if not isinstance(text, str):
-        return None
-    return _BY_HEADER.get(_NOTES.sub("", unicodedata.normalize("NFKC", text)[:80]))
+        return ""
+    return _NOTES.sub("", unicodedata.normalize("NFKC", text)[:80])
+
+
+def column_of(text: object) -> Column | None:
+    """The column a header cell names."""
+    return _BY_HEADER.get(plain_title(text))
 
 
 def header_in(lines: Sequence[Sequence[object]]) -> Header | None:

@@ -12,7 +12,7 @@ import re
 import warnings
 import zipfile
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from io import BytesIO, TextIOWrapper
 from itertools import chain, islice
 from typing import Any
@@ -41,6 +41,9 @@ _MERGED = re.compile(rb'<(?:\w+:)?mergeCell\s[^>]*?ref="([A-Z]{1,3}\d{1,7}:[A-Z]
 _OVERLAP = 200
 
 
+HeaderFinder = Callable[[Sequence[Sequence[object]]], Any]
+
+
 class MergedCells:
     """The merged ranges of a sheet, asked line by line."""
 
@@ -65,18 +68,19 @@ class MergedCells:
 class SheetReader:
     """A sheet being read: its header, how many lines it has, and the lines in order.
 
-    Raises Refused for a file that is no sheet, cannot be opened, or has too many lines.
+    `find_header` finds the header in the first lines, a roster's when none is named; it has `row` (from 1). Raises
+    Refused for a file that is no sheet, cannot be opened, or has too many lines.
     """
 
-    def __init__(self, content: bytes) -> None:
+    def __init__(self, content: bytes, find_header: HeaderFinder = header_in) -> None:
         if kind_of(content) == "xlsx":
-            self._lines, self.total, self.merged = _open_xlsx(content)
+            self._lines, self.total, self.merged = _open_xlsx(content, find_header)
         else:
             self._lines, self.total, self.merged = _open_csv(content)
         self.position = 0
         self.at_end = False
         first = self._read(HEADER_LINES)
-        self.header: Header | None = header_in(first)
+        self.header: Header | None = find_header(first)
         self.titles: Cells = first[self.header.row - 1] if self.header else ()
         self._lines = chain(first, self._lines)
         if self.header:
@@ -171,13 +175,13 @@ def _csv_cell(cell: str) -> object:
 # --- XLSX ---
 
 
-def _open_xlsx(content: bytes) -> tuple[Iterator[Cells], int, MergedCells]:
+def _open_xlsx(content: bytes, find_header: HeaderFinder) -> tuple[Iterator[Cells], int, MergedCells]:
     try:
         _refuse_bomb(content)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # openpyxl warns of styles and extensions that do not matter here
             book = load_workbook(BytesIO(content), read_only=True, keep_links=False)
-        lines, path = _sheet_with_header(content, book)
+        lines, path = _sheet_with_header(content, book, find_header)
         total, merged = _survey(content, path)
     except Refused:
         raise
@@ -204,11 +208,11 @@ def _refuse_bomb(content: bytes) -> None:
         raise Refused("sheet_too_large", N_("这个表格解开后太大，请删去图片和多余的工作表，或分成几份上传"))
 
 
-def _sheet_with_header(content: bytes, book: Any) -> tuple[Iterator[Cells], str]:
+def _sheet_with_header(content: bytes, book: Any, find_header: HeaderFinder) -> tuple[Iterator[Cells], str]:
     """The lines of the first visible sheet that has a header, or of the first visible one; and its path."""
     sheets = [sheet for sheet in book.worksheets if sheet.sheet_state == "visible"][:MAX_SHEETS]
     found = next(
-        (one for one in sheets if header_in(list(islice(_lines_of(content, one), HEADER_LINES)))), sheets[0]
+        (one for one in sheets if find_header(list(islice(_lines_of(content, one), HEADER_LINES)))), sheets[0]
     )
     return _lines_of(content, found), found._worksheet_path  # noqa: SLF001 - openpyxl tells it nowhere else
 

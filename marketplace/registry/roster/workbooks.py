@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from io import BytesIO
 from itertools import groupby
-from typing import IO, Any
+from typing import IO, Any, Protocol, TypeVar
 
 import xlsxwriter
 
 from marketplace.core.labels import N_
-from marketplace.registry.models import HouseholdStatusKind, RosterFinding
+from marketplace.registry.models import HouseholdStatusKind
 from marketplace.registry.roster.checks import EXAMPLE_REGISTRY_NO, HEAD
 from marketplace.registry.roster.columns import OPTIONAL, Column
 from marketplace.registry.roster.sheets import SheetReader
@@ -49,6 +49,19 @@ EXAMPLE = {
     Column.PHONE: "",
 }
 WIDTHS = {Column.ID_NUMBER: 24, Column.VILLAGE: 28, Column.STATUS: 20, Column.PERSON_NO: 18}
+
+
+class Marked(Protocol):
+    """What is wrong in a row: its number in the sheet, and the label of its column ("" for the whole row)."""
+
+    @property
+    def row(self) -> int: ...
+
+    @property
+    def column(self) -> str: ...
+
+
+Found = TypeVar("Found", bound=Marked)
 
 
 def template(translate: Translate) -> bytes:
@@ -93,10 +106,10 @@ def _write_notes(book: Any, head: Any, translate: Translate) -> None:
 def write_marked(
     target: IO[bytes],
     reader: SheetReader,
-    findings: Iterable[RosterFinding],
+    findings: Iterable[Found],
     *,
     heading: str,
-    explain: Callable[[RosterFinding], str],
+    explain: Callable[[Found], str],
 ) -> None:
     """Write the sheet of `reader` (fresh, with a header) to `target`, bad cells red and what to do in a last column.
 
@@ -143,7 +156,7 @@ def _lines_from_header(reader: SheetReader, row: int, titles: Cells) -> Iterator
         yield from reader.lines(BATCH)
 
 
-def _by_row(findings: Iterable[RosterFinding]) -> Iterator[tuple[int, list[RosterFinding]]]:
+def _by_row(findings: Iterable[Found]) -> Iterator[tuple[int, list[Found]]]:
     for row, group in groupby(findings, key=lambda finding: finding.row):
         yield row, list(group)
 
