@@ -29,6 +29,7 @@ from marketplace.linkage import views as linkage_views
 from marketplace.ordering import api as ordering_api, views as ordering_views
 from marketplace.payments import jobs as payment_jobs, views as payment_views
 from marketplace.payments.gateways.stripe_gateway import StripeGateway
+from marketplace.payments.slips import views as slip_views
 from marketplace.procurement import views as procurement_views
 from marketplace.registry import cli as registry_cli, jobs as registry_jobs, views as registry_views
 from marketplace.registry.accounts import views as household_account_views
@@ -82,6 +83,7 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
     ordering_views.bp,
     procurement_views.bp,
     payment_views.bp,
+    slip_views.bp,
     audit_views.bp,
     reporting_views.bp,
 )
