@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from marketplace.core.errors import DomainError
 from marketplace.payments import expiry, notices, rules
+from marketplace.payments.closing.shortfalls import post_due_guarantees
 from marketplace.payments.distribution import distribute_pools
 from marketplace.payments.gateways.protocol import PaymentFound, PaymentGateway
 from marketplace.payments.models import Payment
@@ -39,6 +40,11 @@ def settle(session: Session) -> bool:
 def distribute(session: Session) -> bool:
     """Share out pools whose evidence arrived."""
     return distribute_pools(session, limit=LINES_A_PASS) == LINES_A_PASS
+
+
+def guarantee(session: Session) -> bool:
+    """Post what is missing in lots that fell due and in closed linkage periods."""
+    return post_due_guarantees(session, limit=LINES_A_PASS) == LINES_A_PASS
 
 
 def expire(session: Session) -> bool:
@@ -73,5 +79,6 @@ JOBS = (
     Job("bill accepted parts", bill),
     Job("settle lines", settle),
     Job("distribute pools", distribute),
+    Job("post guarantees", guarantee, every_minutes=10),
     Job("expire card payments", expire),
 )

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Subquery, func, or_, select, true
+from sqlalchemy import ColumnElement, Subquery, func, or_, select, true, union_all
 from sqlalchemy.orm import Session
 
 from marketplace.core.clock import now, today
@@ -34,6 +34,7 @@ from marketplace.payments.closing.standing import (
 from marketplace.payments.household_paths import goes_through_village, to_households, villages_of
 from marketplace.payments.models import LinkagePool, PoolDistribution
 from marketplace.payments.queries import credit_changes
+from marketplace.payments.refunds.models import CreditReversal
 
 
 @dataclass(frozen=True)
@@ -148,7 +149,7 @@ def due_figures(
 
 def _beside_credits(due: Subquery, pools: ColumnElement[bool] | None) -> Subquery:
     """`due` with what is credited and what stands in the same scope for the same household."""
-    changes = credit_changes(true() if pools is None else pools)
+    changes = _kept_changes(true() if pools is None else pools)
     place = (changes.c.mechanism, changes.c.lot_id, changes.c.period_id, changes.c.household_id)
     credited = select(*place, func.sum(changes.c.fen).label("fen")).group_by(*place).subquery()
     standing = standing_guarantees()
@@ -163,6 +164,23 @@ def _beside_credits(due: Subquery, pools: ColumnElement[bool] | None) -> Subquer
         .outerjoin(standing, _same_place(due, standing))
         .subquery()
     )
+
+
+def _kept_changes(pools: ColumnElement[bool]) -> Subquery:
+    """What changed the credited money in scopes, and the relief that left it with the household after all."""
+    relief = (
+        select(
+            CreditReversal.mechanism,
+            LinkagePool.lot_id,
+            PoolDistribution.period_id,
+            CreditReversal.household_id,
+            CreditReversal.relief_fen.label("fen"),
+        )
+        .join(LinkagePool, LinkagePool.id == CreditReversal.pool_id)
+        .join(PoolDistribution, PoolDistribution.pool_id == CreditReversal.pool_id)
+        .where(pools, CreditReversal.relief_fen > 0)
+    )
+    return union_all(select(*credit_changes(pools).c), relief).subquery()
 
 
 def _same_place(one: Subquery, other: Subquery) -> ColumnElement[bool]:
