@@ -384,7 +384,7 @@ def confirm_part(session: Session, actor: Actor, part: OrderPart) -> OrderPart:
 def decline_part(session: Session, actor: Actor, part: OrderPart, *, reason: str) -> OrderPart:
     """The cooperative cannot deliver. Raises Refused for a part already paid: that needs a refund first."""
     if part.paid_at is not None:
-        raise Refused("paid_already", N_("这笔订单已付款，不能直接拒单，请联系平台退款"))
+        raise Refused("paid_already", N_("这笔订单已付款，不能直接拒单；请买方申请退款，您同意后订单即取消"))
     note = required_reason(reason, N_("请写明无法供货的原因"))
     return move_part(session, actor, part, PartEvent.DECLINE, note=note)
 

@@ -64,6 +64,7 @@ TRANSITIONS: tuple[Transition, ...] = (
     Transition(E.CANCEL, S.AWAITING_PAYMENT, S.CANCELLED, BUYERS),
     Transition(E.CONFIRM, S.PLACED, S.CONFIRMED, frozenset({P.FULFIL_ORDERS})),
     Transition(E.DECLINE, S.PLACED, S.CANCELLED, frozenset({P.FULFIL_ORDERS})),
+    Transition(E.DECLINE, S.CONFIRMED, S.CANCELLED, frozenset({P.FULFIL_ORDERS})),
     Transition(E.SHIP, S.CONFIRMED, S.SHIPPED, frozenset({P.FULFIL_ORDERS})),
     Transition(E.RECEIVE, S.SHIPPED, S.RECEIVED, RECEIVERS),
     Transition(E.ACCEPT, S.RECEIVED, S.ACCEPTED, RECEIVERS),

@@ -21,6 +21,7 @@ from marketplace.payments.gateways.protocol import (
     PaymentState as ProviderState,
 )
 from marketplace.payments.models import GatewayNotice, NoticeOutcome, Payment, PaymentState
+from marketplace.payments.refunds.sending import match_refund_notice
 from marketplace.payments.rules import (
     apply_payment,
     cancel_payments,
@@ -102,6 +103,8 @@ def _apply(session: Session, notice: GatewayNotice) -> Result:
     hold_payment(session, payment)
     notice.payment_id = payment.id
     if notice.kind is EventKind.REFUNDED:
+        if match_refund_notice(session, notice, payment):
+            return NoticeOutcome.APPLIED, ""
         return NoticeOutcome.QUEUED, REFUNDED
     if notice.kind is EventKind.PAID:
         return _apply_paid(session, notice, payment)

@@ -196,11 +196,14 @@ def _receipt(payment: Payment, part: OrderPart, paid_at: datetime) -> EntryDraft
     """A cooperative's share of the money: into escrow, or against what the unit owes since its acceptance."""
     unit_id = part.order.buyer_unit_id
     owed = AccountKey.escrow(part.cooperative_id) if unit_id is None else AccountKey.buyer_receivable(unit_id)
+    amount_fen = (
+        part.total_fen if payment.part is None else payment.amount_fen
+    )  # a bill less what was refunded
     return EntryDraft(
         kind=EntryKind.PAYMENT_RECEIVED,
         idempotency_key=f"paid:{payment.public_no}:{part.public_no}",
         occurred_at=paid_at,
-        transfers=(TransferDraft(AccountKey.clearing(payment.method.value), owed, part.total_fen),),
+        transfers=(TransferDraft(AccountKey.clearing(payment.method.value), owed, amount_fen),),
         cooperative_id=part.cooperative_id,
         subject=("payment", payment.id),
     )

@@ -44,6 +44,7 @@ EXPECTED = {
     (E.CANCEL, S.AWAITING_PAYMENT): (S.CANCELLED, {"buyer", "orderer"}),
     (E.CONFIRM, S.PLACED): (S.CONFIRMED, {"manager", "clerk"}),
     (E.DECLINE, S.PLACED): (S.CANCELLED, {"manager", "clerk"}),
+    (E.DECLINE, S.CONFIRMED): (S.CANCELLED, {"manager", "clerk"}),
     (E.SHIP, S.CONFIRMED): (S.SHIPPED, {"manager", "clerk"}),
     (E.RECEIVE, S.SHIPPED): (S.RECEIVED, {"receiver", "buyer"}),
     (E.ACCEPT, S.RECEIVED): (S.ACCEPTED, {"receiver", "buyer"}),

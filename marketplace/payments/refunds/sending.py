@@ -1,0 +1,140 @@
+"""The money of refunds goes back: by card through the gateway, by bank transfer through the cashier's hands.
+
+The gateway is called with the refund's public number as the key and with no transaction open. A crash between the call
+and its record is made good by the next run: the same key gives the same refund.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from marketplace.core.clock import now
+from marketplace.core.errors import Conflict, NotFound, Refused
+from marketplace.core.labels import N_
+from marketplace.identity.actors import SYSTEM, Actor
+from marketplace.identity.permissions import Permission
+from marketplace.identity.trail import record_trail
+from marketplace.payments.gateways.protocol import (
+    GatewayRefused,
+    GatewayUnavailable,
+    PaymentGateway,
+    RefundMade,
+    RefundState as ProviderState,
+)
+from marketplace.payments.models import GatewayNotice, Payment, PaymentMethod
+from marketplace.payments.refunds.models import Refund, RefundState
+from marketplace.payments.refunds.queries import BY_HAND, refunds_to_send
+
+BATCH = 20
+MAX_SERIAL = 60
+CHANNEL_REFUSED = N_("付款通道没有接受这笔退款，请核实后由人工退回")
+
+
+def send_refunds(session: Session, gateway: PaymentGateway, *, limit: int = BATCH) -> int:
+    """Send card refunds that wait; returns how many were answered. Ends the caller's transaction before it calls."""
+    waiting = refunds_to_send(session, limit=limit)
+    session.rollback()
+    answers = {key: _ask(gateway, ref, fen, number) for key, ref, fen, number in waiting}
+    for key, answer in answers.items():
+        if answer is not None:
+            _keep_answer(session, key, answer)
+    session.flush()
+    return sum(answer is not None for answer in answers.values())
+
+
+def _ask(gateway: PaymentGateway, ref: str, fen: int, number: str) -> RefundMade | GatewayRefused | None:
+    """The gateway's answer, None when it did not answer: then the same is asked again later."""
+    try:
+        return gateway.refund(ref, fen, number)
+    except GatewayRefused as refusal:
+        return refusal
+    except GatewayUnavailable:
+        return None
+
+
+def _keep_answer(session: Session, refund_id: int, answer: RefundMade | GatewayRefused) -> None:
+    refund = session.get_one(Refund, refund_id, with_for_update={"of": Refund}, populate_existing=True)
+    if refund.state is not RefundState.AGREED:
+        return  # another worker was told the same
+    if isinstance(answer, GatewayRefused):
+        refund.state, refund.failure = RefundState.FAILED, f"{answer.code} {answer.detail}".strip()[:300]
+        _note(session, SYSTEM, "payments.refund_failed", refund)
+        return
+    refund.provider_refund_ref = answer.refund_ref
+    if answer.state is ProviderState.FAILED:
+        refund.state, refund.failure = RefundState.FAILED, CHANNEL_REFUSED
+    elif answer.state is ProviderState.PENDING:
+        refund.state = RefundState.SENT
+    else:
+        refund.state, refund.returned_at = RefundState.RETURNED, now()
+        _note(session, SYSTEM, "payments.refund_returned", refund)
+
+
+def match_refund_notice(session: Session, notice: GatewayNotice, payment: Payment) -> bool:
+    """Whether a notice of money given back is explained by our own refunds of the payment.
+
+    The notice speaks of all that was given back so far. What was on its way has arrived when it covers all of it.
+    """
+    ours = session.scalars(
+        select(Refund)
+        .where(
+            Refund.payment_id == payment.id,
+            Refund.method == PaymentMethod.CARD,
+            Refund.state.in_((RefundState.AGREED, RefundState.SENT, RefundState.RETURNED)),
+        )
+        .order_by(Refund.id)
+        .with_for_update(of=Refund)
+    ).all()
+    if notice.amount_fen > sum(refund.amount_fen for refund in ours):
+        return False
+    told = [refund for refund in ours if refund.state is not RefundState.AGREED]
+    if notice.amount_fen >= sum(refund.amount_fen for refund in told):
+        for refund in told:
+            if refund.state is RefundState.SENT:
+                refund.state, refund.returned_at = RefundState.RETURNED, notice.occurred_at
+    return True
+
+
+def mark_returned(session: Session, actor: Actor, refund: Refund, *, serial_no: str) -> Refund:
+    """The cashier has transferred a refund: it is done, once, under the bank's serial number.
+
+    Raises NotFound when it is not the cashier's to send, Refused without a number, Conflict when the number stands for
+    another refund or this one was sent meanwhile.
+    """
+    actor.require(Permission.MATCH_BANK_LINES)
+    serial = serial_no.strip()
+    if not serial or len(serial) > MAX_SERIAL:
+        raise Refused("serial_missing", N_("请填写银行转账的流水号，最多 60 个字符"), field="serial_no")
+    session.refresh(refund, with_for_update={"of": Refund})
+    if refund.state is RefundState.RETURNED:
+        raise Conflict("returned", N_("这笔退款已经登记为退回"))
+    by_card = refund.method is PaymentMethod.CARD and refund.state is not RefundState.FAILED
+    if refund.state not in BY_HAND or by_card:
+        raise NotFound
+    try:
+        with session.begin_nested():
+            refund.state, refund.serial_no = RefundState.RETURNED, serial
+            refund.returned_by, refund.returned_at = actor.user_id, now()
+            session.flush()
+    except IntegrityError as taken:
+        raise Conflict(
+            "serial_taken",
+            N_("流水号 %(serial)s 已登记在另一笔退款上，请核对"),
+            field="serial_no",
+            serial=serial,
+        ) from taken
+    _note(session, actor, "payments.refund_returned", refund)
+    return refund
+
+
+def _note(session: Session, actor: Actor, action: str, refund: Refund) -> None:
+    record_trail(
+        session,
+        actor,
+        action,
+        subject=("refund", refund.public_no),
+        cooperative_id=refund.cooperative_id,
+        amount_fen=refund.amount_fen,
+    )
