@@ -5,6 +5,7 @@ Terms and evidence look as each mechanism says (mechanisms/pages.py); its own pa
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -16,12 +17,16 @@ from wtforms import SelectChoice
 
 from marketplace.core.clock import today
 from marketplace.core.errors import DomainError, NotFound
+from marketplace.core.labels import N_
 from marketplace.identity.access import current_actor, requires
 from marketplace.identity.models import StoredFile
 from marketplace.identity.permissions import Permission
-from marketplace.linkage import queries, rules
+from marketplace.linkage import queries, rules, sheet_views
 from marketplace.linkage.forms import AgreementForm, EndForm, LotForm, PeriodForm, day_after
+from marketplace.linkage.late_corrections.inputs import explain, is_late_correction, summarise
+from marketplace.linkage.late_corrections.queries import closed_period_on, correction_of
 from marketplace.linkage.mechanisms.pages import PAGES
+from marketplace.linkage.mechanisms.seam import Described
 from marketplace.linkage.mechanisms.table import module_of
 from marketplace.linkage.models import Agreement, AgreementState, Entitlement, Lot, Mechanism
 from marketplace.linkage.uploads import uploaded_document
@@ -36,10 +41,16 @@ from marketplace.web.transaction import current_session
 bp = Blueprint("linkage", __name__, url_prefix="/linkage")
 for pages in PAGES.values():
     bp.register_blueprint(pages.blueprint)
+bp.register_blueprint(sheet_views.bp)
 
 RECORDS = Permission.RECORD_EVIDENCE
 READERS = (RECORDS, Permission.READ_HOUSEHOLDS, Permission.READ_AUDIT)
 SHEET_ROWS = 1000
+LATE_PAGES: dict[str, Any] = {
+    "templates": "linkage/late_corrections",
+    "detail_of": correction_of,
+    "statement": N_("更正确认单"),
+}
 
 
 @bp.app_template_filter("last_day")
@@ -66,6 +77,12 @@ def shown_name(name: str) -> str:
     actor = current_actor()
     reads = actor.can(Permission.READ_HOUSEHOLDS) or actor.can(Permission.READ_OWN_INCOME)
     return name if reads else masked(name)
+
+
+@bp.app_template_global("summary_of")
+def summary_of(entitlement: Entitlement) -> Described:
+    """What an entitlement comes from, in one line."""
+    return summarise(module_of(entitlement.mechanism), entitlement.inputs)
 
 
 def _asked_mechanism() -> Mechanism | None:
@@ -258,15 +275,19 @@ def _evidence_facts(evidence_no: str) -> dict[str, Any]:
     entitlement = queries.entitlement_by_evidence_no(session, current_actor(), evidence_no)
     module = module_of(entitlement.mechanism)
     found = entitlement.evidence
+    pages = PAGES[entitlement.mechanism]
+    if is_late_correction(entitlement.inputs):
+        pages = replace(pages, **LATE_PAGES)
     return {
         "entitlement": entitlement,
         "evidence": found,
         "file": session.get(StoredFile, found.file_id) if found.file_id else None,
         "agreement": found.agreement_version.agreement,
-        "pages": PAGES[entitlement.mechanism],
-        "detail": PAGES[entitlement.mechanism].detail_of(session, found.id),
-        "summary": module.summarise(entitlement.inputs),
-        "explained": module.explain(entitlement.inputs),
+        "pages": pages,
+        "detail": pages.detail_of(session, found.id),
+        "summary": summarise(module, entitlement.inputs),
+        "explained": explain(module, entitlement.inputs),
+        "closed": closed_period_on(session, entitlement.cooperative_id, found.occurred_on),
     }
 
 

@@ -82,12 +82,61 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_slip_quota")),
         info={"append_only": True},
     )
+    op.create_table(
+        "evidence_sheet",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("public_no", sa.String(length=16), nullable=False),
+        sa.Column("cooperative_id", sa.Integer(), nullable=False),
+        sa.Column("format", sa.String(length=40), nullable=False),
+        sa.Column("lot_id", sa.Integer(), nullable=True),
+        sa.Column("file_id", sa.Integer(), nullable=False),
+        sa.Column("content_hash", sa.String(length=64), nullable=False),
+        sa.Column("file_name", sa.String(length=200), nullable=False),
+        sa.Column(
+            "state",
+            sa.Enum("checked", "taken", name="state", native_enum=False, create_constraint=True, length=40),
+            nullable=False,
+        ),
+        sa.Column("rows_good", sa.Integer(), nullable=False),
+        sa.Column("rows_bad", sa.Integer(), nullable=False),
+        sa.Column("households", sa.Integer(), nullable=False),
+        sa.Column("amount_fen", sa.BigInteger(), nullable=False),
+        sa.Column("findings", sa.JSON(), nullable=False),
+        sa.Column("uploaded_by", sa.Integer(), nullable=True),
+        sa.Column("uploaded_at", db.UtcInstant(timezone=True), nullable=False),
+        sa.Column("taken_by", sa.Integer(), nullable=True),
+        sa.Column("taken_at", db.UtcInstant(timezone=True), nullable=True),
+        sa.CheckConstraint(
+            "rows_good >= 0 AND rows_bad >= 0 AND amount_fen >= 0",
+            name=op.f("ck_evidence_sheet_not_negative"),
+        ),
+        sa.CheckConstraint(
+            "(state = 'taken') = (taken_at IS NOT NULL)", name=op.f("ck_evidence_sheet_taken")
+        ),
+        sa.ForeignKeyConstraint(
+            ["cooperative_id"], ["cooperative.id"], name=op.f("fk_evidence_sheet_cooperative_id")
+        ),
+        sa.ForeignKeyConstraint(["file_id"], ["stored_file.id"], name=op.f("fk_evidence_sheet_file_id")),
+        sa.ForeignKeyConstraint(["lot_id"], ["lot.id"], name=op.f("fk_evidence_sheet_lot_id")),
+        sa.ForeignKeyConstraint(["taken_by"], ["user_account.id"], name=op.f("fk_evidence_sheet_taken_by")),
+        sa.ForeignKeyConstraint(
+            ["uploaded_by"], ["user_account.id"], name=op.f("fk_evidence_sheet_uploaded_by")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_evidence_sheet")),
+        sa.UniqueConstraint("public_no", name=op.f("uq_evidence_sheet_public_no")),
+    )
+    op.create_index(op.f("ix_evidence_sheet_content_hash"), "evidence_sheet", ["content_hash"], unique=False)
+    op.create_index(
+        "ix_evidence_sheet_cooperative", "evidence_sheet", ["cooperative_id", "format", "id"], unique=False
+    )
+    op.create_index(op.f("ix_evidence_sheet_lot_id"), "evidence_sheet", ["lot_id"], unique=False)
     for table, keys in APPEND_ONLY.items():
         for statement in append_only_statements(table, op.get_bind().dialect.name, keys=keys):
             op.execute(statement)
 
 
 def downgrade() -> None:
+    op.drop_table("evidence_sheet")
     op.drop_table("slip_quota")
     op.drop_table("advance")
     op.drop_table("charge")
