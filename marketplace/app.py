@@ -47,7 +47,7 @@ from marketplace.registry.reviews import (
 from marketplace.registry.reviews.models import ReviewKind
 from marketplace.registry.reviews.rules import Outcome
 from marketplace.registry.roster import views as roster_views
-from marketplace.reporting import api as reporting_api, navigation, views as reporting_views
+from marketplace.reporting import api as reporting_api, navigation, simulator_views, views as reporting_views
 from marketplace.web import (
     api,
     cli as web_cli,
@@ -86,6 +86,7 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
     slip_views.bp,
     audit_views.bp,
     reporting_views.bp,
+    simulator_views.bp,
 )
 API_BLUEPRINTS = (catalog_api.bp, ordering_api.bp, ledger_api.bp, reporting_api.bp)
 COMMANDS: tuple[click.Command, ...] = (

@@ -214,6 +214,9 @@ def _typed_offer(product: Product) -> dict[str, str]:
     for row, tier in enumerate(version.tiers[:TIER_ROWS]):
         typed[f"tier-{row}-quantity"] = str(tier.min_quantity)
         typed[f"tier-{row}-price"] = f"{tier.unit_price_fen // 100}.{tier.unit_price_fen % 100:02d}"
+    asked = {key: value[:8] for key, value in request.args.items() if key.startswith("term-")}
+    if asked:  # rates tried in a simulation
+        return typed | asked
     for term in version.terms:
         typed[f"term-{term.mechanism.value}"] = f"{term.rate_bp // 100}.{term.rate_bp % 100:02d}"
     return typed
