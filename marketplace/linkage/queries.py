@@ -18,6 +18,8 @@ from marketplace.core.labels import N_
 from marketplace.core.money import BASIS
 from marketplace.identity.actors import Actor
 from marketplace.identity.permissions import Permission
+from marketplace.linkage.late_corrections.inputs import is_late_correction
+from marketplace.linkage.late_corrections.queries import recompute_correction
 from marketplace.linkage.mechanisms.seam import Computed
 from marketplace.linkage.mechanisms.table import MECHANISMS, module_of
 from marketplace.linkage.models import (
@@ -397,6 +399,8 @@ def recompute_entitlement(session: Session, entitlement: Entitlement) -> Compute
     Reads only; an auditor compares amount, due date and inputs with the row. Raises NotFound when the evidence has no
     details.
     """
+    if is_late_correction(entitlement.inputs):
+        return recompute_correction(session, entitlement)
     module = module_of(entitlement.mechanism)
     details = module.details_of(session, [entitlement.evidence_id])
     if entitlement.evidence_id not in details:
