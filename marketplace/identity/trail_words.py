@@ -71,6 +71,8 @@ ACTIONS = {
     "linkage.reassign_stake": N_("转让股份"),
     "linkage.record_advance": N_("登记预付款"),
     "linkage.record_grain_price": N_("登记稻谷价格"),
+    "linkage.record_asset_rent": N_("登记资产租金"),
+    "linkage.record_attendance": N_("登记考勤"),
     "linkage.record_parcel_year": N_("登记租金"),
     "linkage.record_weigh_slip": N_("登记过磅单"),
     "linkage.record_yield": N_("登记产量"),
@@ -104,6 +106,7 @@ ACTIONS = {
 SUBJECTS = {
     "agreement": N_("协议"),
     "api_token": N_("接口令牌"),
+    "asset_rent_receipt": N_("资产租金收据"),
     "bank_line": N_("银行流水"),
     "bank_statement": N_("银行对账单"),
     "buyer_unit": N_("采购单位"),
@@ -131,6 +134,7 @@ SUBJECTS = {
 }
 KEYS = {
     "amount_fen": N_("金额"),
+    "asset_no": N_("资产登记号"),
     "decision": N_("结论"),
     "ends_on": N_("到"),
     "enrolled_on": N_("加入日期"),
@@ -147,6 +151,9 @@ KEYS = {
     "parcel_no": N_("地块"),
     "persons": N_("人数"),
     "reason": N_("原因"),
+    "receipt_no": N_("收据号"),
+    "rent_fen": N_("租金"),
+    "retained_fen": N_("村集体留存"),
     "role": N_("角色"),
     "roles": N_("岗位"),
     "slip_no": N_("单号"),
@@ -160,6 +167,7 @@ KEYS = {
     "verdict": N_("核实结论"),
     "version": N_("版本"),
     "vouched": N_("村里代为确认"),
+    "worked_on": N_("出工日期"),
 }
 VALUES = {
     "pass": N_("通过"),

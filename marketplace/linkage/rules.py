@@ -17,7 +17,9 @@ from marketplace.identity.actors import Actor
 from marketplace.identity.models import StoredFile
 from marketplace.identity.trail import record_trail
 from marketplace.linkage.evidence import own_cooperative_id, require_own
+from marketplace.linkage.mechanisms.asset_lease.rules import record_asset_rent
 from marketplace.linkage.mechanisms.contract_farming.rules import record_weigh_slip
+from marketplace.linkage.mechanisms.employment.rules import record_attendance, record_attendance_sheet
 from marketplace.linkage.mechanisms.land_transfer.rules import record_parcel_year
 from marketplace.linkage.mechanisms.table import module_of
 from marketplace.linkage.models import (
@@ -37,6 +39,9 @@ __all__ = [
     "end_agreement",
     "open_lot",
     "open_period",
+    "record_asset_rent",
+    "record_attendance",
+    "record_attendance_sheet",
     "record_parcel_year",
     "record_weigh_slip",
     "sign_agreement",

@@ -31,7 +31,7 @@ def villages_of(session: Session, household_ids: Collection[int]) -> dict[int, s
     for start in range(0, len(wanted), LOOKUP_CHUNK):
         query = select(Household.id, Household.village_code)
         rows = session.execute(query.where(Household.id.in_(wanted[start : start + LOOKUP_CHUNK])))
-        found |= dict(rows.tuples().all())
+        found |= dict(rows.all())
     return found
 
 

@@ -13,6 +13,9 @@ from typing import Any
 import factory
 from sqlalchemy.orm import Session
 
+from marketplace.linkage.mechanisms.asset_lease.models import AssetRentReceipt
+from marketplace.linkage.mechanisms.asset_lease.rules import record_asset_rent
+from marketplace.linkage.mechanisms.employment.rules import Work, record_attendance
 from marketplace.linkage.mechanisms.land_transfer.models import ParcelTransfer
 from marketplace.linkage.mechanisms.production_trusteeship.models import HalfYear
 from marketplace.linkage.mechanisms.production_trusteeship.rules import record_yield
@@ -27,6 +30,7 @@ from marketplace.linkage.models import (
 )
 from marketplace.linkage.rules import record_parcel_year, record_weigh_slip
 from marketplace.linkage.spans import FOREVER
+from marketplace.registry.models import Cooperative, HouseholdMember
 from tests.factories.base import RowFactory
 from tests.factories.registry import VILLAGE, CooperativeFactory, EnrolmentFactory, RegionFactory, actor_at
 
@@ -256,3 +260,76 @@ def reap(session: Session, agreement: Agreement, lot: Lot, *, actual_g: int, **f
     }
     actor = yielded.pop("actor", None) or actor_at(agreement.cooperative)
     return record_yield(session, actor, agreement=agreement, lot=lot, actual_g=actual_g, **yielded)
+
+
+# --- employment ---
+
+
+def work_terms(*persons: HouseholdMember, **fields: Any) -> dict[str, Any]:
+    """These people at 15.00 yuan an hour, or at 0.80 yuan a jin picked; paid after 30 days."""
+    return {
+        "persons": sorted(person.public_no for person in persons),
+        "rate_fen_per_hour": 1_500,
+        "piece_rates": [{"kind": "采摘（斤）", "rate_fen": 80}],
+        "payment_days": 30,
+        **fields,
+    }
+
+
+class EmploymentFactory(AgreementFactory):
+    """Everybody of the household may work, as `work_terms` says."""
+
+    mechanism = Mechanism.EMPLOYMENT
+    version = factory.RelatedFactory(
+        AgreementVersionFactory,
+        "agreement",
+        terms=factory.LazyAttribute(lambda version: work_terms(*version.agreement.household.members)),
+    )
+
+
+def attend(session: Session, agreement: Agreement, *, minutes: int | None = 480, **fields: Any) -> Evidence:
+    """Eight hours of the head of the household on 2026-05-20, recorded by the cooperative's manager."""
+    attendance: dict[str, Any] = {
+        "person": agreement.household.members[0],
+        "worked_on": date(2026, 5, 20),
+        **fields,
+    }
+    noted = ("piece_kind", "pieces", "starts_minute", "ends_minute")
+    work = Work(minutes, **{name: attendance.pop(name) for name in noted if name in attendance})
+    actor = attendance.pop("actor", None) or actor_at(agreement.cooperative)
+    return record_attendance(session, actor, agreement=agreement, work=work, **attendance)
+
+
+# --- asset lease ---
+
+ASSET_TERMS: dict[str, Any] = {
+    "asset_no": "ZC-2026-001",
+    "lease_no": "租字-2026-01",
+    "resolution_no": "村议〔2026〕3号",
+    "plan_weight": 1,
+    "retain_bp": 3000,
+}
+
+
+class AssetLeaseFactory(AgreementFactory):
+    """One share in the rent of the asset ZC-2026-001, of which the village keeps 30 %."""
+
+    mechanism = Mechanism.ASSET_LEASE
+    version = factory.RelatedFactory(
+        AgreementVersionFactory, "agreement", terms=factory.LazyFunction(lambda: dict(ASSET_TERMS))
+    )
+
+
+def receive_rent(
+    session: Session, cooperative: Cooperative, *, rent_fen: int, **fields: Any
+) -> AssetRentReceipt:
+    """A rent of the asset ZC-2026-001 that 鳌溪村 received on 2026-05-20, recorded by the cooperative's manager."""
+    rent: dict[str, Any] = {
+        "asset_no": ASSET_TERMS["asset_no"],
+        "receipt_no": "SJ-001",
+        "received_on": date(2026, 5, 20),
+        "village_code": VILLAGE,
+        **fields,
+    }
+    actor = rent.pop("actor", None) or actor_at(cooperative)
+    return record_asset_rent(session, actor, rent_fen=rent_fen, **rent)

@@ -11,9 +11,15 @@ from sqlalchemy.orm import Session
 
 from marketplace.core.labels import N_
 from marketplace.linkage.forms import AgreementForm
+from marketplace.linkage.mechanisms.asset_lease import views as asset_views
+from marketplace.linkage.mechanisms.asset_lease.forms import AssetForm
+from marketplace.linkage.mechanisms.asset_lease.queries import share_of
 from marketplace.linkage.mechanisms.contract_farming import views as contract_views
 from marketplace.linkage.mechanisms.contract_farming.forms import ContractForm
 from marketplace.linkage.mechanisms.contract_farming.queries import slip_of
+from marketplace.linkage.mechanisms.employment import views as employment_views
+from marketplace.linkage.mechanisms.employment.forms import EmploymentForm
+from marketplace.linkage.mechanisms.employment.queries import attendance_of
 from marketplace.linkage.mechanisms.land_transfer import views as lease_views
 from marketplace.linkage.mechanisms.land_transfer.forms import LeaseForm
 from marketplace.linkage.mechanisms.land_transfer.queries import year_of
@@ -65,6 +71,16 @@ PAGES: dict[Mechanism, MechanismPages] = {
         statement=N_("租金确认单"),
         blueprint=lease_views.bp,
     ),
+    Mechanism.EMPLOYMENT: MechanismPages(
+        templates="linkage/employment",
+        intent=N_("农户家里的人来合作社干活，按小时或按件算工资。"),
+        terms_form=EmploymentForm,
+        detail_of=attendance_of,
+        record_label=N_("记考勤"),
+        record_url=lambda _agreement: url_for("linkage.employment.record_day"),
+        statement=N_("务工确认单"),
+        blueprint=employment_views.bp,
+    ),
     Mechanism.PRODUCTION_TRUSTEESHIP: MechanismPages(
         templates="linkage/production_trusteeship",
         intent=N_("合作社代农户种管收卖，保底产量，农户付服务费，一季算一次。"),
@@ -76,5 +92,17 @@ PAGES: dict[Mechanism, MechanismPages] = {
         ),
         statement=N_("托管产量确认单"),
         blueprint=trusteeship_views.bp,
+    ),
+    Mechanism.ASSET_LEASE: MechanismPages(
+        templates="linkage/asset_lease",
+        intent=N_("合作社租用村集体的资产，租金由村集体按决议分给农户。"),
+        terms_form=AssetForm,
+        detail_of=share_of,
+        record_label=N_("记一笔资产租金"),
+        record_url=lambda agreement: url_for(
+            "linkage.asset_lease.record_rent", agreement_no=agreement.public_no
+        ),
+        statement=N_("资产租金确认单"),
+        blueprint=asset_views.bp,
     ),
 }
