@@ -12,7 +12,8 @@ a line in mechanisms/sheet_table.py; uploading, checking, taking, the template a
 - `open(session, actor, ground, rows)`: called once with every row that could be read. It looks up in few statements
   what all rows need (`AgreementFinder` finds agreements by household) and returns `record(row) -> Evidence`, which
   calls the mechanism's own recording rule. Whatever that refuses becomes a finding of the row; a refusal's `field`
-  names the column, when it is the key of one.
+  names the column, when it is the key of one. The rule refuses before it writes anything, as its docstring promises:
+  a savepoint for each of a thousand rows would be slow on PostgreSQL.
 - `needs_lot`: the sheet belongs to a lot chosen on the page (`ground.lot`).
 
 A sheet is checked by recording every row and taking all of it back, so that the check says exactly what recording

@@ -191,8 +191,7 @@ def _record_rows(session: Session, actor: Actor, sheet: EvidenceSheet, content: 
     recorded: list[int] = []
     for row in rows:
         try:
-            with session.begin_nested():
-                recorded.append(record(row).id)
+            recorded.append(record(row).id)
         except DomainError as error:
             outcome.findings.append(sheet_format.finding_of(row, error))
     outcome.findings.sort(key=lambda finding: finding.row)
