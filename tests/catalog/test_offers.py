@@ -166,7 +166,7 @@ def test_the_dearest_price_and_six_equal_tiers_are_taken(shop: Shop) -> None:
         ({M.CONTRACT_FARMING: 5_000, M.LAND_TRANSFER: 5_001}, "terms_above_whole"),
         ({M.CONTRACT_FARMING: 10_001}, "term_rate"),
         ({M.CONTRACT_FARMING: -100, M.LAND_TRANSFER: 1_000}, "term_rate"),
-        ({M.EMPLOYMENT: 1_000}, "term_mechanism"),
+        ({"beekeeping": 1_000}, "term_mechanism"),
     ],
 )
 def test_a_share_below_the_floor_or_above_the_whole_is_refused(
@@ -182,7 +182,12 @@ def test_the_refusal_names_both_shares(shop: Shop) -> None:
 
 @pytest.mark.parametrize(
     "terms",
-    [{M.CONTRACT_FARMING: 300}, {M.CONTRACT_FARMING: 1, M.LAND_TRANSFER: 299}, {M.LAND_TRANSFER: 10_000}],
+    [
+        {M.CONTRACT_FARMING: 300},
+        {M.CONTRACT_FARMING: 1, M.LAND_TRANSFER: 299},
+        {M.LAND_TRANSFER: 10_000},
+        {M.EMPLOYMENT: 200, M.ASSET_LEASE: 100},
+    ],
 )
 def test_the_floor_and_the_whole_themselves_are_taken(shop: Shop, terms: dict[M, int]) -> None:
     assert {term.mechanism: term.rate_bp for term in shop.publish(terms=terms).current_version.terms} == terms

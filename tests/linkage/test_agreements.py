@@ -135,7 +135,7 @@ def test_only_the_people_of_a_cooperative_sign(session):
 
 def test_a_mechanism_without_rules_cannot_be_agreed_on(session):
     with pytest.raises(NotFound):
-        sign(session, EnrolmentFactory(), mechanism=Mechanism.EMPLOYMENT)
+        sign(session, EnrolmentFactory(), mechanism="beekeeping")
 
 
 @pytest.mark.parametrize(

@@ -365,7 +365,7 @@ def test_what_belongs_to_another_cooperative_is_not_found(client, session, contr
 
 
 def test_a_mechanism_without_pages_is_not_found(client, session, enrolment):
-    assert client.get(sign_url(enrolment, "employment")).status_code == 404
+    assert client.get(sign_url(enrolment, "beekeeping")).status_code == 404
     assert client.get(sign_url(enrolment, "nonsense")).status_code == 404
 
 

@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import event, func, select
 
 from marketplace.core.errors import NotFound
+from marketplace.core.labels import LabelledEnum
 from marketplace.linkage.models import Attribution, Entitlement, Mechanism
 from marketplace.linkage.queries import (
     attributions_of,
@@ -26,6 +27,12 @@ from tests.factories.linkage import (
     PeriodFactory,
 )
 from tests.factories.registry import CooperativeFactory, EnrolmentFactory
+
+class Unheard(LabelledEnum):
+    """A seventh mechanism that nobody has built."""
+
+    BEEKEEPING = "beekeeping", "养蜂"
+
 
 CONTRACT, LEASE = Mechanism.CONTRACT_FARMING, Mechanism.LAND_TRANSFER
 
@@ -108,5 +115,7 @@ def test_entitlements_are_found_by_household_lot_and_period(session, world):
 def test_goods_hold_what_was_delivered_and_rent_is_spread_over_a_period():
     assert attributions_of(CONTRACT) == (Attribution.DIRECT,)
     assert attributions_of(LEASE) == (Attribution.ALLOCATED,)
+    assert attributions_of(Mechanism.ASSET_LEASE) == (Attribution.ALLOCATED,)
+    assert attributions_of(Mechanism.EMPLOYMENT) == (Attribution.DIRECT, Attribution.ALLOCATED)
     with pytest.raises(NotFound):
-        attributions_of(Mechanism.EMPLOYMENT)
+        attributions_of(Unheard.BEEKEEPING)
