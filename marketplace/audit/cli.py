@@ -9,9 +9,16 @@ from marketplace.ledger import verify as ledger_checks
 from marketplace.ledger.checks import Check, Finding, run_checks
 from marketplace.linkage.models import Mechanism
 from marketplace.payments import verify as payment_checks
+from marketplace.payments.closing import verify as closing_checks
+from marketplace.payments.refunds import verify as refund_checks
 from marketplace.web.transaction import database
 
-CHECKS: tuple[Check, ...] = (*ledger_checks.CHECKS, *payment_checks.CHECKS)
+CHECKS: tuple[Check, ...] = (
+    *ledger_checks.CHECKS,
+    *payment_checks.CHECKS,
+    *refund_checks.CHECKS,
+    *closing_checks.CHECKS,
+)
 
 
 @click.group("ledger")

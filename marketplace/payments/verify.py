@@ -22,6 +22,7 @@ from marketplace.payments.models import (
     PoolDistribution,
     Settlement,
 )
+from marketplace.payments.refunds.models import RefundedLine
 
 
 def _settled_after_acceptance_and_payment(session: Session) -> Answer:
@@ -46,17 +47,22 @@ def _settled_after_acceptance_and_payment(session: Session) -> Answer:
 
 
 def _net_of_settlement(session: Session) -> Answer:
+    """A line settles what it cost, less what was refunded before."""
+    refunds = (
+        select(RefundedLine.line_id, func.sum(RefundedLine.amount_fen).label("fen"))
+        .where(~RefundedLine.after_settlement)
+        .group_by(RefundedLine.line_id)
+        .subquery()
+    )
+    due = OrderLine.net_fen - func.coalesce(refunds.c.fen, 0)
     query = (
-        select(OrderLine.public_no.label("line"), Settlement.net_fen, OrderLine.net_fen.label("line_fen"))
+        select(OrderLine.public_no.label("line"), Settlement.net_fen, due.label("line_fen"))
         .join(OrderLine, OrderLine.id == Settlement.line_id)
-        .where(
-            or_(
-                Settlement.net_fen != OrderLine.net_fen, Settlement.cooperative_id != OrderLine.cooperative_id
-            )
-        )
+        .outerjoin(refunds, refunds.c.line_id == OrderLine.id)
+        .where(or_(Settlement.net_fen != due, Settlement.cooperative_id != OrderLine.cooperative_id))
         .order_by(Settlement.line_id)
     )
-    message = N_("订单行 %(line)s 结算 %(net_fen)s 分，订单是 %(line_fen)s 分，或合作社不符")
+    message = N_("订单行 %(line)s 结算 %(net_fen)s 分，订单减去此前退款是 %(line_fen)s 分，或合作社不符")
     return count_of(session, Settlement), rows_found(session, "net_of_settlement", message, query)
 
 
@@ -198,7 +204,7 @@ CHECKS: tuple[Check, ...] = (
     Check("lots_balance", N_("批次已订克数等于订单行所用，不超过收货乘出成率"), _lots_hold_what_lines_drew),
     Check("payments_are_posted", N_("每笔到账都按原额记账一次"), _payments_are_posted),
     Check("settled_when_due", N_("验收并付款之前没有任何结算和入账"), _settled_after_acceptance_and_payment),
-    Check("net_of_settlement", N_("结算净额等于订单行净额"), _net_of_settlement),
+    Check("net_of_settlement", N_("结算净额等于订单行净额减去此前退款"), _net_of_settlement),
     Check("pools_of_line", N_("各机制资金之和等于结算的联结资金"), _pools_of_line),
     Check("credits_of_pool", N_("每笔联结资金等于各户入账之和"), _credits_of_pool),
     Check("credits_are_posted", N_("每户入账与台账记账一致"), _credits_are_posted),

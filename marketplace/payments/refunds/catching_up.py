@@ -29,7 +29,7 @@ def taken_of_waiting(session: Session, pools: Sequence[LinkagePool]) -> dict[int
     if not refunded:
         return {}
     query = select(Settlement.line_id, Settlement.net_fen).where(Settlement.line_id.in_(refunded))
-    nets = dict(session.execute(query).tuples().all())
+    nets = dict(session.execute(query).all())
     taken = {
         pool.id: reversal_target(pool.pool_fen, nets[pool.line_id], refunded[pool.line_id])
         for pool in pools

@@ -23,7 +23,7 @@ def post_refund(session: Session, actor: Actor, refund: Refund, payment: Payment
     """Post a refund that was agreed to, one entry a line, and keep what was given back of each line."""
     ids = [line.line_id for line in refund.lines]
     query = select(Settlement.line_id, Settlement.entry_id).where(Settlement.line_id.in_(ids))
-    entries_of = dict(session.execute(query).tuples().all())
+    entries_of = dict(session.execute(query).all())
     settled = [line for line in refund.lines if line.line_id in entries_of]
     unsettled = [line for line in refund.lines if line.line_id not in entries_of]
     target = _money_goes_to(refund, payment)
@@ -123,7 +123,7 @@ def _keep(session: Session, refund: Refund, entry_ids: dict[int, int], settled: 
         .where(RefundedLine.line_id.in_(entry_ids))
         .group_by(RefundedLine.line_id)
     )
-    so_far = dict(session.execute(query).tuples().all())
+    so_far = dict(session.execute(query).all())
     rows: list[dict[str, Any]] = [
         {
             "refund_id": refund.id,

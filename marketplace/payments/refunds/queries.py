@@ -126,7 +126,7 @@ def refunds_to_send(session: Session, *, limit: int) -> Sequence[tuple[int, str,
         .order_by(Refund.id)
         .limit(limit)
     )
-    rows = session.execute(query).tuples().all()
+    rows = session.execute(query).all()
     return [(key, ref, fen, number) for key, ref, fen, number in rows if ref is not None]
 
 
@@ -162,9 +162,7 @@ def refundable_lines(session: Session, part: OrderPart) -> list[Refundable]:
             select(RefundedLine.line_id, func.max(RefundedLine.after_quantity))
             .where(RefundedLine.line_id.in_(ids))
             .group_by(RefundedLine.line_id)
-        )
-        .tuples()
-        .all()
+        ).all()
     )
     asked = dict(
         session.execute(
@@ -172,9 +170,7 @@ def refundable_lines(session: Session, part: OrderPart) -> list[Refundable]:
             .join(Refund, Refund.id == RefundLine.refund_id)
             .where(RefundLine.line_id.in_(ids), Refund.state == RefundState.ASKED)
             .group_by(RefundLine.line_id)
-        )
-        .tuples()
-        .all()
+        ).all()
     )
     return [Refundable(line, refunded.get(line.id, 0), int(asked.get(line.id, 0))) for line in part.lines]
 
