@@ -149,7 +149,7 @@ def due_figures(
 
 def _beside_credits(due: Subquery, pools: ColumnElement[bool] | None) -> Subquery:
     """`due` with what is credited and what stands in the same scope for the same household."""
-    changes = _kept_changes(true() if pools is None else pools)
+    changes = kept_changes(true() if pools is None else pools)
     place = (changes.c.mechanism, changes.c.lot_id, changes.c.period_id, changes.c.household_id)
     credited = select(*place, func.sum(changes.c.fen).label("fen")).group_by(*place).subquery()
     standing = standing_guarantees()
@@ -166,7 +166,7 @@ def _beside_credits(due: Subquery, pools: ColumnElement[bool] | None) -> Subquer
     )
 
 
-def _kept_changes(pools: ColumnElement[bool]) -> Subquery:
+def kept_changes(pools: ColumnElement[bool]) -> Subquery:
     """What changed the credited money in scopes, and the relief that left it with the household after all."""
     relief = (
         select(
