@@ -28,6 +28,7 @@ from tests.factories.linkage import (
 )
 from tests.factories.registry import CooperativeFactory, EnrolmentFactory
 
+
 class Unheard(LabelledEnum):
     """A seventh mechanism that nobody has built."""
 
