@@ -26,6 +26,9 @@ from marketplace.linkage.mechanisms.land_transfer.queries import year_of
 from marketplace.linkage.mechanisms.production_trusteeship import views as trusteeship_views
 from marketplace.linkage.mechanisms.production_trusteeship.forms import TrusteeshipForm
 from marketplace.linkage.mechanisms.production_trusteeship.queries import record_of
+from marketplace.linkage.mechanisms.share_cooperation import views as share_views
+from marketplace.linkage.mechanisms.share_cooperation.forms import StakeForm
+from marketplace.linkage.mechanisms.share_cooperation.queries import dividend_of
 from marketplace.linkage.models import Agreement, Mechanism
 
 
@@ -35,7 +38,7 @@ class MechanismPages:
 
     Templates `terms.html` (fields of the terms) and `evidence.html` (facts of `detail`) lie in the folder `templates`;
     `intent` says what the mechanism is for, `record_label` and `record_url` lead to recording evidence, `statement`
-    is the title of the printed confirmation.
+    is the title of the printed confirmation; `more`, when there is one, is a further thing to do with an agreement.
     """
 
     templates: str
@@ -46,6 +49,7 @@ class MechanismPages:
     record_url: Callable[[Agreement], str]
     statement: str
     blueprint: Blueprint
+    more: tuple[str, Callable[[Agreement], str]] | None = None
 
 
 PAGES: dict[Mechanism, MechanismPages] = {
@@ -92,6 +96,20 @@ PAGES: dict[Mechanism, MechanismPages] = {
         ),
         statement=N_("托管产量确认单"),
         blueprint=trusteeship_views.bp,
+    ),
+    Mechanism.SHARE_COOPERATION: MechanismPages(
+        templates="linkage/share_cooperation",
+        intent=N_("农户持有合作社的股份，成员大会决定盈余怎么分，先登记决议，再算每户的分红。"),
+        terms_form=StakeForm,
+        detail_of=dividend_of,
+        record_label=N_("登记分红决议"),
+        record_url=lambda _agreement: url_for("linkage.share_cooperation.new_resolution"),
+        statement=N_("分红确认单"),
+        blueprint=share_views.bp,
+        more=(
+            N_("转让股份"),
+            lambda agreement: url_for("linkage.share_cooperation.reassign", agreement_no=agreement.public_no),
+        ),
     ),
     Mechanism.ASSET_LEASE: MechanismPages(
         templates="linkage/asset_lease",
