@@ -29,6 +29,7 @@ from marketplace.linkage import views as linkage_views
 from marketplace.ordering import api as ordering_api, views as ordering_views
 from marketplace.payments import jobs as payment_jobs, views as payment_views
 from marketplace.payments.gateways.stripe_gateway import StripeGateway
+from marketplace.payments.refunds import jobs as refund_jobs, views as refund_views
 from marketplace.payments.slips import views as slip_views
 from marketplace.procurement import views as procurement_views
 from marketplace.registry import cli as registry_cli, jobs as registry_jobs, views as registry_views
@@ -83,6 +84,7 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
     ordering_views.bp,
     procurement_views.bp,
     payment_views.bp,
+    refund_views.bp,
     slip_views.bp,
     audit_views.bp,
     reporting_views.bp,
@@ -96,7 +98,13 @@ COMMANDS: tuple[click.Command, ...] = (
     audit_cli.ledger,
     demo_cli.demo,
 )
-JOBS: tuple[Job, ...] = (*registry_jobs.JOBS, *review_jobs.JOBS, *catalog_jobs.JOBS, *payment_jobs.JOBS)
+JOBS: tuple[Job, ...] = (
+    *registry_jobs.JOBS,
+    *review_jobs.JOBS,
+    *catalog_jobs.JOBS,
+    *payment_jobs.JOBS,
+    *refund_jobs.JOBS,
+)
 OUTCOMES: dict[ReviewKind, Outcome] = {
     ReviewKind.COOPERATIVE_ENTRY: apply_entry_outcome,
     ReviewKind.CERTIFICATE: apply_certificate_outcome,

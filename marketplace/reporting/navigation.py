@@ -38,6 +38,7 @@ PLACES = (
     Place(N_("收货验收"), "ordering.deliveries", (P.BUY_PERSONALLY, P.RECEIVE_FOR_UNIT)),
     Place(N_("应付货款"), "payments.payables", (P.PAY_FOR_UNIT,)),
     Place(N_("订单履约"), "ordering.fulfilment", (P.FULFIL_ORDERS,)),
+    Place(N_("退款申请"), "refunds.requests", (P.FULFIL_ORDERS,)),
     Place(N_("产品与上架"), "workshop.products", (P.MANAGE_LISTINGS,)),
     Place(N_("批次与称重"), "linkage.lots", (P.RECORD_EVIDENCE,)),
     Place(N_("协议"), "linkage.agreements", (P.RECORD_EVIDENCE, P.READ_AUDIT)),
@@ -47,6 +48,7 @@ PLACES = (
     Place(N_("追踪核查"), "audit.index", (P.READ_AUDIT,)),
     Place(N_("操作日志"), "identity.trail", (P.READ_TRAIL,)),
     Place(N_("银行对账"), "payments.statements", (P.MATCH_BANK_LINES,)),
+    Place(N_("退款转回"), "refunds.transfers", (P.MATCH_BANK_LINES,)),
     Place(N_("我的合作社"), "cooperatives.own", (P.MANAGE_LISTINGS,)),
     Place(
         N_("本单位"),
