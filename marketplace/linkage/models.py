@@ -251,6 +251,7 @@ class Charge(Base):
     __tablename__ = "charge"
     __table_args__ = (
         UniqueConstraint("evidence_id", "kind"),
+        UniqueConstraint("id", "amount_fen"),  # what collections name, so that they stay within it
         CheckConstraint("amount_fen > 0", name="amount"),
         Index("ix_charge_agreement", "agreement_id", "kind"),
         Index("ix_charge_household", "household_id", "id"),

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from marketplace.core.errors import DomainError
 from marketplace.payments import expiry, notices, rules
+from marketplace.payments.charges import collect_charges
 from marketplace.payments.closing.shortfalls import post_due_guarantees
 from marketplace.payments.distribution import distribute_pools
 from marketplace.payments.gateways.protocol import PaymentFound, PaymentGateway
@@ -47,6 +48,11 @@ def guarantee(session: Session) -> bool:
     return post_due_guarantees(session, limit=LINES_A_PASS) == LINES_A_PASS
 
 
+def collect(session: Session) -> bool:
+    """Collect charges that money of their agreement covers by now."""
+    return collect_charges(session, limit=LINES_A_PASS) == LINES_A_PASS
+
+
 def expire(session: Session) -> bool:
     """Close card payments whose time is over, asking the provider first: the money may have come without a notice.
 
@@ -80,5 +86,6 @@ JOBS = (
     Job("settle lines", settle),
     Job("distribute pools", distribute),
     Job("post guarantees", guarantee, every_minutes=10),
+    Job("collect charges", collect, every_minutes=5),
     Job("expire card payments", expire),
 )

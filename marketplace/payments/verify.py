@@ -14,6 +14,7 @@ from marketplace.ledger.models import Account, AccountKind, Entry, Transfer
 from marketplace.linkage.models import Lot
 from marketplace.ordering.models import LineLot, Order, OrderLine, OrderPart
 from marketplace.ordering.states import PartState
+from marketplace.payments import charges
 from marketplace.payments.models import (
     Credit,
     LinkagePool,
@@ -208,4 +209,5 @@ CHECKS: tuple[Check, ...] = (
     Check("pools_of_line", N_("各机制资金之和等于结算的联结资金"), _pools_of_line),
     Check("credits_of_pool", N_("每笔联结资金等于各户入账之和"), _credits_of_pool),
     Check("credits_are_posted", N_("每户入账与台账记账一致"), _credits_are_posted),
+    *charges.CHECKS,
 )

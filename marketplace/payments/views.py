@@ -12,7 +12,7 @@ from marketplace.core.labels import N_
 from marketplace.identity.access import current_actor, public, requires
 from marketplace.identity.permissions import Permission
 from marketplace.ordering.queries import order_by_no
-from marketplace.payments import notices, queries, rules
+from marketplace.payments import charge_views, notices, queries, rules
 from marketplace.payments.forms import ResolveForm, StatementForm
 from marketplace.payments.gateways.protocol import (
     BadSignature,
@@ -29,6 +29,7 @@ from marketplace.web.paging import page_of
 from marketplace.web.transaction import current_session, end_reading, writing_session
 
 bp = Blueprint("payments", __name__)
+bp.register_blueprint(charge_views.bp)
 
 
 def current_gateway() -> PaymentGateway:

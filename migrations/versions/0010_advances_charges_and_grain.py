@@ -15,7 +15,13 @@ depends_on = None
 
 APPEND_ONLY = {
     "advance": [("id",)],
-    "charge": [("evidence_id", "kind"), ("id",), ("public_no",)],
+    "charge": [("evidence_id", "kind"), ("id",), ("id", "amount_fen"), ("public_no",)],
+    "charge_collection": [
+        ("charge_id", "position"),
+        ("charge_id", "position", "collected_after_fen"),
+        ("entry_id",),
+        ("id",),
+    ],
     "slip_quota": [("id",)],
 }
 
@@ -54,6 +60,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["household_id"], ["household.id"], name=op.f("fk_charge_household_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_charge")),
         sa.UniqueConstraint("evidence_id", "kind", name=op.f("uq_charge_evidence_id_kind")),
+        sa.UniqueConstraint("id", "amount_fen", name=op.f("uq_charge_id_amount_fen")),
         sa.UniqueConstraint("public_no", name=op.f("uq_charge_public_no")),
         info={"append_only": True},
     )
@@ -80,6 +87,53 @@ def upgrade() -> None:
         sa.CheckConstraint("before_g >= 0", name=op.f("ck_slip_quota_before")),
         sa.ForeignKeyConstraint(["id"], ["weigh_slip.id"], name=op.f("fk_slip_quota_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_slip_quota")),
+        info={"append_only": True},
+    )
+    op.create_table(
+        "charge_collection",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("charge_id", sa.Integer(), nullable=False),
+        sa.Column("charge_fen", sa.BigInteger(), nullable=False),
+        sa.Column("position", sa.Integer(), nullable=False),
+        sa.Column("previous_position", sa.Integer(), nullable=True),
+        sa.Column("collected_before_fen", sa.BigInteger(), nullable=False),
+        sa.Column("amount_fen", sa.BigInteger(), nullable=False),
+        sa.Column("collected_after_fen", sa.BigInteger(), nullable=False),
+        sa.Column("money_fen", sa.BigInteger(), nullable=False),
+        sa.Column("entry_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("rule_version", sa.Integer(), nullable=False),
+        sa.Column("collected_at", db.UtcInstant(timezone=True), nullable=False),
+        sa.CheckConstraint("amount_fen > 0", name=op.f("ck_charge_collection_amount")),
+        sa.CheckConstraint(
+            "collected_after_fen = collected_before_fen + amount_fen", name=op.f("ck_charge_collection_sum")
+        ),
+        sa.CheckConstraint("collected_after_fen <= charge_fen", name=op.f("ck_charge_collection_within")),
+        sa.CheckConstraint(
+            "(position = 1 AND previous_position IS NULL AND collected_before_fen = 0) "
+            "OR (position > 1 AND previous_position IS NOT NULL AND previous_position = position - 1)",
+            name=op.f("ck_charge_collection_position"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["charge_id", "charge_fen"],
+            ["charge.id", "charge.amount_fen"],
+            name=op.f("fk_charge_collection_charge_id_charge_fen"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["charge_id", "previous_position", "collected_before_fen"],
+            [
+                "charge_collection.charge_id",
+                "charge_collection.position",
+                "charge_collection.collected_after_fen",
+            ],
+            name="fk_charge_collection_previous",
+        ),
+        sa.ForeignKeyConstraint(["entry_id"], ["entry.id"], name=op.f("fk_charge_collection_entry_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_charge_collection")),
+        sa.UniqueConstraint("charge_id", "position", name=op.f("uq_charge_collection_charge_id_position")),
+        sa.UniqueConstraint(
+            "charge_id", "position", "collected_after_fen", name="uq_charge_collection_standing"
+        ),
+        sa.UniqueConstraint("entry_id", name=op.f("uq_charge_collection_entry_id")),
         info={"append_only": True},
     )
     op.create_table(
@@ -137,6 +191,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_table("evidence_sheet")
+    op.drop_table("charge_collection")
     op.drop_table("slip_quota")
     op.drop_table("advance")
     op.drop_table("charge")
