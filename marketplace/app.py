@@ -29,6 +29,11 @@ from marketplace.linkage import views as linkage_views
 from marketplace.ordering import api as ordering_api, views as ordering_views
 from marketplace.payments import jobs as payment_jobs, views as payment_views
 from marketplace.payments.gateways.stripe_gateway import StripeGateway
+from marketplace.payments.payouts import (
+    account_views as payout_account_views,
+    jobs as payout_jobs,
+    views as payout_views,
+)
 from marketplace.payments.refunds import jobs as refund_jobs, views as refund_views
 from marketplace.payments.slips import views as slip_views
 from marketplace.procurement import views as procurement_views
@@ -84,6 +89,8 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
     ordering_views.bp,
     procurement_views.bp,
     payment_views.bp,
+    payout_account_views.bp,
+    payout_views.bp,
     refund_views.bp,
     slip_views.bp,
     audit_views.bp,
@@ -103,6 +110,7 @@ JOBS: tuple[Job, ...] = (
     *review_jobs.JOBS,
     *catalog_jobs.JOBS,
     *payment_jobs.JOBS,
+    *payout_jobs.JOBS,
     *refund_jobs.JOBS,
 )
 OUTCOMES: dict[ReviewKind, Outcome] = {

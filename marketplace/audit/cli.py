@@ -10,6 +10,7 @@ from marketplace.ledger.checks import Check, Finding, run_checks
 from marketplace.linkage.models import Mechanism
 from marketplace.payments import verify as payment_checks
 from marketplace.payments.closing import verify as closing_checks
+from marketplace.payments.payouts import verify as payout_checks
 from marketplace.payments.refunds import verify as refund_checks
 from marketplace.web.transaction import database
 
@@ -18,6 +19,7 @@ CHECKS: tuple[Check, ...] = (
     *payment_checks.CHECKS,
     *refund_checks.CHECKS,
     *closing_checks.CHECKS,
+    *payout_checks.CHECKS,
 )
 
 

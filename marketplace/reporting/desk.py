@@ -19,6 +19,7 @@ from marketplace.ordering.models import OrderPart
 from marketplace.ordering.states import PartState
 from marketplace.payments import queries as payments
 from marketplace.payments.models import Credit, Payment, PaymentMethod, PaymentState, Settlement
+from marketplace.payments.payouts import queries as payouts
 from marketplace.payments.refunds import queries as refunds
 from marketplace.procurement import queries as procurement
 from marketplace.registry import queries as registry
@@ -33,6 +34,7 @@ TASK_SOURCES: tuple[Callable[[Session, Actor], list[Task]], ...] = (
     ordering.tasks_of,
     payments.tasks_of,
     refunds.tasks_of,
+    payouts.tasks_of,
     registry.tasks_of,
     rosters.tasks_of,
     cooperatives.tasks_of,
