@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from datetime import time
 from typing import Any
 
@@ -24,7 +23,6 @@ from wtforms import (
 from wtforms.validators import InputRequired, Length, Optional
 
 from marketplace.core.clock import today
-from marketplace.core.quantity import parse_decimal
 from marketplace.linkage.fields import YuanField
 from marketplace.linkage.forms import DAY, DOCUMENTS, AgreementForm
 from marketplace.linkage.mechanisms.employment.mechanism import HOUR, MOST_KINDS
@@ -32,31 +30,6 @@ from marketplace.linkage.mechanisms.employment.models import DAY_MINUTES
 
 ROWS = 2
 DECIMAL = {"inputmode": "decimal", "autocomplete": "off"}
-HUNDREDTHS = 100
-_CLOCK = re.compile(r"^\s*(\d{1,2})[:：](\d{2})\s*$")
-_PIECES = re.compile(r"^\s*(\d{1,9})\s*$")
-
-
-def parse_hours(text: str) -> int:
-    """Minutes of hours typed as "8", "7.5" or "7:30". Raises ValueError for anything else."""
-    clock = _CLOCK.match(text)
-    if clock:
-        hours, minutes = int(clock.group(1)), int(clock.group(2))
-        if minutes >= HOUR:
-            raise ValueError(text)
-        return hours * HOUR + minutes
-    hundredths = parse_decimal(text, places=2) * HOUR
-    if hundredths % HUNDREDTHS:
-        raise ValueError(text)
-    return hundredths // HUNDREDTHS
-
-
-def parse_pieces(text: str) -> int:
-    """Pieces typed as a whole number. Raises ValueError for anything else."""
-    match = _PIECES.match(text)
-    if match is None:
-        raise ValueError(text)
-    return int(match.group(1))
 
 
 class PieceForm(Form):

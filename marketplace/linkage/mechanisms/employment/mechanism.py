@@ -83,7 +83,7 @@ def validate_terms(raw: Mapping[str, object]) -> dict[str, Any]:
 
 
 def _persons(raw: object) -> list[str]:
-    chosen = sorted({str(one).strip() for one in raw if str(one).strip()}) if _is_list(raw) else []
+    chosen = sorted({str(one).strip() for one in _listed(raw)} - {""})
     if not chosen:
         raise Refused("no_persons", N_("请至少选一名来务工的家庭成员"), field="persons")
     if len(chosen) > MOST_PERSONS:
@@ -93,7 +93,7 @@ def _persons(raw: object) -> list[str]:
 
 
 def _piece_rates(raw: object) -> list[dict[str, Any]]:
-    rows = list(raw) if _is_list(raw) else []
+    rows = _listed(raw)
     if len(rows) > MOST_KINDS:
         message = N_("一份协议最多 %(most)s 种活计")
         raise Refused("too_many_kinds", message, field="piece_rates", most=MOST_KINDS)
@@ -119,8 +119,8 @@ def _piece_rate(raw: object) -> dict[str, Any]:
         raise Refused(error.code, error.message, field="piece_rates", **error.params) from None
 
 
-def _is_list(raw: object) -> bool:
-    return isinstance(raw, list | tuple | set)
+def _listed(raw: object) -> list[object]:
+    return list(raw) if isinstance(raw, list | tuple) else []
 
 
 def describe_terms(terms: Terms) -> list[Described]:

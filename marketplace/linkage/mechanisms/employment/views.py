@@ -19,7 +19,7 @@ from marketplace.identity.permissions import Permission
 from marketplace.linkage import queries
 from marketplace.linkage.evidence import own_cooperative_id
 from marketplace.linkage.mechanisms.employment.days import Work, clock_text
-from marketplace.linkage.mechanisms.employment.forms import DayForm, parse_hours, parse_pieces
+from marketplace.linkage.mechanisms.employment.forms import DayForm
 from marketplace.linkage.mechanisms.employment.mechanism import HOUR, summarise
 from marketplace.linkage.mechanisms.employment.queries import (
     Worked,
@@ -30,6 +30,7 @@ from marketplace.linkage.mechanisms.employment.queries import (
     worked_between,
     workers_on,
 )
+from marketplace.linkage.mechanisms.employment.reading import parse_hours, parse_pieces
 from marketplace.linkage.mechanisms.employment.rules import (
     Mark,
     SheetRefused,
@@ -156,10 +157,10 @@ def _read(lines: list[Line], form: DayForm, kind: str) -> tuple[list[Line], list
 
 
 def _work(typed: str, form: DayForm, kind: str) -> Work:
-    times = {"starts_minute": form.starts_minute, "ends_minute": form.ends_minute}
+    starts, ends = form.starts_minute, form.ends_minute
     if kind:
-        return Work(piece_kind=kind, pieces=parse_pieces(typed), **times)
-    return Work(minutes=parse_hours(typed), **times)
+        return Work(piece_kind=kind, pieces=parse_pieces(typed), starts_minute=starts, ends_minute=ends)
+    return Work(minutes=parse_hours(typed), starts_minute=starts, ends_minute=ends)
 
 
 def _with_errors(lines: list[Line], errors: Mapping[str, DomainError]) -> list[Line]:
