@@ -18,6 +18,7 @@ from marketplace.ordering import queries as ordering
 from marketplace.ordering.models import OrderPart
 from marketplace.ordering.states import PartState
 from marketplace.payments import queries as payments
+from marketplace.payments.closing import queries as closing, unallocated
 from marketplace.payments.models import Credit, Payment, PaymentMethod, PaymentState, Settlement
 from marketplace.payments.payouts import queries as payouts
 from marketplace.payments.refunds import queries as refunds
@@ -33,6 +34,8 @@ TASK_SOURCES: tuple[Callable[[Session, Actor], list[Task]], ...] = (
     procurement.tasks_of,
     ordering.tasks_of,
     payments.tasks_of,
+    closing.tasks_of,
+    unallocated.tasks_of,
     refunds.tasks_of,
     payouts.tasks_of,
     registry.tasks_of,

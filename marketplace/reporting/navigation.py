@@ -43,6 +43,8 @@ PLACES = (
     Place(N_("批次与称重"), "linkage.lots", (P.RECORD_EVIDENCE,)),
     Place(N_("协议"), "linkage.agreements", (P.RECORD_EVIDENCE, P.READ_AUDIT)),
     Place(N_("发放"), "payouts.batches", (P.PREPARE_PAYOUTS, P.APPROVE_PAYOUTS)),
+    Place(N_("联结期与关账"), "linkage.periods", (P.CLOSE_PERIODS, P.READ_AUDIT)),
+    Place(N_("待分配资金"), "closing.unallocated_pools", (P.CLOSE_PERIODS, P.READ_AUDIT)),
     Place(N_("农户名单"), "registry.households", (P.READ_HOUSEHOLDS,)),
     Place(N_("名册导入"), "roster.imports", (P.ENROL_HOUSEHOLDS,)),
     Place(N_("审核"), "reviews.queue", (P.ANSWER_REVIEWS,)),

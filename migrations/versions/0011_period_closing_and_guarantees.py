@@ -23,7 +23,7 @@ APPEND_ONLY = {
         ("scope_key", "household_id", "position"),
         ("scope_key", "household_id", "position", "standing_after_fen"),
     ],
-    "late_correction": [("entitlement_id",), ("evidence_id",), ("id",), ("public_no",)],
+    "late_correction": [("entitlement_id",), ("evidence_id",), ("id",), ("key",), ("public_no",)],
 }
 REFUSE_ENTITLEMENT = """
 CREATE OR REPLACE FUNCTION refuse_entitlement_of_closed_period() RETURNS trigger LANGUAGE plpgsql AS $refuse$
@@ -140,6 +140,7 @@ def upgrade() -> None:
         "late_correction",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("public_no", sa.String(length=16), nullable=False),
+        sa.Column("key", sa.String(length=120), nullable=False),
         sa.Column("corrects_period_id", sa.Integer(), nullable=False),
         sa.Column("corrects_evidence_id", sa.Integer(), nullable=True),
         sa.Column("agreement_id", sa.Integer(), nullable=False),
@@ -178,6 +179,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_late_correction")),
         sa.UniqueConstraint("entitlement_id", name=op.f("uq_late_correction_entitlement_id")),
         sa.UniqueConstraint("evidence_id", name=op.f("uq_late_correction_evidence_id")),
+        sa.UniqueConstraint("key", name=op.f("uq_late_correction_key")),
         sa.UniqueConstraint("public_no", name=op.f("uq_late_correction_public_no")),
         info={"append_only": True},
     )

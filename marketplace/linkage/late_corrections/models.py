@@ -23,7 +23,8 @@ class LateCorrection(Base):
     """What a closed period should have said of one agreement, and did not.
 
     `amount_fen` is what the household was short of; negative what it was given too much, without an entitlement.
-    `evidence_id` is the correction's own evidence, `corrects_evidence_id` the piece it corrects when there is one.
+    `key` is the global key of its evidence: what is corrected, and which correction of it this is. `evidence_id` is
+    the correction's own evidence, `corrects_evidence_id` the piece it corrects when there is one.
     """
 
     __tablename__ = "late_correction"
@@ -40,6 +41,7 @@ class LateCorrection(Base):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     public_no: Mapped[str] = mapped_column(String(16), unique=True, default=lambda: public_no("N"))
+    key: Mapped[str] = mapped_column(String(120), unique=True)
     corrects_period_id: Mapped[int] = mapped_column(ForeignKey("linkage_period.id"))
     corrects_evidence_id: Mapped[int | None] = mapped_column(ForeignKey("evidence.id"))
     agreement_id: Mapped[int] = mapped_column(ForeignKey("agreement.id"), index=True)

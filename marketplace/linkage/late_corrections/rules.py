@@ -8,7 +8,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from marketplace.core.clock import today
-from marketplace.core.errors import Refused
+from marketplace.core.errors import Conflict, Refused
 from marketplace.core.labels import N_
 from marketplace.identity.actors import Actor
 from marketplace.identity.models import StoredFile
@@ -33,20 +33,23 @@ def record_late_correction(
     amount_fen: int,
     reason: str,
     corrected: Evidence | None = None,
+    number: int | None = None,
     file: StoredFile | None = None,
 ) -> LateCorrection:
     """Record what the closed `period` should have said of `agreement`, by the evidence `corrected` where it is of one.
 
     A positive amount is an entitlement in the period open today. A negative one is noted: nothing given is taken back.
-    Raises Refused (field named) for a period that is not closed, evidence of another agreement or period, an amount,
-    reason or paper that is missing, no open period, or a household that was no beneficiary; NotFound for somebody
-    else's. Then nothing has changed.
+    `number` is which correction of it the person meant to record (see `next_number`), so that a repeated submit is a
+    Conflict. Raises Refused (field named) for a period that is not closed, evidence of another agreement or period,
+    an amount, reason or paper that is missing, no open period, or a household that was no beneficiary; NotFound for
+    somebody else's. Then nothing has changed.
     """
     require_own(actor, agreement, period)
     reason = reason.strip()
     version = _version_corrected(agreement, period, corrected)
     _refuse_input(period, amount_fen, reason, file)
     correction = LateCorrection(
+        key=_key(session, agreement, period, corrected, number),
         corrects_period_id=period.id,
         corrects_evidence_id=corrected.id if corrected else None,
         corrected=corrected,
@@ -117,7 +120,7 @@ def _grant(
         actor,
         version=version,
         mechanism=agreement.mechanism,
-        key=_key(session, agreement, period, corrected),
+        key=correction.key,
         occurred_on=today(),
         content={**computed.inputs, "agreement": agreement.public_no},
         file=file,
@@ -136,8 +139,10 @@ def _open_period(session: Session, agreement: Agreement, day: date) -> LinkagePe
     return found
 
 
-def _key(session: Session, agreement: Agreement, period: LinkagePeriod, corrected: Evidence | None) -> str:
-    """The global key: what is corrected, and which correction of it this is."""
+def next_number(
+    session: Session, agreement: Agreement, period: LinkagePeriod, corrected: Evidence | None
+) -> int:
+    """Which correction of this evidence, or of this agreement in the period, the next one is; from 1."""
     same = (
         LateCorrection.corrects_evidence_id == corrected.id
         if corrected
@@ -145,6 +150,18 @@ def _key(session: Session, agreement: Agreement, period: LinkagePeriod, correcte
         & (LateCorrection.corrects_period_id == period.id)
         & (LateCorrection.agreement_id == agreement.id)
     )
-    before = session.scalar(select(func.count(LateCorrection.id)).where(same)) or 0
+    return (session.scalar(select(func.count(LateCorrection.id)).where(same)) or 0) + 1
+
+
+def _key(
+    session: Session,
+    agreement: Agreement,
+    period: LinkagePeriod,
+    corrected: Evidence | None,
+    number: int | None,
+) -> str:
+    following = next_number(session, agreement, period, corrected)
+    if number is not None and number != following:
+        raise Conflict("already_corrected", N_("这笔更正已经记过，或同事刚记了一笔，请核对后再记"))
     what = corrected.public_no if corrected else f"{period.public_no}:{agreement.public_no}"
-    return f"late_correction:{what}:{before + 1}"
+    return f"late_correction:{what}:{following}"

@@ -193,7 +193,7 @@ def tasks_of(session: Session, actor: Actor) -> list[Task]:
     )
     count = session.scalar(select(func.count()).select_from(old)) or 0
     message = N_("%(count)s 处联结资金等凭据超过 30 天")
-    return [Task(message, count, "closing.unallocated")] if count else []
+    return [Task(message, count, "closing.unallocated_pools")] if count else []
 
 
 def scopes_found(rows: Sequence[tuple[object, ...]]) -> list[WaitingScope]:
