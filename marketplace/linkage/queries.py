@@ -27,6 +27,7 @@ from marketplace.linkage.models import (
     AgreementState,
     AgreementVersion,
     Attribution,
+    Charge,
     Entitlement,
     Evidence,
     LinkagePeriod,
@@ -328,6 +329,12 @@ def totals_of(session: Session, scopes: ColumnElement[bool]) -> tuple[int, int, 
     ).where(scopes)
     count, households, amount_fen = session.execute(counted).one()
     return count, households, int(amount_fen)
+
+
+def charged_fen(session: Session, agreement_id: int) -> int:
+    """The sum of the charges under an agreement, in fen."""
+    query = select(func.coalesce(func.sum(Charge.amount_fen), 0)).where(Charge.agreement_id == agreement_id)
+    return int(session.scalar(query) or 0)
 
 
 def period_totals(session: Session, period_ids: Collection[int]) -> Mapping[int, tuple[int, int]]:

@@ -209,6 +209,7 @@ def _agreement_page(found: Agreement, end_form: EndForm) -> ResponseReturnValue:
         pages=PAGES[found.mechanism],
         page=page_of(session, queries.entitlements_of_agreement(found.id)),
         totals=queries.totals_of(session, queries.under_agreement(found.id)),
+        charged_fen=queries.charged_fen(session, found.id),
         module_of=module_of,
         end_form=end_form,
     )

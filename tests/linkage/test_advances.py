@@ -27,7 +27,7 @@ from tests.factories.linkage import (
     PeriodFactory,
     weigh,
 )
-from tests.factories.registry import actor_at, beneficiary_policy
+from tests.factories.registry import EnrolmentFactory, actor_at, beneficiary_policy, user_of
 
 pytestmark = pytest.mark.usefixtures("clock")
 
@@ -217,3 +217,62 @@ def test_advances_and_charges_are_never_changed(session, agreement, lot, table):
     with pytest.raises(IntegrityError, match="append-only"):
         session.execute(text(f"DELETE FROM {table}"))
     session.rollback()
+
+
+# --- pages ---
+
+
+@pytest.fixture
+def office(session, client, agreement):
+    clerk = user_of(agreement.cooperative, Role.COOPERATIVE_CLERK)
+    session.commit()
+    client.sign_in(clerk)
+    return client
+
+
+def test_an_advance_is_recorded_on_its_page(session, office, agreement, lot):
+    address = f"/linkage/agreements/{agreement.public_no}/advances"
+    assert "还没有预付款" in office.get(address).text
+    typed = {"receipt_no": "YF-9", "amount_fen": "100", "given_on": "2026-04-01"}
+    office.post(address, data=typed)
+    session.expire_all()
+    assert session.scalars(select(Advance.amount_fen)).all() == [10_000]
+    again = office.post(address, data=typed)
+    assert (again.status_code, "没有重复记录" in again.text) == (422, True)
+    weigh(session, agreement, lot, slip_no="1", net_g=12_500)
+    session.commit()
+    page = office.get(address).text
+    assert all(amount in page for amount in ("YF-9", "100.00", "53.12", "46.88"))
+    shown = office.get(f"/linkage/agreements/{agreement.public_no}").text
+    assert "其中应扣" in shown
+    assert "53.13" in shown
+
+
+def test_a_contract_is_signed_with_its_later_terms(session, office, agreement):
+    other = EnrolmentFactory(cooperative=agreement.cooperative)
+    session.commit()
+    typed = {
+        "commodity": "脐橙",
+        "floor_price_fen_per_kg": "8",
+        "guarantee_days": "30",
+        "valid_from": "2026-01-01",
+        "cap_bp": "50",
+        "quota_g": "1000",
+        "bonus_share_bp": "10",
+    }
+    address = f"/linkage/agreements/new/{other.household.public_no}/contract_farming"
+    half = office.post(address, data={**typed, "bonus_share_bp": ""})
+    assert (half.status_code, "约定交货量和超量奖励要一起填" in half.text) == (422, True)
+    assert "<details open>" in half.text
+    office.post(address, data=typed)
+    signed = session.scalars(select(Agreement).where(Agreement.household_id == other.household_id)).one()
+    terms = signed.versions[0].terms
+    assert (terms["cap_bp"], terms["quota_g"], terms["bonus_share_bp"]) == (5000, 1_000_000, 1000)
+    assert "1,000 千克" in office.get(f"/linkage/agreements/{signed.public_no}").text
+
+
+def test_the_advances_of_another_cooperative_are_not_there(session, office):
+    other, lease = ContractFactory(), LeaseFactory()
+    session.commit()
+    for agreement in (other, lease):
+        assert office.get(f"/linkage/agreements/{agreement.public_no}/advances").status_code == 404

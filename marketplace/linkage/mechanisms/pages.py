@@ -62,6 +62,12 @@ PAGES: dict[Mechanism, MechanismPages] = {
         record_url=lambda _agreement: url_for("linkage.lots"),
         statement=N_("过磅确认单"),
         blueprint=contract_views.bp,
+        more=(
+            N_("预付款"),
+            lambda agreement: url_for(
+                "linkage.contract_farming.advances.index", agreement_no=agreement.public_no
+            ),
+        ),
     ),
     Mechanism.LAND_TRANSFER: MechanismPages(
         templates="linkage/land_transfer",

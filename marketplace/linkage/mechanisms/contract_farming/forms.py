@@ -11,7 +11,7 @@ from wtforms import DateField, IntegerField, StringField
 from wtforms.validators import InputRequired, Length, Optional
 
 from marketplace.core.clock import today
-from marketplace.linkage.fields import KgField, YuanField
+from marketplace.linkage.fields import KgField, PercentField, YuanField
 from marketplace.linkage.forms import DAY, DOCUMENTS, REQUIRED, AgreementForm
 from marketplace.linkage.mechanisms.contract_farming.models import USUAL_GRADES
 
@@ -27,6 +27,14 @@ class ContractForm(AgreementForm):
     guarantee_days = IntegerField(
         _l("保底兑付期限"), [InputRequired(_l("请填写天数"))], default=30, render_kw={"inputmode": "numeric"}
     )
+    cap_bp = PercentField(_l("每次最多抵扣货款"), render_kw=DECIMAL)
+    quota_g = KgField(_l("每年约定交货量"), render_kw=DECIMAL)
+    bonus_share_bp = PercentField(_l("超量奖励"), render_kw=DECIMAL)
+
+    @property
+    def has_more(self) -> bool:
+        """Whether one of the terms that few contracts have is filled in, or wrong."""
+        return any(one.data or one.errors for one in (self.cap_bp, self.quota_g, self.bonus_share_bp))
 
     def terms(self) -> dict[str, Any]:
         return {
@@ -34,7 +42,19 @@ class ContractForm(AgreementForm):
             "floor_price_fen_per_kg": self.floor_price_fen_per_kg.data,
             "premium_fen_per_kg": self.premium_fen_per_kg.data or 0,
             "guarantee_days": self.guarantee_days.data,
+            "cap_bp": self.cap_bp.data,
+            "quota_g": self.quota_g.data,
+            "bonus_share_bp": self.bonus_share_bp.data,
         }
+
+
+class AdvanceForm(FlaskForm):
+    """An advance, as its receipt says."""
+
+    receipt_no = StringField(_l("收条号"), [REQUIRED, Length(max=40)], render_kw={"autocomplete": "off"})
+    amount_fen = YuanField(_l("预付款"), [REQUIRED], render_kw=DECIMAL)
+    given_on = DateField(_l("付款日期"), [DAY], default=today)
+    file = FileField(_l("收条照片"), render_kw=DOCUMENTS)
 
 
 class SlipForm(FlaskForm):

@@ -11,6 +11,7 @@ from marketplace.core.errors import DomainError
 from marketplace.identity.access import current_actor, requires
 from marketplace.identity.permissions import Permission
 from marketplace.linkage import queries
+from marketplace.linkage.mechanisms.contract_farming import advance_views
 from marketplace.linkage.mechanisms.contract_farming.forms import SlipForm
 from marketplace.linkage.mechanisms.contract_farming.mechanism import explain
 from marketplace.linkage.mechanisms.contract_farming.models import USUAL_GRADES
@@ -22,6 +23,7 @@ from marketplace.web.forms import place_error
 from marketplace.web.transaction import current_session
 
 bp = Blueprint("contract_farming", __name__)
+bp.register_blueprint(advance_views.bp)
 SHOWN = 20
 
 
