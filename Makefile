@@ -13,10 +13,10 @@ SCALE ?= small
 SEED ?= 7
 TESTS ?=
 STRICT := marketplace/core marketplace/ledger marketplace/linkage
-SOURCES := config.py wsgi.py marketplace migrations tests
+SOURCES := config.py wsgi.py marketplace migrations tests benchmarks
 CATALOGUES := $(wildcard marketplace/translations/*/LC_MESSAGES/messages.po)
 
-.PHONY: help run test check format lint types contracts templates tidy lock demo migrate \
+.PHONY: help run test check bench format lint types contracts templates tidy lock demo migrate \
 	migration assets translations strings system clean
 
 help: ## Show what can be made
@@ -30,6 +30,9 @@ test: system .venv/ready-for-tests assets translations ## Run every test, on SQL
 
 check: .venv/ready-for-tests lint types contracts templates tidy ## Formatting, lint, types, contracts, tidy, then every test
 	@$(MAKE) --no-print-directory test
+
+bench: system .venv/ready-for-tests benchmarks/.venv/ready ## Measure settlement on a durable PostgreSQL, against others
+	@$(BIN)/python -m benchmarks.settlement $(BENCH)
 
 # --- the environment: made once, renewed when a lock changes ---
 
@@ -56,6 +59,11 @@ $(BIN)/uv: requirements-uv.txt | $(BIN)/python
 .venv/ready-for-tests: requirements-dev.txt $(BIN)/uv
 	@$(call install,requirements-dev.txt)
 	@touch $@ .venv/ready
+
+benchmarks/.venv/ready: benchmarks/requirements-hordak.txt | $(BIN)/python
+	@$(PYTHON) -m venv benchmarks/.venv
+	@benchmarks/.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
 
 system:
 	@missing=""; \
@@ -142,7 +150,7 @@ strings: .venv/ready-for-tests ## Collect the strings of the pages into the cata
 		--locale $$(basename $$(dirname $$(dirname $$po))); done
 
 lock: $(BIN)/uv ## Renew the lock files (UPGRADE=--upgrade for newer versions)
-	@for name in requirements requirements-dev requirements-uv requirements-node; do \
+	@for name in requirements requirements-dev requirements-uv requirements-node benchmarks/requirements-hordak; do \
 		$(LOCK) $(UPGRADE) $$name.in --output-file $$name.txt; done
 	@npm install --package-lock-only --ignore-scripts --silent
 

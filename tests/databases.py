@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -163,9 +163,13 @@ def _end_with_parent() -> None:
 
 
 class PostgresqlServer:
-    """A server of our own for one test run: Debian's binaries, a temporary folder, a socket and no port."""
+    """A server of our own for one test run: Debian's binaries, a temporary folder, a socket and no port.
 
-    def __init__(self) -> None:
+    `settings` are PostgreSQL's; those of the tests trade the safety of their data for speed.
+    """
+
+    def __init__(self, settings: Sequence[str] = FAST) -> None:
+        self.settings = settings
         if not BINARIES:
             raise FileNotFoundError("PostgreSQL is not installed: apt-get install -y postgresql")
         self.folder = Path(tempfile.mkdtemp(prefix="market-pg-"))
@@ -189,7 +193,7 @@ class PostgresqlServer:
         )  # fmt: skip
         settings = [
             f"-c{setting}"
-            for setting in (*FAST, "listen_addresses=", f"unix_socket_directories={self.folder}")
+            for setting in (*self.settings, "listen_addresses=", f"unix_socket_directories={self.folder}")
         ]
         log = (self.folder / "log").open("wb")
         process = subprocess.Popen(
