@@ -27,6 +27,8 @@ from marketplace.payments.models import (
     PoolDistribution,
     Settlement,
 )
+from marketplace.payments.refunds.catching_up import taken_of_waiting
+from marketplace.payments.refunds.models import CreditAddition, CreditReversal, Refund, RefundedLine
 from marketplace.payments.settlement import shares_of
 from marketplace.registry.cooperatives.queries import cooperatives_within
 
@@ -39,11 +41,20 @@ class PoolTrace:
     distribution: PoolDistribution | None
     credits: Sequence[Credit]
     recomputed: dict[int, int]
+    changes: Sequence[CreditReversal | CreditAddition] = ()
+    waiting_fen: int = 0  # still unallocated, less what refunds took of it
 
     @property
     def credited_fen(self) -> int:
         """What households got of it."""
         return sum(credit.amount_fen for credit in self.credits)
+
+    @property
+    def standing_fen(self) -> int:
+        """What households have of it now: credits and additions, less what was taken back."""
+        taken = sum(one.amount_fen for one in self.changes if isinstance(one, CreditReversal))
+        given = sum(one.amount_fen for one in self.changes if isinstance(one, CreditAddition))
+        return self.credited_fen + given - taken
 
     @property
     def agrees(self) -> bool:
@@ -61,6 +72,7 @@ class LineTrace:
     settlement: Settlement | None
     entry: Entry | None
     pools: Sequence[PoolTrace]
+    refunds: Sequence[RefundedLine] = ()
 
     @property
     def pool_fen(self) -> int:
@@ -73,9 +85,19 @@ class LineTrace:
         return sum(trace.credited_fen for trace in self.pools)
 
     @property
+    def standing_fen(self) -> int:
+        """What households have of it now."""
+        return sum(trace.standing_fen for trace in self.pools)
+
+    @property
     def waiting_fen(self) -> int:
         """What waits for evidence."""
-        return self.pool_fen - self.credited_fen
+        return sum(trace.waiting_fen for trace in self.pools)
+
+    @property
+    def refunded_fen(self) -> int:
+        """What the buyer got back."""
+        return sum(refund.amount_fen for refund in self.refunds)
 
 
 def trace_line(session: Session, actor: Actor, line_no: str) -> LineTrace:
@@ -98,6 +120,12 @@ def trace_line(session: Session, actor: Actor, line_no: str) -> LineTrace:
         settlement=settlement,
         entry=session.get(Entry, settlement.entry_id) if settlement else None,
         pools=_pool_traces(session, pools),
+        refunds=session.scalars(
+            select(RefundedLine)
+            .where(RefundedLine.line_id == line.id)
+            .options(joinedload(RefundedLine.refund).lazyload(Refund.lines))
+            .order_by(RefundedLine.id)
+        ).all(),
     )
 
 
@@ -131,14 +159,35 @@ def _pool_traces(session: Session, pools: Sequence[LinkagePool]) -> list[PoolTra
     )
     for credit in session.scalars(query):
         by_pool.setdefault(credit.pool_id, []).append(credit)
+    changes = _changes_by_pool(session, ids)
+    taken = taken_of_waiting(session, [pool for pool in pools if pool.id not in distributions])
     traces = []
     for pool in pools:
         distribution = distributions.get(pool.id)
         weights = _weights_then(session, pool, distribution) if distribution else {}
+        waiting_fen = 0 if distribution else pool.pool_fen - taken.get(pool.id, 0)
+        shares = shares_of(pool.pool_fen, weights)
         traces.append(
-            PoolTrace(pool, distribution, by_pool.get(pool.id, []), shares_of(pool.pool_fen, weights))
+            PoolTrace(
+                pool, distribution, by_pool.get(pool.id, []), shares, changes.get(pool.id, []), waiting_fen
+            )
         )
     return traces
+
+
+def _changes_by_pool(
+    session: Session, pool_ids: Sequence[int]
+) -> dict[int, list[CreditReversal | CreditAddition]]:
+    """What was taken back of the pools' credits and given afterwards, in the order of the entries."""
+    found: list[CreditReversal | CreditAddition] = []
+    taken = select(CreditReversal).where(CreditReversal.pool_id.in_(pool_ids))
+    given = select(CreditAddition).where(CreditAddition.pool_id.in_(pool_ids))
+    found += session.scalars(taken.options(joinedload(CreditReversal.household))).all()
+    found += session.scalars(given.options(joinedload(CreditAddition.household))).all()
+    by_pool: dict[int, list[CreditReversal | CreditAddition]] = {}
+    for one in sorted(found, key=lambda one: (one.entry_id, one.household_id)):
+        by_pool.setdefault(one.pool_id, []).append(one)
+    return by_pool
 
 
 def _weights_then(session: Session, pool: LinkagePool, distribution: PoolDistribution) -> dict[int, int]:

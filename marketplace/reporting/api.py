@@ -15,6 +15,7 @@ from marketplace.identity.access import current_actor, requires
 from marketplace.identity.permissions import Permission
 from marketplace.linkage.models import Attribution, Mechanism
 from marketplace.payments.models import Credit
+from marketplace.payments.refunds.models import ReversalCause
 from marketplace.registry.models import Household
 from marketplace.registry.queries import household_by_no, household_of
 from marketplace.reporting import income
@@ -55,8 +56,21 @@ class CreditSchema(Schema):
     buyer_county = fields.String(required=True, allow_none=True)
 
 
+class ChangeSchema(Schema):
+    """A credit taken back in part (a negative amount) or given afterwards, and why."""
+
+    at = fields.AwareDateTime(required=True)
+    amount_fen = fields.Integer(required=True)
+    relief_fen = fields.Integer(required=True)
+    mechanism = fields.String(required=True)
+    cause = fields.String(required=True, metadata={"enum": [cause.value for cause in ReversalCause]})
+    reason = fields.String(required=True)
+    goods = fields.String(required=True)
+
+
 class StatementSchema(Schema):
-    """A household's statement: sums of the whole span, credits newest first; `next` is the cursor of the next page."""
+    """A household's statement: sums of the whole span less what was taken back, credits newest first, and the latest
+    changes of credits; `next` is the cursor of the next page."""
 
     household = fields.String(required=True)
     since = fields.Date(required=True)
@@ -64,6 +78,7 @@ class StatementSchema(Schema):
     credited_fen = fields.Integer(required=True)
     by_mechanism = fields.List(fields.Nested(SumSchema), required=True)
     items = fields.List(fields.Nested(CreditSchema), required=True)
+    changes = fields.List(fields.Nested(ChangeSchema), required=True)
     next = fields.String(required=True, allow_none=True)
 
 
@@ -108,6 +123,18 @@ def _statement(household: Household, asked: dict[str, Any]) -> dict[str, Any]:
             for mechanism, amount in income.by_mechanism(months).items()
         ],
         "items": [_credit_document(row) for row in rows[:limit]],
+        "changes": [
+            {
+                "at": change.at,
+                "amount_fen": change.amount_fen,
+                "relief_fen": change.relief_fen,
+                "mechanism": change.mechanism.value,
+                "cause": change.cause.value,
+                "reason": change.reason,
+                "goods": change.title,
+            }
+            for change in income.later_changes(session, household.id, span)
+        ],
         "next": rows[limit - 1].Credit.public_no if len(rows) > limit else None,
     }
 

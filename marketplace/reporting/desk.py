@@ -12,6 +12,8 @@ from marketplace.audit import queries as audit
 from marketplace.catalog import queries as catalog
 from marketplace.core.labels import N_
 from marketplace.identity.actors import Actor
+from marketplace.ledger.accounts import AccountKey
+from marketplace.ledger.queries import balance
 from marketplace.linkage import queries as linkage
 from marketplace.linkage.models import Entitlement
 from marketplace.ordering import queries as ordering
@@ -73,25 +75,26 @@ def figures_of(session: Session, actor: Actor) -> list[Figure]:
 
 
 def _cooperative_figures(session: Session, cooperative_id: int) -> list[Figure]:
-    settled, pools = session.execute(
-        select(
-            func.coalesce(func.sum(Settlement.net_fen), 0), func.coalesce(func.sum(Settlement.pool_fen), 0)
-        ).where(Settlement.cooperative_id == cooperative_id)
-    ).one()
+    settled = session.scalar(
+        select(func.coalesce(func.sum(Settlement.net_fen), 0)).where(
+            Settlement.cooperative_id == cooperative_id
+        )
+    )
     credited, households = session.execute(
         select(
             func.coalesce(func.sum(Credit.amount_fen), 0), func.count(Credit.household_id.distinct())
         ).where(Credit.cooperative_id == cooperative_id)
     ).one()
+    standing = int(credited) + refunds.changed_fen(session, cooperative_id)
     entitled = session.scalar(
         select(func.coalesce(func.sum(Entitlement.amount_fen), 0)).where(
             Entitlement.cooperative_id == cooperative_id
         )
     )
     return [
-        Figure(N_("已结算货款"), int(settled)),
-        Figure(N_("已入账到户"), int(credited)),
-        Figure(N_("待分配联结资金"), int(pools) - int(credited)),
+        Figure(N_("已结算货款"), int(settled or 0)),
+        Figure(N_("已入账到户"), standing),
+        Figure(N_("待分配联结资金"), balance(session, AccountKey.unallocated(cooperative_id))),
         Figure(N_("凭证应得合计"), int(entitled or 0)),
         Figure(N_("有入账的农户"), int(households), is_money=False),
     ]

@@ -9,14 +9,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from sqlalchemy import Row, Select, func, select
+from sqlalchemy import Row, Select, Subquery, func, select, union_all
 from sqlalchemy.orm import Session
 
 from marketplace.core.clock import SHANGHAI, end_of, start_of
+from marketplace.ledger.models import Entry
 from marketplace.linkage.models import Attribution, Entitlement, Mechanism
 from marketplace.ordering.models import LineLot, Order, OrderKind, OrderLine, OrderPart
 from marketplace.ordering.states import PartState
 from marketplace.payments.models import Credit, LinkagePool, Settlement
+from marketplace.payments.refunds.models import CreditAddition, CreditReversal, ReversalCause
 from marketplace.registry.models import BuyerUnit, Cooperative, Region, UnitKind
 
 
@@ -80,16 +82,13 @@ def buyer_words(order_kind: OrderKind, unit_kind: UnitKind | None) -> OrderKind 
 
 
 def months_of(session: Session, household_id: int, span: Span | None = None) -> list[MonthIncome]:
-    """Credited fen by Shanghai month and mechanism, newest month first."""
-    query = select(Credit.credited_at, Credit.mechanism, Credit.amount_fen).where(
-        Credit.household_id == household_id
-    )
-    if span is not None:
-        since, until = span.instants
-        query = query.where(Credit.credited_at >= since, Credit.credited_at < until)
+    """Credited fen, less what was taken back, by Shanghai month and mechanism, newest month first."""
+    changes = _changes(household_id, span)
     totals: dict[tuple[int, int, Mechanism], int] = {}
-    for credited_at, mechanism, amount_fen in session.execute(query):
-        local = credited_at.astimezone(SHANGHAI)
+    for at, mechanism, amount_fen in session.execute(
+        select(changes.c.at, changes.c.mechanism, changes.c.fen)
+    ):
+        local = at.astimezone(SHANGHAI)
         key = (local.year, local.month, mechanism)
         totals[key] = totals.get(key, 0) + amount_fen
     order = list(Mechanism)
@@ -97,6 +96,73 @@ def months_of(session: Session, household_id: int, span: Span | None = None) -> 
         MonthIncome(year, month, mechanism, totals[year, month, mechanism])
         for year, month, mechanism in sorted(totals, key=lambda key: (-key[0], -key[1], order.index(key[2])))
     ]
+
+
+def _changes(household_id: int, span: Span | None) -> Subquery:
+    """What raised (positive) or lowered the credited money of a household, each on its own day: rows of at, mechanism,
+    pool_id, fen."""
+    arms = [
+        select(at.label("at"), model.mechanism, model.pool_id, fen.label("fen"))
+        .where(model.household_id == household_id)
+        .where(*(() if span is None else (at >= span.instants[0], at < span.instants[1])))
+        for model, at, fen in (
+            (Credit, Credit.credited_at, Credit.amount_fen),
+            (CreditAddition, CreditAddition.credited_at, CreditAddition.amount_fen),
+            (CreditReversal, CreditReversal.reversed_at, -CreditReversal.amount_fen),
+        )
+    ]
+    return union_all(*arms).subquery()
+
+
+@dataclass(frozen=True)
+class Change:
+    """A credit taken back in part (negative), or given afterwards: when, for which goods, why.
+
+    `relief_fen` of it the household keeps, because it was paid out already.
+    """
+
+    at: datetime
+    title: str
+    mechanism: Mechanism
+    amount_fen: int
+    relief_fen: int
+    cause: ReversalCause
+    reason: str
+
+
+def later_changes(
+    session: Session, household_id: int, span: Span | None = None, *, limit: int = 200
+) -> list[Change]:
+    """What refunds and corrections changed of a household's credits, newest first."""
+    within = () if span is None else span.instants
+    taken = (
+        select(CreditReversal, OrderLine.title)
+        .join(OrderLine, OrderLine.id == CreditReversal.line_id)
+        .where(CreditReversal.household_id == household_id)
+        .order_by(CreditReversal.id.desc())
+        .limit(limit)
+    )
+    given = (
+        select(CreditAddition, OrderLine.title, Entry.reason)
+        .join(OrderLine, OrderLine.id == CreditAddition.line_id)
+        .join(Entry, Entry.id == CreditAddition.entry_id)
+        .where(CreditAddition.household_id == household_id)
+        .order_by(CreditAddition.id.desc())
+        .limit(limit)
+    )
+    if within:
+        taken = taken.where(CreditReversal.reversed_at >= within[0], CreditReversal.reversed_at < within[1])
+        given = given.where(CreditAddition.credited_at >= within[0], CreditAddition.credited_at < within[1])
+    found = [
+        Change(row.reversed_at, title, row.mechanism, -row.amount_fen, row.relief_fen, row.cause, row.reason)
+        for row, title in session.execute(taken)
+    ]
+    correction = ReversalCause.CORRECTION
+    found += [
+        Change(row.credited_at, title, row.mechanism, row.amount_fen, 0, correction, reason)
+        for row, title, reason in session.execute(given)
+    ]
+    return sorted(found, key=lambda change: change.at, reverse=True)[:limit]
 
 
 def by_mechanism(months: Sequence[MonthIncome]) -> dict[Mechanism, int]:
@@ -108,16 +174,14 @@ def by_mechanism(months: Sequence[MonthIncome]) -> dict[Mechanism, int]:
 
 
 def by_attribution(session: Session, household_id: int, span: Span | None = None) -> dict[Attribution, int]:
-    """Credited fen, DIRECT and ALLOCATED apart: the two are never added up into one claim about an order."""
+    """Credited fen, less what was taken back, DIRECT and ALLOCATED apart: the two are never added up into one claim
+    about an order."""
+    changes = _changes(household_id, span)
     query = (
-        select(LinkagePool.attribution, func.sum(Credit.amount_fen))
-        .join(LinkagePool, LinkagePool.id == Credit.pool_id)
-        .where(Credit.household_id == household_id)
+        select(LinkagePool.attribution, func.sum(changes.c.fen))
+        .join(LinkagePool, LinkagePool.id == changes.c.pool_id)
         .group_by(LinkagePool.attribution)
     )
-    if span is not None:
-        since, until = span.instants
-        query = query.where(Credit.credited_at >= since, Credit.credited_at < until)
     return {attribution: int(amount) for attribution, amount in session.execute(query)}
 
 

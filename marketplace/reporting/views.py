@@ -50,6 +50,7 @@ def _income_page(household: Household, *, own: bool) -> str:
         entitled_fen=income.entitled_fen(session, household.id),
         pending=income.pending_lines(session, household.id),
         page=page_of(session, income.credits_of(household.id), scalars=False),
+        changes=income.later_changes(session, household.id),
         buyer_words=income.buyer_words,
     )
 
@@ -90,6 +91,7 @@ def _statement_page(household: Household) -> str:
         by_mechanism=income.by_mechanism(months),
         by_attribution=income.by_attribution(session, household.id, span),
         rows=rows,
+        changes=income.later_changes(session, household.id, span, limit=500),
         buyer_words=income.buyer_words,
         made_at=now(),
     )

@@ -8,13 +8,21 @@ from sqlalchemy.orm import Session
 from marketplace.core.ids import random_key
 from marketplace.identity.models import Role, User
 from marketplace.ordering.models import Order
-from marketplace.payments.refunds.models import Refund, RefundState
+from marketplace.payments.refunds.models import CreditReversal, Refund, RefundState
 from marketplace.payments.refunds.rules import agree_refund
 from marketplace.payments.rules import apply_payment
+from marketplace.payments.settlement import settle_lines
+from marketplace.registry.models import Household
 from tests.conftest import HeldClock, Listening, MarketClient
 from tests.factories.identity import UserFactory, official_with
 from tests.factories.refunds import asked, buyer_of, refunded, shared_offer
-from tests.factories.registry import BuyerUnitFactory, CooperativeFactory, actor_at, user_of
+from tests.factories.registry import (
+    BuyerUnitFactory,
+    CooperativeFactory,
+    actor_at,
+    user_of,
+    user_of_household,
+)
 from tests.factories.trade import bill, sell
 from tests.journeys.paper import Visitor
 
@@ -144,3 +152,23 @@ def test_the_list_of_refunds_asks_as_much_for_many_as_for_few(
     with page_statements() as many:
         assert client.get("/refunds?state=all").status_code == 200
     assert len(many) <= len(few), "\n".join(many)
+
+
+def test_a_household_and_an_auditor_see_what_a_refund_took(
+    client: MarketClient, session: Session, clock: HeldClock
+) -> None:
+    order, _ = sold(session)
+    settle_lines(session)
+    refunded(session, order, 4)
+    [reversal] = session.scalars(select(CreditReversal)).all()
+    household = session.get_one(Household, reversal.household_id)
+    client.sign_in(user_of_household(household))
+    for address in ("/my/income", "/my/statement"):
+        assert Visitor(client).open(address).has("退款和更正", "买方退款：到货有破损", "−¥0.04", "¥0.06")
+    told = client.get("/api/v1/statements/mine").get_json()
+    assert (told["credited_fen"], [one["amount_fen"] for one in told["changes"]]) == (6, [-4])
+
+    client.sign_in(official_with(Role.AUDITOR))
+    line = order.parts[0].lines[0]
+    page = Visitor(client).open(f"/audit/lines/{line.public_no}")
+    assert page.has("结算后，已冲销各户入账", "到货有破损", "−¥0.04", "¥0.06", "重算一致")

@@ -16,7 +16,14 @@ from marketplace.ordering.models import Order, OrderKind, OrderLine, OrderPart
 from marketplace.ordering.queries import order_by_no, orders_visible_to
 from marketplace.ordering.states import PartState
 from marketplace.payments.models import BankLine, Payment, PaymentMethod, PaymentState
-from marketplace.payments.refunds.models import Refund, RefundedLine, RefundLine, RefundState
+from marketplace.payments.refunds.models import (
+    CreditAddition,
+    CreditReversal,
+    Refund,
+    RefundedLine,
+    RefundLine,
+    RefundState,
+)
 from marketplace.registry.cooperatives.queries import cooperatives_within
 from marketplace.web.tasks import Task
 
@@ -173,6 +180,13 @@ def refundable_lines(session: Session, part: OrderPart) -> list[Refundable]:
         ).all()
     )
     return [Refundable(line, refunded.get(line.id, 0), int(asked.get(line.id, 0))) for line in part.lines]
+
+
+def changed_fen(session: Session, cooperative_id: int) -> int:
+    """What refunds and corrections changed of the credits of a cooperative, in fen; mostly negative."""
+    given = select(func.sum(CreditAddition.amount_fen)).where(CreditAddition.cooperative_id == cooperative_id)
+    taken = select(func.sum(CreditReversal.amount_fen)).where(CreditReversal.cooperative_id == cooperative_id)
+    return int(session.scalar(given) or 0) - int(session.scalar(taken) or 0)
 
 
 def _count(session: Session, query: Select[Refund]) -> int:
