@@ -54,7 +54,13 @@ from marketplace.registry.reviews import (
 from marketplace.registry.reviews.models import ReviewKind
 from marketplace.registry.reviews.rules import Outcome
 from marketplace.registry.roster import views as roster_views
-from marketplace.reporting import api as reporting_api, navigation, simulator_views, views as reporting_views
+from marketplace.reporting import (
+    api as reporting_api,
+    dossier_views,
+    navigation,
+    simulator_views,
+    views as reporting_views,
+)
 from marketplace.web import (
     api,
     cli as web_cli,
@@ -97,6 +103,7 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
     slip_views.bp,
     audit_views.bp,
     reporting_views.bp,
+    dossier_views.bp,
     simulator_views.bp,
 )
 API_BLUEPRINTS = (catalog_api.bp, ordering_api.bp, ledger_api.bp, reporting_api.bp)
