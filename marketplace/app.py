@@ -112,6 +112,7 @@ COMMANDS: tuple[click.Command, ...] = (
     registry_cli.registry,
     catalog_cli.search,
     audit_cli.ledger,
+    audit_cli.audit,
     demo_cli.demo,
 )
 JOBS: tuple[Job, ...] = (

@@ -1,0 +1,1 @@
+"""Deriving the money of households again, from evidence, terms and events, to compare it with what is stored."""
