@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select, text
+from sqlalchemy import Engine, func, select, text
 from sqlalchemy.exc import DatabaseError
 from sqlalchemy.orm import Session
 
+from marketplace.core.clock import set_to
+from marketplace.core.db import session_maker
 from marketplace.core.errors import Conflict, Forbidden, NotFound, Refused
 from marketplace.identity.actors import Actor
 from marketplace.identity.models import Role, TrailEntry
@@ -23,12 +26,29 @@ from marketplace.linkage.models import Agreement, Entitlement, LinkagePeriod, Me
 from marketplace.payments.closing.models import ClosingState, GuaranteePosting, PeriodClosing
 from marketplace.payments.closing.queries import all_figures, totals_of_period
 from marketplace.payments.closing.rules import confirm_closing, prepare_closing, withdraw_closing
+from marketplace.payments.closing.shortfalls import post_due_guarantees
 from marketplace.payments.closing.verify import CHECKS
 from marketplace.payments.settlement import settle_lines
 from tests.conftest import HeldClock
-from tests.factories.linkage import EntitlementFactory, LeaseFactory, PeriodFactory, pay_rent
-from tests.factories.registry import CooperativeFactory, EnrolmentFactory, actor_at, beneficiary_policy
+from tests.factories.linkage import (
+    AssetLeaseFactory,
+    EmploymentFactory,
+    EntitlementFactory,
+    LeaseFactory,
+    PeriodFactory,
+    pay_rent,
+    receive_rent,
+)
+from tests.factories.refunds import refunded
+from tests.factories.registry import (
+    VILLAGE,
+    CooperativeFactory,
+    EnrolmentFactory,
+    actor_at,
+    beneficiary_policy,
+)
 from tests.factories.trade import Offer, offer, sell
+from tests.payments.test_guarantees import pay_out
 
 HALF_YEAR = date(2026, 7, 1)
 
@@ -298,3 +318,104 @@ def test_closing_many_households_takes_a_fixed_number_of_statements(
     few, many = sent
     assert len(many) <= len(few), "\n".join(s[:120].replace("\n", " ") for s in many)
     assert session.scalar(select(func.count(GuaranteePosting.id))) == 13
+
+
+def test_closing_an_asset_lease_pays_the_village_its_part_and_the_households_by_way_of_it(
+    session: Session, offered: Offer, period: LinkagePeriod, clock: HeldClock
+) -> None:
+    beneficiary_policy()
+    leases = [AssetLeaseFactory(enrolment=EnrolmentFactory(cooperative=offered.cooperative)) for _ in "ab"]
+    receive_rent(session, offered.cooperative, rent_fen=10_001)
+    clock.advance(days=31)
+    closing = closed(session, offered, period)
+
+    # 30 % of 100.01 stays with the village: 30.00; the rest is 35.01 and 35.00
+    assert closing.village_fen == 3_000
+    assert [money_of(session, lease) for lease in leases] == [3_501, 3_500]
+    keys = [
+        AccountKey.village_payable(VILLAGE, offered.cooperative.id),
+        AccountKey.cooperative_payable(offered.cooperative.id),
+    ]
+    found = balances(session, keys)
+    assert [found[key] for key in keys] == [3_000, -10_001]
+    assert findings(session) == []
+
+
+def test_employment_of_a_period_is_topped_up_at_its_close_and_of_a_lot_when_due(
+    session: Session, offered: Offer, period: LinkagePeriod, clock: HeldClock
+) -> None:
+    job = EmploymentFactory(enrolment=EnrolmentFactory(cooperative=offered.cooperative))
+    EntitlementFactory(agreement=job, period=period, amount_fen=900, due_on=period.ends_on)
+    EntitlementFactory(agreement=job, lot=offered.lot, amount_fen=300, due_on=date(2026, 6, 19))
+    clock.advance(days=31)
+    assert post_due_guarantees(session) == 1
+    assert money_of(session, job) == 300
+    closed(session, offered, period)
+    assert money_of(session, job) == 1_200
+    assert findings(session) == []
+
+
+def test_what_a_refund_takes_back_of_a_closed_period_is_guaranteed_again(
+    session: Session, offered: Offer, period: LinkagePeriod, lease: Agreement, clock: HeldClock
+) -> None:
+    order = sell(session, offered, units=2)
+    settle_lines(session)
+    clock.advance(days=31)
+    closed(session, offered, period)
+    assert money_of(session, lease) == 1_000
+    refunded(session, order, 2)
+    assert money_of(session, lease) == 500
+
+    assert post_due_guarantees(session) == 1
+    assert money_of(session, lease) == 1_000
+    assert post_due_guarantees(session) == 0
+    assert findings(session) == []
+
+
+def test_relief_left_with_a_household_is_not_guaranteed_a_second_time(
+    session: Session, offered: Offer, period: LinkagePeriod, lease: Agreement, clock: HeldClock
+) -> None:
+    order = sell(session, offered, units=4)
+    settle_lines(session)
+    clock.advance(days=31)
+    closed(session, offered, period)
+    pay_out(session, lease, 1_000)
+    refunded(session, order, 4)
+
+    assert money_of(session, lease) == 0  # 10.00 in cash, and nothing more is due
+    assert post_due_guarantees(session) == 0
+    assert findings(session) == []
+
+
+@pytest.mark.databases("postgresql")
+def test_crediting_beside_a_closing_is_counted_once(
+    engine: Engine,
+    session: Session,
+    offered: Offer,
+    period: LinkagePeriod,
+    lease: Agreement,
+    clock: HeldClock,
+) -> None:
+    """The closing holds the period until it commits; a settlement that waits for it then replaces the top-up."""
+    sell(session, offered, units=1)
+    clock.advance(days=31)
+    clerk, manager = clerk_and_manager(offered)
+    closing = prepare_closing(session, clerk, period)
+    session.commit()
+    settled, maker, at = threading.Event(), session_maker(engine), clock.now
+
+    def settle() -> None:
+        with set_to(at), maker() as own:
+            assert settle_lines(own) == 1
+            own.commit()
+        settled.set()
+
+    confirm_closing(session, manager, closing)
+    worker = threading.Thread(target=settle)
+    worker.start()
+    assert not settled.wait(0.3)  # it waits for the closing
+    session.commit()
+    worker.join()
+    session.rollback()
+    assert money_of(session, lease) == 1_000
+    assert findings(session) == []
