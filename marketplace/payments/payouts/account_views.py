@@ -106,7 +106,7 @@ def take_sheet(sheet_no: str) -> ResponseReturnValue:
     return redirect(url_for("payout_accounts.sheet", sheet_no=sheet_no), 303)
 
 
-@bp.route("/households/<household_no>/account", methods=["GET", "POST"])
+@bp.route("/households/<household_no>/bank-account", methods=["GET", "POST"])
 @requires(
     Permission.ENROL_HOUSEHOLDS,
     Permission.VOUCH_FOR_HOUSEHOLDS,
@@ -141,7 +141,7 @@ def account(household_no: str) -> ResponseReturnValue:
 def _account_page(household: Household, form: AccountForm, reason: ReasonForm, shown: str = "") -> str:
     session, actor = current_session(), current_actor()
     standing = account_queries.account_of(session, household.id)
-    if not form.is_submitted():
+    if not form.account_number.raw_data:
         form.holder_name.data = standing.holder_name if standing else household.head_name
         form.bank_name.data = standing.bank_name if standing else None
     in_care = account_queries.households_to_record(actor).where(Household.id == household.id)
@@ -161,7 +161,7 @@ def _account_page(household: Household, form: AccountForm, reason: ReasonForm, s
     )
 
 
-@bp.post("/households/<household_no>/account/reveal")
+@bp.post("/households/<household_no>/bank-account/reveal")
 @requires(Permission.REVEAL_ID_NUMBERS)
 def reveal(household_no: str) -> ResponseReturnValue:
     """Show the account number, once, on the answering page; the reason is kept."""
