@@ -99,7 +99,7 @@ def test_a_rent_is_recorded_once_for_the_whole_roster(client, session, lease):
     evidence = session.scalars(select(Evidence).order_by(Evidence.id)).first()
     printed = client.get(f"/linkage/evidence/{evidence.public_no}/print").text
     assert "资产租金确认单" in printed
-    assert "1 份，全村 2 户共 4 份" in printed
+    assert "1 份，名册里 2 户共 4 份" in printed
 
 
 @pytest.mark.parametrize(

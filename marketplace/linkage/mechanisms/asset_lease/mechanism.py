@@ -148,7 +148,7 @@ def explain(inputs: Mapping[str, Any]) -> list[Described]:
         Described(N_("租金"), yuan, {"yuan": format_yuan(details["rent_fen"])}),
         Described(N_("村集体留存"), N_("%(yuan)s 元（%(percent)s%%）"), kept),
         Described(N_("分给农户"), yuan, {"yuan": format_yuan(rest_fen)}),
-        Described(Term.WEIGHT.label, N_("%(weight)s 份，全村 %(households)s 户共 %(total)s 份"), share),
+        Described(Term.WEIGHT.label, N_("%(weight)s 份，名册里 %(households)s 户共 %(total)s 份"), share),
     ]
 
 

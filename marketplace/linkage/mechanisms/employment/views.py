@@ -38,6 +38,7 @@ from marketplace.linkage.mechanisms.employment.rules import (
 )
 from marketplace.linkage.models import Lot
 from marketplace.linkage.uploads import uploaded_document
+from marketplace.registry.models import Cooperative
 from marketplace.web.errors import explain
 from marketplace.web.forms import place_error
 from marketplace.web.transaction import current_session
@@ -245,10 +246,12 @@ def month_sheet(month: str) -> ResponseReturnValue:
         raise NotFound
     session, actor = current_session(), current_actor()
     first, following = _month_of(day)
-    rows = worked_between(session, own_cooperative_id(actor), first, following)
+    cooperative = session.get_one(Cooperative, own_cooperative_id(actor))
+    rows = worked_between(session, cooperative.id, first, following)
     return render_template(
         "linkage/employment/month.html",
         rows=rows,
+        cooperative=cooperative,
         totals=_sums(rows),
         month_text=month,
         first=first,
