@@ -140,8 +140,8 @@ def examine_accounts(
 
 
 def _ground(session: Session, actor: Actor, data_key: DataKey, rows: Sequence[SheetRow]) -> _Ground:
-    numbers = [_quiet(lambda row=row: check_household_no(row.text("registry_no"))) for row in rows]
-    accounts = [_quiet(lambda row=row: check_account_number(row.digits("account_number"))) for row in rows]
+    numbers = [_quiet(row, _registry_no) for row in rows]
+    accounts = [_quiet(row, _account_number) for row in rows]
     in_care = households_to_record(actor).order_by(None)
     households = {
         one.registry_no: one
@@ -155,7 +155,7 @@ def _ground(session: Session, actor: Actor, data_key: DataKey, rows: Sequence[Sh
         lambda part: select(HouseholdMember).where(HouseholdMember.household_id.in_(part)),
     ):
         names[member.household_id].add(member.name)
-    standing = {}
+    standing: dict[int, tuple[HouseholdBankAccount, bool]] = {}
     for start in range(0, len(ids), LOOKUP_CHUNK):
         query = select(HouseholdBankAccount, is_refused_by_bank()).where(
             HouseholdBankAccount.household_id.in_(ids[start : start + LOOKUP_CHUNK]),
@@ -177,9 +177,17 @@ def _ground(session: Session, actor: Actor, data_key: DataKey, rows: Sequence[Sh
     return _Ground(households, names, standing, owners, data_key, seen)
 
 
-def _quiet(check: Callable[[], str]) -> str:
+def _registry_no(row: SheetRow) -> str:
+    return check_household_no(row.text("registry_no"))
+
+
+def _account_number(row: SheetRow) -> str:
+    return check_account_number(row.digits("account_number"))
+
+
+def _quiet(row: SheetRow, read: Callable[[SheetRow], str]) -> str:
     try:
-        return check()
+        return read(row)
     except Refused:
         return ""
 
@@ -214,7 +222,7 @@ def _account_row(row: SheetRow, ground: _Ground, findings: list[SheetFinding]) -
 
 
 def _household(row: SheetRow, ground: _Ground) -> Household:
-    registry_no = check_household_no(row.text("registry_no"))
+    registry_no = _registry_no(row)
     household = ground.households.get(registry_no)
     if household is None:
         raise Refused("household_not_in_care", N_("没有这一户，或不在您登记的范围内，请核对户编号"))
@@ -237,7 +245,7 @@ def _holder(row: SheetRow, household: Household | None, ground: _Ground) -> str:
 
 
 def _number(row: SheetRow, household: Household | None, ground: _Ground) -> str:
-    number = check_account_number(row.digits("account_number"))
+    number = _account_number(row)
     owner = ground.owners.get(ground.data_key.blind_index(number, column=NUMBER_COLUMN))
     if household is not None and owner not in (None, household.id):
         raise Refused("account_of_another", N_("这个账号已登记给另一户，一个账号只能收一户的钱，请核对"))

@@ -132,7 +132,8 @@ def _cell(layout: Layout, column: Layout, value: str) -> str:
         if layout["separator"] in value:
             raise _does_not_fit()
         return value
-    fill, room = column.get("fill", " "), column["width"] - len(_encoded(layout, value))
+    fill: str = column.get("fill", " ")
+    room: int = column["width"] - len(_encoded(layout, value))
     if room < 0:
         raise _does_not_fit()
     return fill * room + value if column.get("align") == "right" else value + fill * room

@@ -185,7 +185,7 @@ class Plan:
         return sum(due.due_fen for due in self.payable)
 
 
-def due_amounts(scope: Scope, up_to_on: date) -> Select[Any]:
+def due_amounts(scope: Scope, up_to_on: date) -> Select[int | None, int | None, Any]:
     """cooperative_id, household_id and due_fen of every household account of the scope with money due on the day.
 
     What was credited up to the end of the day, less everything that left the account until now: what refunds took

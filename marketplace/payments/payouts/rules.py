@@ -7,7 +7,6 @@ is in `results`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import date, datetime
 
 from sqlalchemy import select
@@ -23,8 +22,9 @@ from marketplace.identity.models import StoredFile
 from marketplace.identity.permissions import Permission
 from marketplace.identity.trail import record_trail
 from marketplace.ledger.accounts import AccountKey
-from marketplace.ledger.models import Account, EntryKind
+from marketplace.ledger.models import EntryKind
 from marketplace.ledger.posting import EntryDraft, TransferDraft, post_entries
+from marketplace.ledger.queries import held_balances
 from marketplace.payments.payouts.account_rules import number_of
 from marketplace.payments.payouts.files import PayoutLine, bank_file, shipped_layouts
 from marketplace.payments.payouts.models import BatchState, DropReason, Payout, PayoutBatch, PayoutState
@@ -147,25 +147,16 @@ def hold_batch(session: Session, batch: PayoutBatch) -> None:
 def _held_payouts(session: Session, batch: PayoutBatch) -> list[tuple[Payout, int]]:
     """The batch's payouts with what is due to each now. Their ledger accounts are held, as a refund holds them."""
     payouts = list(session.scalars(payouts_of(batch, state=PayoutState.PREPARED)))
-    lock_payables(session, [(payout.cooperative_id, payout.household_id) for payout in payouts])
+    held_balances(
+        session,
+        [AccountKey.household_payable(payout.cooperative_id, payout.household_id) for payout in payouts],
+    )
     scope = Scope(batch.cooperative_id, batch.county_code)
     due = {
         (cooperative_id, household_id): int(fen)
         for cooperative_id, household_id, fen in session.execute(due_amounts(scope, batch.up_to_on))
     }
     return [(payout, due.get((payout.cooperative_id, payout.household_id), 0)) for payout in payouts]
-
-
-def lock_payables(session: Session, pairs: Sequence[tuple[int, int]]) -> None:
-    """Hold the payable accounts of (cooperative, household) pairs, in one order, until the end of the transaction.
-
-    Whoever takes money out of them by what the balance is holds them first, so that no two take the same fen.
-    Credits are not kept waiting.
-    """
-    keys = sorted(AccountKey.household_payable(*pair).text for pair in pairs)
-    for start in range(0, len(keys), 5_000):
-        chosen = select(Account.id).where(Account.key.in_(keys[start : start + 5_000])).order_by(Account.id)
-        session.execute(chosen.with_for_update(key_share=True)).all()
 
 
 def _recheck(payout: Payout, due_fen: int) -> bool:
