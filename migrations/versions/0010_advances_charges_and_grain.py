@@ -22,6 +22,8 @@ APPEND_ONLY = {
         ("entry_id",),
         ("id",),
     ],
+    "grain_price": [("id",), ("region_code", "year", "version")],
+    "parcel_year_price": [("id",)],
     "slip_quota": [("id",)],
 }
 
@@ -184,12 +186,51 @@ def upgrade() -> None:
         "ix_evidence_sheet_cooperative", "evidence_sheet", ["cooperative_id", "format", "id"], unique=False
     )
     op.create_index(op.f("ix_evidence_sheet_lot_id"), "evidence_sheet", ["lot_id"], unique=False)
+    op.create_table(
+        "grain_price",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("region_code", sa.String(length=12), nullable=False),
+        sa.Column("year", sa.Integer(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("fen_per_kg", sa.Integer(), nullable=False),
+        sa.Column("source", sa.String(length=200), nullable=False),
+        sa.Column("recorded_by", sa.Integer(), nullable=True),
+        sa.Column("recorded_at", db.UtcInstant(timezone=True), nullable=False),
+        sa.CheckConstraint("year BETWEEN 2014 AND 2100", name=op.f("ck_grain_price_year")),
+        sa.CheckConstraint("fen_per_kg > 0 AND fen_per_kg <= 10000", name=op.f("ck_grain_price_price")),
+        sa.CheckConstraint("source <> ''", name=op.f("ck_grain_price_source")),
+        sa.ForeignKeyConstraint(
+            ["recorded_by"], ["user_account.id"], name=op.f("fk_grain_price_recorded_by")
+        ),
+        sa.ForeignKeyConstraint(["region_code"], ["region.code"], name=op.f("fk_grain_price_region_code")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_grain_price")),
+        sa.UniqueConstraint(
+            "region_code", "year", "version", name=op.f("uq_grain_price_region_code_year_version")
+        ),
+        info={"append_only": True},
+    )
+    op.create_table(
+        "parcel_year_price",
+        sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("grain_price_id", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["grain_price_id"], ["grain_price.id"], name=op.f("fk_parcel_year_price_grain_price_id")
+        ),
+        sa.ForeignKeyConstraint(["id"], ["parcel_year.id"], name=op.f("fk_parcel_year_price_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_parcel_year_price")),
+        info={"append_only": True},
+    )
+    op.create_index(
+        op.f("ix_parcel_year_price_grain_price_id"), "parcel_year_price", ["grain_price_id"], unique=False
+    )
     for table, keys in APPEND_ONLY.items():
         for statement in append_only_statements(table, op.get_bind().dialect.name, keys=keys):
             op.execute(statement)
 
 
 def downgrade() -> None:
+    op.drop_table("parcel_year_price")
+    op.drop_table("grain_price")
     op.drop_table("evidence_sheet")
     op.drop_table("charge_collection")
     op.drop_table("slip_quota")

@@ -1,6 +1,6 @@
 """Land transfer as the rest of the room sees it: its terms, its claim on parcels, and what a parcel-year entitles to.
 
-Rent that steps by year is a new version of the agreement from that year on; rent indexed to grain comes later.
+The arithmetic is in `formula`, what a transfer fixes in `terms`, the prices of grain in `grain`.
 """
 
 from __future__ import annotations
@@ -13,20 +13,19 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from marketplace.core.errors import Conflict, Refused
-from marketplace.core.labels import N_, LabelledEnum
-from marketplace.core.money import format_yuan, half_up
+from marketplace.core.errors import Conflict
+from marketplace.core.labels import N_
+from marketplace.core.money import format_yuan
 from marketplace.core.quantity import format_mu
-from marketplace.linkage.mechanisms.land_transfer.models import ParcelTransfer, ParcelYear
-from marketplace.linkage.mechanisms.seam import (
-    Computed,
-    Described,
-    Details,
-    Terms,
-    integer_term,
-    only_known,
-    text_term,
+from marketplace.linkage.mechanisms.land_transfer.formula import entitlement
+from marketplace.linkage.mechanisms.land_transfer.models import (
+    GrainPrice,
+    ParcelTransfer,
+    ParcelYear,
+    ParcelYearPrice,
 )
+from marketplace.linkage.mechanisms.land_transfer.terms import Term, describe_terms, validate_terms
+from marketplace.linkage.mechanisms.seam import Described
 from marketplace.linkage.models import (
     Agreement,
     AgreementVersion,
@@ -37,125 +36,10 @@ from marketplace.linkage.models import (
 )
 from marketplace.linkage.spans import FOREVER, add_span, cut_span, overlapping_span
 
+__all__ = ["describe_terms", "entitlement", "validate_terms"]
+
 attributions: tuple[Attribution, ...] = (Attribution.ALLOCATED,)
 income_class = IncomeClass.PROPERTY
-RULE_VERSION = 1
-MOST_FEN_PER_MU = 1_000_000
-MOST_PARCELS = 50
-MOST_CMU = 100_000
-CMU_PER_MU = 100
-BASES = (360, 365, 366)
-PARCEL_FORM = r"36\d{17}"
-CERTIFICATE_FORM = r"[0-9A-Za-z\u4e00-\u9fff()（）〔〕\-]{6,40}"
-
-
-class Term(LabelledEnum):
-    """What such an agreement fixes."""
-
-    CERTIFICATE = "right_certificate_no", N_("土地承包经营权证号")
-    PARCELS = "parcels", N_("地块")
-    RATE = "rate_fen_per_mu", N_("年租金")
-    BASIS = "days_in_year", N_("每年按天数折算")
-    PARCEL_NO = "parcel_no", N_("地块代码")
-    AREA = "area_cmu", N_("面积")
-
-
-AGREED = (Term.CERTIFICATE, Term.PARCELS, Term.RATE, Term.BASIS)
-
-
-def validate_terms(raw: Mapping[str, object]) -> dict[str, Any]:
-    """The terms as they are kept: certificate of the right, parcels with their area, rent a mu and year, days a year.
-
-    A parcel is named by its 19-digit national code (GB/T 35958), so that two agreements mean the same ground. Raises
-    Refused naming the field.
-    """
-    only_known(raw, [term.value for term in AGREED])
-    days_in_year = integer_term(raw, Term.BASIS, least=min(BASES), most=max(BASES))
-    if days_in_year not in BASES:
-        raise Refused("term_form", N_("每年按 360、365 或 366 天折算"), field="days_in_year")
-    return {
-        "right_certificate_no": text_term(
-            raw,
-            Term.CERTIFICATE,
-            pattern=CERTIFICATE_FORM,
-            hint=N_("权证号是 6 到 40 位数字、字母或汉字，请照证书填写"),
-        ),
-        "parcels": _parcels(raw.get("parcels")),
-        "rate_fen_per_mu": integer_term(raw, Term.RATE, least=1, most=MOST_FEN_PER_MU),
-        "days_in_year": days_in_year,
-    }
-
-
-def _parcels(raw: object) -> list[dict[str, Any]]:
-    if not isinstance(raw, list | tuple) or not raw:
-        raise Refused("no_parcels", N_("请至少填写一块地"), field="parcels")
-    if len(raw) > MOST_PARCELS:
-        raise Refused(
-            "too_many_parcels", N_("一份协议最多 %(most)s 块地"), field="parcels", most=MOST_PARCELS
-        )
-    parcels = [_parcel(one) for one in raw]
-    seen: set[str] = set()
-    for parcel in parcels:
-        if parcel["parcel_no"] in seen:
-            raise Refused("parcel_twice", N_("地块 %(no)s 填了两次"), field="parcels", no=parcel["parcel_no"])
-        seen.add(parcel["parcel_no"])
-    return parcels
-
-
-def _parcel(raw: object) -> dict[str, Any]:
-    if not isinstance(raw, Mapping):
-        raise Refused("no_parcels", N_("请至少填写一块地"), field="parcels")
-    only_known(raw, ["parcel_no", "area_cmu"])
-    hint = N_("地块代码是 19 位数字，以 36 开头，印在权证的地块一栏")
-    try:
-        return {
-            "parcel_no": text_term(raw, Term.PARCEL_NO, pattern=PARCEL_FORM, hint=hint),
-            "area_cmu": integer_term(raw, Term.AREA, least=1, most=MOST_CMU),
-        }
-    except Refused as error:
-        raise Refused(error.code, error.message, field="parcels", **error.params) from None
-
-
-def describe_terms(terms: Terms) -> list[Described]:
-    """The terms as people read them, a line a parcel."""
-    rate = {"yuan": format_yuan(terms["rate_fen_per_mu"])}
-    basis = {"days": terms["days_in_year"]}
-    parcels = [
-        Described(
-            Term.PARCELS.label,
-            N_("%(no)s，%(mu)s 亩"),
-            {"no": parcel["parcel_no"], "mu": format_mu(parcel["area_cmu"])},
-        )
-        for parcel in terms["parcels"]
-    ]
-    return [
-        Described(Term.CERTIFICATE.label, "%(text)s", {"text": terms["right_certificate_no"]}),
-        *parcels,
-        Described(Term.RATE.label, N_("每亩 %(yuan)s 元"), rate),
-        Described(Term.BASIS.label, N_("%(days)s 天"), basis),
-    ]
-
-
-def entitlement(details: Details, terms: Terms, *, rule_version: int = RULE_VERSION) -> Computed:
-    """half_up(cmu * rate_fen_per_mu * days / (100 * days_in_year)), due when the linkage period closes.
-
-    `details`: parcel_no, area_cmu, starts_on, ends_on (excluded), period_ends_on, dates in ISO form. Raises ValueError
-    for an unknown rule version.
-    """
-    if rule_version != RULE_VERSION:
-        raise ValueError(f"land transfer has no rule version {rule_version}")
-    days = (date.fromisoformat(details["ends_on"]) - date.fromisoformat(details["starts_on"])).days
-    rent = details["area_cmu"] * terms["rate_fen_per_mu"] * days
-    return Computed(
-        amount_fen=half_up(rent, CMU_PER_MU * terms["days_in_year"]),
-        due_on=date.fromisoformat(details["period_ends_on"]),
-        inputs={
-            "details": dict(details),
-            "terms": {"rate_fen_per_mu": terms["rate_fen_per_mu"], "days_in_year": terms["days_in_year"]},
-            "days": days,
-        },
-        rule_version=rule_version,
-    )
 
 
 def summarise(inputs: Mapping[str, Any]) -> Described:
@@ -168,31 +52,52 @@ def summarise(inputs: Mapping[str, Any]) -> Described:
 def explain(inputs: Mapping[str, Any]) -> list[Described]:
     """The area, the rent and the days that made the amount."""
     details, terms = inputs["details"], inputs["terms"]
+    rate = inputs.get("rate_fen_per_mu", terms.get("rate_fen_per_mu"))
     days = {"days": inputs["days"], "days_in_year": terms["days_in_year"]}
     return [
         Described(Term.PARCEL_NO.label, "%(text)s", {"text": details["parcel_no"]}),
         Described(Term.AREA.label, N_("%(mu)s 亩"), {"mu": format_mu(details["area_cmu"])}),
-        Described(Term.RATE.label, N_("每亩 %(yuan)s 元"), {"yuan": format_yuan(terms["rate_fen_per_mu"])}),
+        *_explain_grain(details, terms),
+        Described(Term.RATE.label, N_("每亩 %(yuan)s 元"), {"yuan": format_yuan(rate)}),
         Described(N_("天数"), N_("%(days)s 天（一年按 %(days_in_year)s 天）"), days),
     ]
 
 
+def _explain_grain(details: Mapping[str, Any], terms: Mapping[str, Any]) -> list[Described]:
+    """The grain and its price that made the rate, where the rent is in grain."""
+    if "jin_per_mu" not in terms:
+        return []
+    price = {"yuan": format_yuan(details["grain_fen_per_kg"]), "year": details["starts_on"][:4]}
+    return [
+        Described(Term.JIN.label, N_("%(jin)s 斤"), {"jin": terms["jin_per_mu"]}),
+        Described(N_("稻谷价格"), N_("%(year)s 年每千克 %(yuan)s 元"), price),
+    ]
+
+
 def details_of(session: Session, evidence_ids: Collection[int]) -> dict[int, dict[str, Any]]:
-    """What the parcel-years say, by evidence id."""
+    """What the parcel-years say, and the price of grain they were computed with, by evidence id."""
     rows = session.execute(
-        select(ParcelYear, LinkagePeriod.ends_on).join(LinkagePeriod).where(ParcelYear.id.in_(evidence_ids))
+        select(ParcelYear, LinkagePeriod.ends_on, GrainPrice.fen_per_kg)
+        .join(LinkagePeriod, LinkagePeriod.id == ParcelYear.period_id)
+        .outerjoin(ParcelYearPrice, ParcelYearPrice.id == ParcelYear.id)
+        .outerjoin(GrainPrice, GrainPrice.id == ParcelYearPrice.grain_price_id)
+        .where(ParcelYear.id.in_(evidence_ids))
     )
-    return {year.id: year_details(year, period_ends_on) for year, period_ends_on in rows.unique()}
+    return {year.id: year_details(year, ends_on, price) for year, ends_on, price in rows}
 
 
-def year_details(year: ParcelYear, period_ends_on: date) -> dict[str, Any]:
-    """A parcel-year as `entitlement` takes it."""
+def year_details(
+    year: ParcelYear, period_ends_on: date, grain_fen_per_kg: int | None = None
+) -> dict[str, Any]:
+    """A parcel-year as `entitlement` takes it, with the price of grain when its rent is in grain."""
+    grain = {} if grain_fen_per_kg is None else {"grain_fen_per_kg": grain_fen_per_kg}
     return {
         "parcel_no": year.parcel_no,
         "area_cmu": year.area_cmu,
         "starts_on": year.starts_on.isoformat(),
         "ends_on": year.ends_on.isoformat(),
         "period_ends_on": period_ends_on.isoformat(),
+        **grain,
     }
 
 

@@ -12,8 +12,14 @@ from marketplace.identity.actors import Actor
 from marketplace.identity.models import StoredFile
 from marketplace.identity.trail import record_trail
 from marketplace.linkage.evidence import grant_entitlement, keep_evidence, require_own, version_for
-from marketplace.linkage.mechanisms.land_transfer.mechanism import entitlement, year_details
-from marketplace.linkage.mechanisms.land_transfer.models import ParcelYear, RentedSpan
+from marketplace.linkage.mechanisms.land_transfer.formula import (
+    changes_between,
+    entitlement,
+    rule_version_for,
+)
+from marketplace.linkage.mechanisms.land_transfer.grain import grain_price_for
+from marketplace.linkage.mechanisms.land_transfer.mechanism import year_details
+from marketplace.linkage.mechanisms.land_transfer.models import ParcelYear, ParcelYearPrice, RentedSpan
 from marketplace.linkage.models import (
     Agreement,
     AgreementVersion,
@@ -45,9 +51,10 @@ def record_parcel_year(
 ) -> Evidence:
     """Record the rent of one parcel of `agreement` for the days [starts_on, ends_on), and what it entitles to.
 
-    The days lie in one open linkage period and under one version of the agreement. Raises Refused (field named) when
-    they do not; Conflict when a day of the parcel is paid for already, by whatever agreement; NotFound for somebody
-    else's agreement. Then nothing has changed.
+    The days lie in one open linkage period and under one version of the agreement, at one rate. Raises Refused (field
+    named) when they do not, or when the rent is in grain and the price of the year is missing; Conflict when a day of
+    the parcel is paid for already, by whatever agreement; NotFound for somebody else's agreement. Then nothing has
+    changed.
     """
     require_own(actor, agreement)
     if not 0 < (ends_on - starts_on).days <= MOST_DAYS:
@@ -55,6 +62,7 @@ def record_parcel_year(
         raise Refused("rent_days", message, field="ends_on", most=MOST_DAYS)
     version = version_for(session, agreement, Mechanism.LAND_TRANSFER, starts_on, field="starts_on")
     _refuse_other_version(agreement, version, ends_on)
+    _refuse_other_rate(version, starts_on, ends_on)
     period = _open_period(session, agreement, starts_on, ends_on)
     year = ParcelYear(
         period_id=period.id,
@@ -65,7 +73,9 @@ def record_parcel_year(
         ends_on=ends_on,
     )
     _refuse_paid(session, year)
-    details = year_details(year, period.ends_on)
+    in_grain = "jin_per_mu" in version.terms
+    price = grain_price_for(session, parcel_no, starts_on.year) if in_grain else None
+    details = year_details(year, period.ends_on, price.fen_per_kg if price else None)
     evidence = keep_evidence(
         session,
         actor,
@@ -80,7 +90,9 @@ def record_parcel_year(
     session.add(year)
     span = RentedSpan(evidence_id=evidence.id, parcel_no=parcel_no, starts_on=starts_on, ends_on=ends_on)
     add_span(session, RentedSpan.parcel_no, span)
-    computed = entitlement(details, version.terms)
+    if price is not None:
+        session.add(ParcelYearPrice(id=year.id, grain_price_id=price.id))
+    computed = entitlement(details, version.terms, rule_version=rule_version_for(version.terms))
     grant_entitlement(session, evidence, agreement, computed, period_id=period.id)
     record_trail(
         session,
@@ -107,6 +119,13 @@ def _refuse_other_version(agreement: Agreement, version: AgreementVersion, ends_
             field="ends_on",
             day=at_end.valid_from.isoformat(),
         )
+
+
+def _refuse_other_rate(version: AgreementVersion, starts_on: date, ends_on: date) -> None:
+    changed_on = changes_between(version.terms, starts_on, ends_on)
+    if changed_on is not None:
+        message = N_("租金从 %(day)s 起是另一个标准，请以这天为界分成两条记录")
+        raise Refused("rate_changes", message, field="ends_on", day=changed_on.isoformat())
 
 
 def _open_period(session: Session, agreement: Agreement, starts_on: date, ends_on: date) -> LinkagePeriod:

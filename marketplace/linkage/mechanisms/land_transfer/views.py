@@ -17,6 +17,7 @@ from marketplace.identity.access import current_actor, requires
 from marketplace.identity.permissions import Permission
 from marketplace.linkage import queries
 from marketplace.linkage.forms import day_after
+from marketplace.linkage.mechanisms.land_transfer import grain_views
 from marketplace.linkage.mechanisms.land_transfer.forms import RentForm
 from marketplace.linkage.mechanisms.land_transfer.queries import paid_until
 from marketplace.linkage.mechanisms.land_transfer.rules import record_parcel_year
@@ -26,6 +27,7 @@ from marketplace.web.forms import place_error
 from marketplace.web.transaction import current_session
 
 bp = Blueprint("land_transfer", __name__)
+bp.register_blueprint(grain_views.bp)
 
 
 @bp.route("/agreements/<agreement_no>/rent", methods=["GET", "POST"])
@@ -62,6 +64,7 @@ def record_rent(agreement_no: str) -> ResponseReturnValue:
         parcels=_parcels(agreement),
         paid=paid,
         period=period,
+        in_grain="jin_per_mu" in agreement.versions[-1].terms,
     )
     return page, 422 if form.errors else 200
 
