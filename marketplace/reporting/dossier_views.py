@@ -11,7 +11,7 @@ from marketplace.core.errors import NotFound
 from marketplace.identity.access import current_actor, requires
 from marketplace.identity.permissions import Permission
 from marketplace.registry.queries import household_by_no, household_of, household_status
-from marketplace.reporting import dossier as dossiers
+from marketplace.reporting import dossier as dossiers, dossier_facts
 from marketplace.reporting.dossier import ROWS_OF_SEVERAL, DossierScope, DossierSection
 from marketplace.reporting.income import buyer_words
 from marketplace.web.locale import label
@@ -72,14 +72,14 @@ def _shown(template: str, scope: DossierScope, active: DossierSection | None, **
 def overview(household_no: str) -> ResponseReturnValue:
     """What is owed, what was credited and what was paid out, side by side, by year, mechanism and income class."""
     scope = _scope(household_no)
-    facts = dossiers.overview_of(current_session(), scope)
+    facts = dossier_facts.overview_of(current_session(), scope)
     return _shown(
         "reporting/dossier/overview.html",
         scope,
         None,
         facts=facts,
-        by_class=dossiers.totals_by_class(facts),
-        class_of=dossiers.class_of,
+        by_class=dossier_facts.totals_by_class(facts),
+        class_of=dossier_facts.class_of,
     )
 
 
@@ -100,13 +100,13 @@ def section(household_no: str, section: str) -> ResponseReturnValue:
 def printed(household_no: str) -> ResponseReturnValue:
     """The whole dossier on one page, for paper."""
     session, scope = current_session(), _scope(household_no)
-    facts = dossiers.overview_of(session, scope)
+    facts = dossier_facts.overview_of(session, scope)
     return _shown(
         "reporting/dossier/print.html",
         scope,
         None,
         facts=facts,
-        by_class=dossiers.totals_by_class(facts),
-        class_of=dossiers.class_of,
+        by_class=dossier_facts.totals_by_class(facts),
+        class_of=dossier_facts.class_of,
         rows=dossiers.rows_to_print(session, scope),
     )

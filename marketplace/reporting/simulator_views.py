@@ -21,7 +21,8 @@ from marketplace.linkage.mechanisms.table import MECHANISMS
 from marketplace.linkage.models import Mechanism
 from marketplace.registry.models import Household
 from marketplace.reporting import simulator
-from marketplace.reporting.simulator import Change, Question, Rates
+from marketplace.reporting.simulator import Change
+from marketplace.reporting.simulator_sales import Question, Rates
 from marketplace.web.errors import explain
 from marketplace.web.paging import PAGE_SIZE, Page, requested_page
 from marketplace.web.transaction import current_session

@@ -18,7 +18,8 @@ from marketplace.payments.closing.shortfalls import post_due_guarantees
 from marketplace.payments.settlement import settle_lines
 from marketplace.registry.models import Household
 from marketplace.reporting import dossier
-from marketplace.reporting.dossier import DossierScope, DossierSection, Facts, overview_of, section_counts
+from marketplace.reporting.dossier import DossierScope, DossierSection, section_counts
+from marketplace.reporting.dossier_facts import Facts, overview_of
 from tests.conftest import HeldClock, Listening, MarketClient
 from tests.factories.identity import official_with
 from tests.factories.linkage import (

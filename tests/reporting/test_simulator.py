@@ -14,8 +14,9 @@ from marketplace.linkage.models import Mechanism
 from marketplace.payments.distribution import distribute_pools
 from marketplace.payments.models import Credit, LinkagePool, Settlement
 from marketplace.payments.settlement import settle_lines
-from marketplace.reporting import simulator
-from marketplace.reporting.simulator import Change, Question, check_rates, simulate
+from marketplace.reporting import simulator, simulator_sales
+from marketplace.reporting.simulator import Change, check_rates, simulate
+from marketplace.reporting.simulator_sales import Question
 from tests.conftest import HeldClock, MarketClient
 from tests.factories.identity import UserFactory
 from tests.factories.linkage import ContractFactory, EntitlementFactory, LeaseFactory, PeriodFactory
@@ -144,11 +145,11 @@ def test_one_listing_and_a_span_narrow_the_sales(session: Session, village: Vill
 def test_too_many_sales_are_refused_with_their_number(
     session: Session, village: Village, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(simulator, "MOST_LINES", 1)
+    monkeypatch.setattr(simulator_sales, "MOST_LINES", 1)
     with pytest.raises(Refused) as refused:
         simulate(session, village.asked())
     assert refused.value.params == {"count": 2, "most": 1}
-    monkeypatch.setattr(simulator, "MOST_LINES", 2)
+    monkeypatch.setattr(simulator_sales, "MOST_LINES", 2)
     monkeypatch.setattr(simulator, "MOST_SHARES", 5)
     with pytest.raises(Refused) as refused:
         simulate(session, village.asked())

@@ -14,12 +14,13 @@ from sqlalchemy import func, select, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from marketplace.core.clock import now
 from marketplace.core.errors import Conflict, Forbidden, NotFound, Refused
 from marketplace.identity.actors import Actor, actor_of
 from marketplace.identity.models import Role, TrailEntry, User
 from marketplace.linkage.models import Mechanism
 from marketplace.payments.models import Credit
-from marketplace.payments.refunds.models import CreditReversal, ReversalCause
+from marketplace.payments.refunds.models import CreditAddition
 from marketplace.payments.settlement import settle_lines
 from marketplace.payments.slips import paper
 from marketplace.payments.slips.models import IncomeSlip, SlipWithdrawal
@@ -29,6 +30,7 @@ from marketplace.registry.models import Household
 from tests.conftest import HeldClock, MarketClient
 from tests.factories.identity import UserFactory, official_with
 from tests.factories.linkage import ContractFactory, EntitlementFactory, LeaseFactory, PeriodFactory
+from tests.factories.refunds import refunded
 from tests.factories.registry import CooperativeFactory, EnrolmentFactory, actor_at, user_of_household
 from tests.factories.trade import Offer, offer, sell
 
@@ -106,7 +108,7 @@ def test_the_same_key_gives_the_same_slip(session: Session, earner: Earner) -> N
 
 
 def test_days_outside_the_span_do_not_count(session: Session, earner: Earner) -> None:
-    figures = figures_of(session, earner.household.id, date(2026, 5, 1), date(2026, 5, 31))
+    figures = figures_of(session, earner.household.id, date(2026, 5, 1), date(2026, 5, 31), known_at=now())
     assert (figures.credited_fen, figures.balance_fen) == (0, 750)
 
 
@@ -238,45 +240,54 @@ def test_a_forged_token_is_not_found(session: Session, earner: Earner, client: M
         assert client.get(f"/slips/{forged}").status_code == 404
 
 
-def test_the_check_compares_with_the_ledger_of_today(
+def test_what_comes_after_a_slip_does_not_change_it(
     session: Session, earner: Earner, client: MarketClient, clock: HeldClock
 ) -> None:
     slip = issue(session, earner)
+    clock.advance(hours=1)
     sell(session, earner.offered, units=1, key="another-order-that-day")
     settle_lines(session)
     check = check_of(session, slip.token)
-    assert (check.said_fen, check.today_fen, check.agrees, check.is_intact) == (750, 1_500, False, True)
-    assert "出具之后账本有变化" in client.get(f"/slips/{slip.token}").text
+    assert (check.said_fen, check.today_fen, check.agrees, check.is_intact) == (750, 750, True, True)
+    assert issue(session, earner, key="a-slip-of-the-evening").figures["credited_fen"] == 1_500
 
 
-def test_what_refunds_took_back_no_longer_counts(session: Session, earner: Earner, clock: HeldClock) -> None:
+def test_what_refunds_take_back_later_is_told_beside_the_slip(
+    session: Session, earner: Earner, client: MarketClient, clock: HeldClock
+) -> None:
+    order = sell(session, earner.offered, units=2, key="an-order-of-two-units")
+    settle_lines(session)
+    slip = issue(session, earner)
+    clock.advance(days=9)
+    refunded(session, order, 1)
+    check = check_of(session, slip.token)
+    assert (check.said_fen, check.agrees, check.taken_back_fen, check.relief_fen) == (2_250, True, 750, 0)
+    page = client.get(f"/slips/{slip.token}").text
+    assert "出具之后有冲回" in page
+    assert "7.50" in page
+    later = issue(session, earner, key="a-slip-after-the-refund", until=date(2026, 6, 10))
+    assert later.figures["by_mechanism"] == {"contract_farming": 1_000, "land_transfer": 500}
+    assert later.figures["balance_fen"] == later.figures["credited_fen"] == 1_500
+
+
+def test_a_ledger_that_says_something_else_is_found_out(session: Session, earner: Earner) -> None:
     slip = issue(session, earner)
     credit = session.scalars(select(Credit).where(Credit.mechanism == Mechanism.CONTRACT_FARMING)).one()
-    clock.advance(days=40)
     session.add(
-        CreditReversal(
-            credit_id=credit.id,
-            share_fen=credit.amount_fen,
-            before_fen=0,
-            amount_fen=120,
-            after_fen=120,
-            relief_fen=0,
-            cause=ReversalCause.REFUND,
+        CreditAddition(
             pool_id=credit.pool_id,
             line_id=credit.line_id,
             household_id=credit.household_id,
             cooperative_id=credit.cooperative_id,
             mechanism=credit.mechanism,
-            reason="少发一件",
+            amount_fen=1,
             entry_id=credit.entry_id,
+            credited_at=slip.issued_at,
         )
     )
     session.flush()
     check = check_of(session, slip.token)
-    assert check.says_today == {Mechanism.CONTRACT_FARMING: 380, Mechanism.LAND_TRANSFER: 250}
-    assert not check.agrees
-    july = figures_of(session, earner.household.id, date(2026, 7, 1), date(2026, 7, 31))
-    assert july.credited_fen == 0
+    assert (check.said_fen, check.today_fen, check.agrees) == (750, 751, False)
 
 
 def test_a_doctored_row_is_found_out(session: Session, earner: Earner, client: MarketClient) -> None:

@@ -1,7 +1,8 @@
 """What slips say and who may read them: the figures of a span of days, and the public check of an issued slip.
 
-Credits count on the day they were credited, less whatever refunds and corrections took back of them since;
-guarantees, relief, charges and payouts on the day the ledger recorded them.
+Everything counts on its own day: a credit when it was credited, what refunds and corrections took back of it when it
+was taken back; guarantees, relief, charges and payouts when the ledger recorded them. A slip never counts what came
+after it was issued, so the ledger must say the same of its span for ever; what was taken back later stands beside it.
 """
 
 from __future__ import annotations
@@ -10,11 +11,11 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, func, select, true, union_all
-from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
+from sqlalchemy.orm import Session, aliased
 
 from marketplace.core.clock import end_of, start_of
 from marketplace.core.errors import NotFound
@@ -64,10 +65,17 @@ class SlipFigures:
 
 
 def figures_of(
-    session: Session, household_id: int, since: date, until: date, *, cooperative_id: int | None = None
+    session: Session,
+    household_id: int,
+    since: date,
+    until: date,
+    *,
+    known_at: datetime,
+    cooperative_id: int | None = None,
 ) -> SlipFigures:
-    """What the ledger says now of a household over the days [since, until], of one cooperative's money when named."""
-    days = (start_of(since), end_of(until))
+    """What the ledger says of a household over the days [since, until] as of an instant; of one cooperative's money
+    when one is named."""
+    days = _instants(since, until, known_at)
     by_mechanism, by_attribution = _credited(session, household_id, days, cooperative_id)
     spent = _totals(session, household_id, cooperative_id, days)
     return SlipFigures(
@@ -81,25 +89,30 @@ def figures_of(
     )
 
 
+def _instants(since: date, until: date, known_at: datetime) -> Instants:
+    """The span as instants, the end exclusive: the end of its last day, or just after `known_at`."""
+    return start_of(since), min(end_of(until), known_at + timedelta(microseconds=1))
+
+
 def _credited(
     session: Session, household_id: int, days: Instants, cooperative_id: int | None
 ) -> tuple[dict[str, int], dict[str, int]]:
     """Net fen by mechanism and by attribution, each in the order of its enum, in one statement."""
-    taken_back = _arm(CreditReversal, -1, Credit.credited_at, days)
-    addition_back = _arm(CreditReversal, -1, CreditAddition.credited_at, days)
-    changes = union_all(
-        _arm(Credit, 1, Credit.credited_at, days),
-        _arm(CreditAddition, 1, CreditAddition.credited_at, days),
-        taken_back.join(Credit, Credit.id == CreditReversal.credit_id),
-        addition_back.join(CreditAddition, CreditAddition.id == CreditReversal.addition_id),
-    ).subquery()
+    arms = []
+    for model, at, sign in (
+        (Credit, Credit.credited_at, 1),
+        (CreditAddition, CreditAddition.credited_at, 1),
+        (CreditReversal, CreditReversal.reversed_at, -1),
+    ):
+        columns: tuple[Any, ...] = (model.mechanism, model.pool_id, (sign * model.amount_fen).label("fen"))
+        own = model.household_id == household_id
+        if cooperative_id is not None:
+            own &= model.cooperative_id == cooperative_id
+        arms.append(select(*columns).where(own, at >= days[0], at < days[1]))
+    changes = union_all(*arms).subquery()
     query = (
         select(changes.c.mechanism, LinkagePool.attribution, func.sum(changes.c.fen))
         .join(LinkagePool, LinkagePool.id == changes.c.pool_id)
-        .where(
-            changes.c.household_id == household_id,
-            changes.c.cooperative_id == cooperative_id if cooperative_id else true(),
-        )
         .group_by(changes.c.mechanism, LinkagePool.attribution)
     )
     by_mechanism: dict[Mechanism, int] = {}
@@ -113,21 +126,27 @@ def _credited(
     )
 
 
-def _arm(
-    model: type[Credit | CreditAddition | CreditReversal],
-    sign: int,
-    at: InstrumentedAttribute[datetime],
-    days: Instants,
-) -> Select[Any]:
-    """What was credited within `days`, or took that back."""
-    columns: tuple[Any, ...] = (
-        model.mechanism,
-        model.pool_id,
-        model.household_id,
-        model.cooperative_id,
-        (sign * model.amount_fen).label("fen"),
+def _taken_back_since(session: Session, slip: IncomeSlip) -> tuple[int, int]:
+    """What was taken back of the slip's credits after it was issued, and how much of that the household keeps."""
+    credited_at = func.coalesce(Credit.credited_at, CreditAddition.credited_at)
+    since, until = _instants(slip.since_on, slip.until_on, slip.issued_at)
+    query = (
+        select(
+            func.coalesce(func.sum(CreditReversal.amount_fen), 0),
+            func.coalesce(func.sum(CreditReversal.relief_fen), 0),
+        )
+        .outerjoin(Credit, Credit.id == CreditReversal.credit_id)
+        .outerjoin(CreditAddition, CreditAddition.id == CreditReversal.addition_id)
+        .where(
+            CreditReversal.household_id == slip.household_id,
+            CreditReversal.cooperative_id == slip.cooperative_id if slip.cooperative_id else true(),
+            CreditReversal.reversed_at > slip.issued_at,
+            credited_at >= since,
+            credited_at < until,
+        )
     )
-    return select(*columns).select_from(model).where(at >= days[0], at < days[1])
+    taken_back, relief = session.execute(query).one()
+    return int(taken_back), int(relief)
 
 
 def _totals(
@@ -219,6 +238,8 @@ class SlipCheck:
     withdrawn_at: datetime | None
     said: Mapping[Mechanism, int]
     says_today: Mapping[Mechanism, int]
+    taken_back_fen: int
+    relief_fen: int
 
     @property
     def said_fen(self) -> int:
@@ -227,7 +248,7 @@ class SlipCheck:
 
     @property
     def today_fen(self) -> int:
-        """The total by the ledger today."""
+        """The total of the same span by the ledger of today."""
         return sum(self.says_today.values())
 
     @property
@@ -243,8 +264,14 @@ def check_of(session: Session, token: str) -> SlipCheck:
         raise NotFound
     county = session.get_one(Region, slip.household.county_code)
     today = figures_of(
-        session, slip.household_id, slip.since_on, slip.until_on, cooperative_id=slip.cooperative_id
+        session,
+        slip.household_id,
+        slip.since_on,
+        slip.until_on,
+        known_at=slip.issued_at,
+        cooperative_id=slip.cooperative_id,
     )
+    taken_back_fen, relief_fen = _taken_back_since(session, slip)
     return SlipCheck(
         number=slip.public_no,
         fingerprint=slip.content_hash[:HASH_SHOWN],
@@ -257,6 +284,8 @@ def check_of(session: Session, token: str) -> SlipCheck:
         withdrawn_at=slip.withdrawal.withdrawn_at if slip.withdrawal else None,
         said=_mechanisms(slip.figures["by_mechanism"]),
         says_today=_mechanisms(today.by_mechanism),
+        taken_back_fen=taken_back_fen,
+        relief_fen=relief_fen,
     )
 
 

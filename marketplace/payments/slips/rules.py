@@ -54,8 +54,10 @@ def issue_slip(
         return first
     _check_days(since, until)
     _check_number(session, household)
-    figures = figures_of(session, household.id, since, until, cooperative_id=actor.cooperative_id).document()
     number, token, issued_at = public_no("SL"), public_no("T", length=TOKEN_LENGTH), now()
+    figures = figures_of(
+        session, household.id, since, until, known_at=issued_at, cooperative_id=actor.cooperative_id
+    ).document()
     slip = IncomeSlip(
         public_no=number,
         token=token,
