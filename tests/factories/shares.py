@@ -12,7 +12,7 @@ from typing import Any
 import factory
 from sqlalchemy.orm import Session
 
-from marketplace.linkage.mechanisms.share_cooperation.distribution import Decision
+from marketplace.linkage.mechanisms.share_cooperation.decisions import Decision
 from marketplace.linkage.mechanisms.share_cooperation.mechanism import certificate_key
 from marketplace.linkage.mechanisms.share_cooperation.models import ShareResolution, StakeSource, StakeSpan
 from marketplace.linkage.mechanisms.share_cooperation.rules import adopt_resolution

@@ -8,7 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from marketplace.linkage.mechanisms.production_trusteeship.models import YieldRecord
-from marketplace.linkage.models import Agreement, AgreementVersion, Charge, ChargeKind, Evidence, Lot
+from marketplace.linkage.models import Agreement, AgreementVersion, Evidence, Lot
 
 MOST_LOTS = 50
 
@@ -16,18 +16,6 @@ MOST_LOTS = 50
 def record_of(session: Session, evidence_id: int) -> YieldRecord:
     """The yield record of a piece of evidence, with its lot."""
     return session.get_one(YieldRecord, evidence_id)
-
-
-def fee_of(session: Session, evidence_id: int) -> int:
-    """The service fee charged with a yield record, in fen; 0 where the subsidy covered it."""
-    return (
-        session.scalar(
-            select(Charge.amount_fen).where(
-                Charge.evidence_id == evidence_id, Charge.kind == ChargeKind.SERVICE_FEE
-            )
-        )
-        or 0
-    )
 
 
 def lots_for(session: Session, cooperative_id: int, commodity: str) -> Sequence[Lot]:

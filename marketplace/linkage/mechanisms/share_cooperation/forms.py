@@ -22,7 +22,7 @@ from wtforms.validators import InputRequired, Length, Optional
 from marketplace.core.clock import today
 from marketplace.linkage.fields import PercentField, YuanField
 from marketplace.linkage.forms import DAY, DOCUMENTS, REQUIRED, AgreementForm
-from marketplace.linkage.mechanisms.share_cooperation.distribution import Decision
+from marketplace.linkage.mechanisms.share_cooperation.decisions import Decision
 from marketplace.linkage.mechanisms.share_cooperation.models import LEAST_PATRONAGE_BP, StakeSource
 
 DECIMAL = {"inputmode": "decimal", "autocomplete": "off"}

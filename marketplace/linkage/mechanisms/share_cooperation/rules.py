@@ -15,8 +15,8 @@ from marketplace.identity.actors import Actor
 from marketplace.identity.models import StoredFile
 from marketplace.identity.trail import record_trail
 from marketplace.linkage.evidence import grant_entitlement, keep_evidence, require_own
+from marketplace.linkage.mechanisms.share_cooperation.decisions import Decision
 from marketplace.linkage.mechanisms.share_cooperation.distribution import (
-    Decision,
     Distribution,
     Row,
     draw_up_distribution,
