@@ -141,7 +141,7 @@ def test_a_resolution_the_law_forbids_is_refused_beside_its_field(client, sessio
     assert "不得低于可分配盈余的 60%，这是农民专业合作社法第四十四条的规定" in refused.text
     assert 'value="59.99"' in refused.text
     refused = client.post(NEW, data=minutes(period, capital_fen="2099.99"))
-    assert "登记的股份合计最多一天有 2,100.00 元，超过了总股本" in refused.text
+    assert "登记的股份最多的一天合计 2,100.00 元，超过了总股本" in refused.text
     refused = client.post(NEW, data=minutes(period, period_no="P-FORGED"))
     assert refused.status_code == 422
     assert count(session, ShareResolution) == 0

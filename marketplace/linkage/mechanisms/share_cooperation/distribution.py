@@ -102,7 +102,7 @@ def draw_up_distribution(session: Session, period: LinkagePeriod, decision: Deci
     if most_staked_fen > decision.capital_fen:
         raise Refused(
             "stakes_above_capital",
-            N_("登记的股份合计最多一天有 %(staked)s 元，超过了总股本，请核对总股本"),
+            N_("登记的股份最多的一天合计 %(staked)s 元，超过了总股本，请核对"),
             field="capital_fen",
             staked=format_yuan(most_staked_fen),
         )

@@ -190,7 +190,7 @@ def reassign_stake(
         raise Refused("same_household", N_("请选择另一户"), field="household_no")
     last = agreement.versions[-1]
     if from_day < last.valid_from or (last.valid_to is not None and from_day >= last.valid_to):
-        message = N_("这份股份现行条款的有效期内才能转让，请核对日期")
+        message = N_("股份只能在现行条款的有效期内转让，请核对日期")
         raise Refused("not_held", message, field="from_day")
     with session.begin_nested():  # so that a household that cannot sign leaves the stake where it was
         end_agreement(session, actor, agreement, ended_on=from_day)
