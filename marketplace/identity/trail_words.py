@@ -155,6 +155,12 @@ SUBJECTS = {
     "user": N_("账号"),
 }
 KEYS = {
+    "bad": N_("有问题的行"),
+    "failed": N_("失败"),
+    "paid": N_("到账"),
+    "payouts": N_("笔数"),
+    "replaced": N_("更换账号"),
+    "unknown": N_("结果不明"),
     "amount_fen": N_("金额"),
     "asset_no": N_("资产登记号"),
     "decision": N_("结论"),
