@@ -58,8 +58,9 @@ def _batch(batch_no: str) -> PayoutBatch:
 @bp.app_template_global("explain_row")
 def explain_row(finding: dict[str, Any]) -> str:
     """The message of a finding of a sheet in the reader's language."""
-    text = str(_(finding["message"]))
-    return text % finding["params"] if finding["params"] else text
+    message, params = finding["message"], finding["params"]
+    text = str(_(message))
+    return text % params if params else text
 
 
 @bp.app_template_global("layout_name")
