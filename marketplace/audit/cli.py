@@ -12,6 +12,7 @@ from marketplace.audit.recompute.report import MOST_KEPT, Difference, Kind
 from marketplace.audit.recompute.run import recompute_everything
 from marketplace.ledger import verify as ledger_checks
 from marketplace.ledger.checks import Check, Finding, run_checks
+from marketplace.linkage import verify as linkage_checks
 from marketplace.linkage.models import Mechanism
 from marketplace.payments import verify as payment_checks
 from marketplace.payments.closing import verify as closing_checks
@@ -21,6 +22,7 @@ from marketplace.web.transaction import database
 
 CHECKS: tuple[Check, ...] = (
     *ledger_checks.CHECKS,
+    *linkage_checks.CHECKS,
     *payment_checks.CHECKS,
     *refund_checks.CHECKS,
     *closing_checks.CHECKS,
