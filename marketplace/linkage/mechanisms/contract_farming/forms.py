@@ -7,7 +7,7 @@ from typing import Any
 from flask_babel import lazy_gettext as _l
 from flask_wtf import FlaskForm
 from flask_wtf.file import FileField
-from wtforms import DateField, IntegerField, StringField
+from wtforms import DateField, IntegerField, SelectField, StringField
 from wtforms.validators import InputRequired, Length, Optional
 
 from marketplace.core.clock import today
@@ -74,3 +74,17 @@ class SlipForm(FlaskForm):
     household_signer = StringField(_l("农户签字"), [REQUIRED, Length(max=60)])
     cooperative_signer = StringField(_l("合作社签字"), [REQUIRED, Length(max=60)])
     file = FileField(_l("过磅单照片"), render_kw=DOCUMENTS)
+
+
+class QuickSlipForm(SlipForm):
+    """The same, one after the other beside the scales: who, which number, how much; the rest as on the slip before."""
+
+    agreement_no = SelectField(_l("谁来交货"), [InputRequired(_l("请选择交货的农户"))])
+    household_signer = StringField(_l("农户签字"), [Optional(), Length(max=60)])
+    file = FileField(_l("过磅单照片"), render_kw={"accept": "image/jpeg,image/png", "capture": "environment"})
+
+    @property
+    def has_more(self) -> bool:
+        """Whether something that is usually as on the slip before is missing or wrong."""
+        usual = (self.grade, self.market_price_fen_per_kg, self.weighed_on, self.cooperative_signer)
+        return any(one.errors for one in usual) or not self.cooperative_signer.data

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session, joinedload
 
 from marketplace.linkage.mechanisms.contract_farming.models import Advance, WeighSlip
-from marketplace.linkage.models import Agreement, AgreementVersion, Charge, ChargeKind, Evidence, Lot
+from marketplace.linkage.models import (
+    Agreement,
+    AgreementVersion,
+    Charge,
+    ChargeKind,
+    Entitlement,
+    Evidence,
+    Lot,
+)
 
 
 def last_slip_of(session: Session, lot: Lot) -> WeighSlip | None:
@@ -23,6 +31,27 @@ def last_slip_of(session: Session, lot: Lot) -> WeighSlip | None:
 def slip_of(session: Session, evidence_id: int) -> WeighSlip:
     """The slip of a piece of evidence, with its lot."""
     return session.get_one(WeighSlip, evidence_id)
+
+
+@dataclass(frozen=True)
+class DayTotals:
+    """Slips recorded into a lot on one day: how many, of how many grams, entitling to how many fen."""
+
+    count: int
+    net_g: int
+    amount_fen: int
+
+
+def totals_since(session: Session, lot: Lot, since: datetime) -> DayTotals:
+    """What was recorded into a lot from an instant on."""
+    query = (
+        select(func.count(WeighSlip.id), func.sum(WeighSlip.net_g), func.sum(Entitlement.amount_fen))
+        .join(Evidence, Evidence.id == WeighSlip.id)
+        .join(Entitlement, Entitlement.evidence_id == WeighSlip.id)
+        .where(WeighSlip.lot_id == lot.id, Evidence.recorded_at >= since)
+    )
+    count, net_g, amount_fen = session.execute(query).one()
+    return DayTotals(count, int(net_g or 0), int(amount_fen or 0))
 
 
 # --- how an agreement stands ---

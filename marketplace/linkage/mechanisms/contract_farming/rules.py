@@ -56,6 +56,14 @@ def slip_key(uscc: str, slip_no: str) -> str:
     return f"weigh_slip:{uscc}:{slip_no}"
 
 
+def following_slip_no(slip_no: str) -> str:
+    """The number printed on the next slip of a pad: its last digits, one more. Empty when it ends in no digits."""
+    stem = slip_no.rstrip("0123456789")
+    digits = slip_no[len(stem) :]
+    following = f"{stem}{int(digits) + 1:0{len(digits)}d}" if digits else ""
+    return following if SLIP_NO.fullmatch(following) else ""
+
+
 def record_weigh_slip(
     session: Session,
     actor: Actor,

@@ -11,11 +11,10 @@ from marketplace.core.errors import DomainError
 from marketplace.identity.access import current_actor, requires
 from marketplace.identity.permissions import Permission
 from marketplace.linkage import queries
-from marketplace.linkage.mechanisms.contract_farming import advance_views
+from marketplace.linkage.mechanisms.contract_farming import advance_views, quick_views
 from marketplace.linkage.mechanisms.contract_farming.forms import SlipForm
 from marketplace.linkage.mechanisms.contract_farming.mechanism import explain
 from marketplace.linkage.mechanisms.contract_farming.models import USUAL_GRADES
-from marketplace.linkage.mechanisms.contract_farming.queries import last_slip_of
 from marketplace.linkage.mechanisms.contract_farming.rules import record_weigh_slip
 from marketplace.linkage.models import Agreement, Entitlement, Evidence, Lot, Mechanism
 from marketplace.linkage.uploads import uploaded_document
@@ -24,6 +23,7 @@ from marketplace.web.transaction import current_session
 
 bp = Blueprint("contract_farming", __name__)
 bp.register_blueprint(advance_views.bp)
+bp.register_blueprint(quick_views.bp)
 SHOWN = 20
 
 
@@ -50,12 +50,9 @@ def record_slip(lot_no: str) -> ResponseReturnValue:
 
 def _slip_form(lot: Lot, agreement: Agreement | None) -> SlipForm:
     """The form with what is likely the same as on the slip before."""
-    before = last_slip_of(current_session(), lot)
-    likely = {
-        "household_signer": agreement.household.head_name if agreement else None,
-        "grade": before.grade if before else None,
-        "cooperative_signer": before.cooperative_signer if before else None,
-    }
+    likely = quick_views.likely_slip(lot)
+    if agreement is not None:
+        likely["household_signer"] = agreement.household.head_name
     return SlipForm(data={name: value for name, value in likely.items() if value})
 
 
