@@ -29,6 +29,7 @@ from marketplace.linkage import views as linkage_views
 from marketplace.ordering import api as ordering_api, views as ordering_views
 from marketplace.payments import jobs as payment_jobs, views as payment_views
 from marketplace.payments.closing import views as closing_views
+from marketplace.payments.corrections import views as correction_views
 from marketplace.payments.gateways.stripe_gateway import StripeGateway
 from marketplace.payments.payouts import (
     account_views as payout_account_views,
@@ -96,10 +97,11 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
     ordering_views.bp,
     procurement_views.bp,
     payment_views.bp,
-    closing_views.bp,
     payout_account_views.bp,
     payout_views.bp,
+    closing_views.bp,
     refund_views.bp,
+    correction_views.bp,
     slip_views.bp,
     audit_views.bp,
     reporting_views.bp,

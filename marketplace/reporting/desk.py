@@ -21,6 +21,7 @@ from marketplace.ordering.models import OrderPart
 from marketplace.ordering.states import PartState
 from marketplace.payments import queries as payments
 from marketplace.payments.closing import queries as closing, unallocated
+from marketplace.payments.corrections import queries as corrections
 from marketplace.payments.models import Credit, Payment, PaymentMethod, PaymentState, Settlement
 from marketplace.payments.payouts import queries as payouts
 from marketplace.payments.refunds import queries as refunds
@@ -39,6 +40,7 @@ TASK_SOURCES: tuple[Callable[[Session, Actor], list[Task]], ...] = (
     closing.tasks_of,
     unallocated.tasks_of,
     refunds.tasks_of,
+    corrections.tasks_of,
     payouts.tasks_of,
     registry.tasks_of,
     rosters.tasks_of,

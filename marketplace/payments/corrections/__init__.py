@@ -1,1 +1,1 @@
-"""Registry corrections: credits given to the wrong household in good faith, put right as one set two people agree on."""
+"""Registry corrections: credits given to the wrong household, put right as one set that two people agree on."""

@@ -7,7 +7,7 @@ refund, another correction, a payout of what was to be passed on), it is refused
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import insert, select
@@ -24,6 +24,12 @@ from marketplace.identity.trail import record_trail
 from marketplace.ledger.accounts import AccountKey
 from marketplace.ledger.posting import TransferDraft
 from marketplace.ordering.rules import required_reason
+from marketplace.payments.closing.reductions import (
+    CreditedPool,
+    hold_scopes,
+    reduce_guarantees,
+    scopes_of_pools,
+)
 from marketplace.payments.corrections.computing import Event, PoolChange, compute_changes, hash_of_changes
 from marketplace.payments.corrections.models import (
     CorrectionKind,
@@ -231,6 +237,29 @@ def _post(session: Session, actor: Actor, found: CorrectionSet, changes: Sequenc
     for row in rows:
         session.add(CreditAddition(**row))
     session.flush()
+    if found.kind is CorrectionKind.INELIGIBLE:  # what is passed on brings its own claim along
+        _replace_guarantees(session, found, changes, at)
+
+
+def _replace_guarantees(
+    session: Session, found: CorrectionSet, changes: Sequence[PoolChange], at: datetime
+) -> None:
+    """What others are given of a pool replaces guarantees that stand for them in its scope."""
+    scopes = scopes_of_pools(session, [change.pool.pool_id for change in changes])
+    hold_scopes(session, list(scopes.values()))
+    pools = [
+        CreditedPool(
+            change.pool.pool_id,
+            change.pool.line_id,
+            scopes[change.pool.pool_id],
+            change.pool.cooperative_id,
+            change.given,
+            occasion=found.public_no,
+        )
+        for change in changes
+        if change.given
+    ]
+    reduce_guarantees(session, pools, at=at)
 
 
 def _reversal(actor: Actor, found: CorrectionSet, change: PoolChange, villages: Villages) -> Reversal:
