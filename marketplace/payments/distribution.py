@@ -18,7 +18,7 @@ from marketplace.ledger.posting import EntryDraft, TransferDraft, post_entries
 from marketplace.linkage.models import Entitlement, LinkagePeriod
 from marketplace.linkage.queries import weights_in_scope
 from marketplace.ordering.models import OrderLine
-from marketplace.payments.closing.reductions import hold_lots
+from marketplace.payments.closing.reductions import hold_scopes
 from marketplace.payments.household_paths import Villages, goes_through_village, to_households
 from marketplace.payments.models import LinkagePool, PoolDistribution, Settlement
 from marketplace.payments.refunds.catching_up import catch_up, taken_of_waiting
@@ -47,7 +47,7 @@ def distribute_pools(session: Session, *, limit: int = 500) -> int:
     ready = [row for row in waiting if any(weights.get(row[1].scope, {}).values())]
     villages = villages_behind(session, weights)
     taken = taken_of_waiting(session, [pool for pool, _, _ in ready])
-    hold_lots(session, [share.scope for _, share, _ in ready])
+    hold_scopes(session, [share.scope for _, share, _ in ready])
     entries = post_entries(session, [_distribution_entry(row, weights, villages, taken) for row in ready])
     shared = [
         SharedPool(pool.id, share, pool.line_id, cooperative_id, weights[share.scope], entry.id)

@@ -11,17 +11,24 @@ from sqlalchemy.exc import DatabaseError
 from sqlalchemy.orm import Session
 
 from marketplace.core.clock import now
+from marketplace.identity.models import Role
 from marketplace.ledger.accounts import AccountKey
 from marketplace.ledger.checks import run_checks
 from marketplace.ledger.models import Entry, EntryKind
 from marketplace.ledger.posting import EntryDraft, TransferDraft, post_entry
 from marketplace.ledger.queries import balances
-from marketplace.linkage.models import Agreement, Mechanism
+from marketplace.linkage.models import Agreement
 from marketplace.payments.closing.models import Direction, GuaranteePosting
 from marketplace.payments.closing.shortfalls import post_due_guarantees
+from marketplace.payments.closing.verify import CHECKS
+from marketplace.payments.corrections.models import CorrectionKind
+from marketplace.payments.corrections.rules import agree_correction, propose_correction
 from marketplace.payments.distribution import distribute_pools
 from marketplace.payments.settlement import settle_lines
+from marketplace.registry.models import Household, HouseholdStatusKind
+from marketplace.registry.rules import record_status
 from tests.conftest import HeldClock
+from tests.factories.identity import actor_with
 from tests.factories.linkage import ContractFactory, EntitlementFactory
 from tests.factories.registry import CooperativeFactory, EnrolmentFactory
 from tests.factories.trade import Offer, offer, sell
@@ -244,3 +251,39 @@ def test_what_was_guaranteed_cannot_be_rewritten(session: Session, offered: Offe
     with pytest.raises(DatabaseError, match="guarantee_posting"), session.begin_nested():
         session.execute(text("DELETE FROM guarantee_posting"))
     assert len(postings(session)) == 1
+
+
+def test_what_an_ineligible_household_loses_replaces_the_guarantees_of_others(
+    session: Session, offered: Offer, clock: HeldClock
+) -> None:
+    kept, gone = contract_at(offered, 400), contract_at(offered, 600)
+    clock.advance(days=18)
+    post_due_guarantees(session)
+    sell(session, offered, units=1)
+    settle_lines(session)
+    assert (money_of(session, kept), money_of(session, gone)) == (400, 600)
+    household = session.get_one(Household, gone.household_id)
+    record_status(
+        session,
+        actor_with(Role.COUNTY_REVIEWER),
+        household,
+        status=HouseholdStatusKind.INELIGIBLE,
+        valid_from=date(2026, 6, 1),
+        reason="复核发现有商品房",
+    )
+    found = propose_correction(
+        session,
+        actor_with(Role.COUNTY_REVIEWER),
+        kind=CorrectionKind.INELIGIBLE,
+        household=household,
+        from_on=date(2026, 6, 1),
+        reason="动态管理复核",
+    )
+    agree_correction(session, actor_with(Role.COUNTY_REVIEWER), found)
+
+    # 3.00 of the 5.00 pass on; they replace what still stood of the guarantee, 2.00, and 1.00 is more than due
+    assert money_of(session, kept) == 500
+    assert money_of(session, gone) == 300
+    assert post_due_guarantees(session) == 0
+    session.flush()
+    assert [one for result in run_checks(session, CHECKS) for one in result.findings] == []

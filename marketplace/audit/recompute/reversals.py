@@ -194,7 +194,7 @@ def _stored(
                     row.pool_id,
                     row.household_id,
                     -row.amount_fen,
-                    row.relief_fen,
+                    row.amount_fen,  # a guarantee does not give back what a correction took
                 )
             )
             continue

@@ -2,7 +2,7 @@
 transaction: nothing is ever taken back, and nobody is paid twice for one thing.
 
 Who may write beside whom, on PostgreSQL: crediting holds a share of the row of its lot or linkage period (by a foreign
-key, or by `hold_lots`), posting guarantees holds the whole row. So neither overlooks what the other is about to write.
+key, or by `hold_scopes`), posting guarantees holds the whole row. So neither overlooks the other.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from marketplace.ledger.accounts import AccountKey
 from marketplace.ledger.models import EntryKind
 from marketplace.ledger.posting import EntryDraft
 from marketplace.linkage.attribution import guarantee_reduction
-from marketplace.linkage.models import Lot
+from marketplace.linkage.models import LinkagePeriod, Lot
 from marketplace.linkage.queries import Scope
 from marketplace.payments.closing.models import Direction, GuaranteePosting
 from marketplace.payments.closing.standing import (
@@ -31,6 +31,7 @@ from marketplace.payments.closing.standing import (
     standing_in,
 )
 from marketplace.payments.household_paths import from_households, goes_through_village, villages_of
+from marketplace.payments.models import LinkagePool, PoolDistribution
 
 
 @dataclass(frozen=True)
@@ -53,12 +54,24 @@ class CreditedPool:
         return f"reduce_guarantee:pool:{self.pool_id}{self.occasion and ':'}{self.occasion}"
 
 
-def hold_lots(session: Session, scopes: Collection[Scope]) -> None:
-    """Keep guarantees of the lots in `scopes` from being posted until this transaction ends (see the module)."""
-    lots = sorted({lot_id for _, lot_id, _ in scopes if lot_id is not None})
-    if lots:
-        query = select(Lot.id).where(Lot.id.in_(lots)).order_by(Lot.id)
-        session.execute(query.with_for_update(read=True, key_share=True))
+def hold_scopes(session: Session, scopes: Collection[Scope]) -> None:
+    """Keep guarantees from being posted in `scopes` until this transaction ends (see the module)."""
+    lots = {lot_id for _, lot_id, _ in scopes if lot_id is not None}
+    periods = {period_id for _, _, period_id in scopes if period_id is not None}
+    for model, ids in ((Lot, lots), (LinkagePeriod, periods)):
+        if ids:
+            held = select(model.id).where(model.id.in_(sorted(ids))).order_by(model.id)
+            session.execute(held.with_for_update(read=True, key_share=True)).all()
+
+
+def scopes_of_pools(session: Session, pool_ids: Collection[int]) -> dict[int, Scope]:
+    """The scope in which each of these pools was shared out, by pool id."""
+    query = (
+        select(LinkagePool.id, LinkagePool.mechanism, LinkagePool.lot_id, PoolDistribution.period_id)
+        .join(PoolDistribution, PoolDistribution.pool_id == LinkagePool.id)
+        .where(LinkagePool.id.in_(sorted(pool_ids)))
+    )
+    return {row.id: (row.mechanism, row.lot_id, row.period_id) for row in session.execute(query)}
 
 
 def reduce_guarantees(session: Session, pools: Sequence[CreditedPool], *, at: datetime) -> int:

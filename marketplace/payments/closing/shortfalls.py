@@ -2,7 +2,7 @@
 
 What is due in a lot is what fell due by today; in a linkage period, everything once the period is closed. What is
 missing is posted from the cooperative to the household. Relief that a refund left with a household counts as credited:
-it has been paid for the same thing.
+it has been paid for the same thing. So does what a registry correction took: a guarantee does not give it back.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Subquery, func, or_, select, true, union_all
+from sqlalchemy import ColumnElement, Subquery, case, func, or_, select, true, union_all
 from sqlalchemy.orm import Session
 
 from marketplace.core.clock import now, today
@@ -34,7 +34,7 @@ from marketplace.payments.closing.standing import (
 from marketplace.payments.household_paths import goes_through_village, to_households, villages_of
 from marketplace.payments.models import LinkagePool, PoolDistribution
 from marketplace.payments.queries import credit_changes
-from marketplace.payments.refunds.models import CreditReversal
+from marketplace.payments.refunds.models import CreditReversal, ReversalCause
 
 
 @dataclass(frozen=True)
@@ -167,18 +167,22 @@ def _beside_credits(due: Subquery, pools: ColumnElement[bool] | None) -> Subquer
 
 
 def kept_changes(pools: ColumnElement[bool]) -> Subquery:
-    """What changed the credited money in scopes, and the relief that left it with the household after all."""
+    """What changed the credited money in scopes, and what of it counts all the same (see the module)."""
+    kept = case(
+        (CreditReversal.cause == ReversalCause.CORRECTION, CreditReversal.amount_fen),
+        else_=CreditReversal.relief_fen,
+    )
     relief = (
         select(
             CreditReversal.mechanism,
             LinkagePool.lot_id,
             PoolDistribution.period_id,
             CreditReversal.household_id,
-            CreditReversal.relief_fen.label("fen"),
+            kept.label("fen"),
         )
         .join(LinkagePool, LinkagePool.id == CreditReversal.pool_id)
         .join(PoolDistribution, PoolDistribution.pool_id == CreditReversal.pool_id)
-        .where(pools, CreditReversal.relief_fen > 0)
+        .where(pools, kept > 0)
     )
     return union_all(select(*credit_changes(pools).c), relief).subquery()
 

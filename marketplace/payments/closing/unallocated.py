@@ -19,6 +19,12 @@ from marketplace.identity.permissions import Permission
 from marketplace.ledger.accounts import AccountKey
 from marketplace.ledger.queries import balances
 from marketplace.linkage.models import LinkagePeriod, Lot, Mechanism
+from marketplace.payments.corrections.models import (
+    CorrectionKind,
+    CorrectionLine,
+    CorrectionSet,
+    CorrectionState,
+)
 from marketplace.payments.models import LinkagePool, PoolDistribution, Settlement
 from marketplace.payments.refunds.models import RefundedLine
 from marketplace.registry.cooperatives.queries import cooperatives_within
@@ -81,10 +87,21 @@ def waiting_rows() -> Subquery:
         )
         .join(Settlement, Settlement.line_id == LinkagePool.line_id)
         .outerjoin(refunded, refunded.c.line_id == LinkagePool.line_id)
-        .where(LinkagePool.waiting, ~shared)
+        .where((LinkagePool.waiting & ~shared) | LinkagePool.id.in_(_left_by_corrections()))
         .subquery()
     )
     return select(rows).where(rows.c.fen > 0).subquery()
+
+
+def _left_by_corrections() -> Select[int]:
+    """The pools that were shared out and of which a correction left nobody anything: they wait again."""
+    return (
+        select(CorrectionLine.pool_id)
+        .join(CorrectionSet, CorrectionSet.id == CorrectionLine.set_id)
+        .where(CorrectionSet.state == CorrectionState.POSTED, CorrectionSet.kind == CorrectionKind.INELIGIBLE)
+        .group_by(CorrectionLine.set_id, CorrectionLine.pool_id)
+        .having(func.sum(CorrectionLine.after_fen) == 0)
+    )
 
 
 def _sees(actor: Actor, rows: Subquery) -> ColumnElement[bool]:
