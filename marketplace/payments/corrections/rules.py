@@ -124,7 +124,7 @@ def _check(
     if other is not None and other.id == household.id:
         raise Refused("same_household", N_("另一户不能是这一户本身"), field="other_no")
     if (kind is CorrectionKind.SPLIT) != (share_bp is not None) or not 0 < (share_bp or 1) < 10_000:
-        raise Refused("share", N_("分户比例须大于 0、小于 100%%"), field="share")
+        raise Refused("share", N_("分户比例须大于 0、小于百分之百"), field="share")
     if (kind is CorrectionKind.MOVED) != (village is not None) or (village and len(village.code) != 12):
         raise Refused("village", N_("请选择迁入的村"), field="village_code")
 
