@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 
 from sqlalchemy import select
@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from marketplace.identity.models import Role
 from marketplace.linkage.mechanisms.contract_farming.advances import record_advance
 from marketplace.linkage.models import Agreement, LinkagePeriod, Mechanism
+from marketplace.ordering.models import Order
 from marketplace.payments.closing.rules import confirm_closing, prepare_closing
 from marketplace.payments.closing.shortfalls import post_due_guarantees
 from marketplace.payments.distribution import distribute_pools
@@ -60,6 +61,7 @@ class World:
     cooperative: Cooperative
     offered: Offer
     period: LinkagePeriod
+    orders: list[Order] = field(default_factory=list)
 
 
 def play(session: Session, clock: HeldClock) -> World:
@@ -81,8 +83,9 @@ def play(session: Session, clock: HeldClock) -> World:
     refunded(session, first, 1)
     clock.advance(days=25)
     post_due_guarantees(session)
-    for number in range(3):
-        sell(session, offered, units=number + 1, key=f"an-order-of-late-june-{number}")
+    world.orders.extend(
+        sell(session, offered, units=number + 1, key=f"an-order-of-late-june-{number}") for number in range(3)
+    )
     settle_lines(session)
     clock.advance(days=10)
     share_surplus(session, period, meeting_on=date(2026, 7, 2), dealings_fen=90_000, base_bp=100)

@@ -19,6 +19,7 @@ from marketplace.audit.recompute.dues import Due, Dues, Scope
 from marketplace.audit.recompute.report import Kind, Report
 from marketplace.audit.recompute.standing import Contracts
 from marketplace.linkage.late_corrections.models import LateCorrection
+from marketplace.linkage.mechanisms.contract_farming.formula import rule_version_for
 from marketplace.linkage.mechanisms.contract_farming.models import Advance, WeighSlip
 from marketplace.linkage.mechanisms.employment.models import Attendance
 from marketplace.linkage.mechanisms.production_trusteeship.models import YieldRecord
@@ -36,6 +37,7 @@ from marketplace.linkage.models import (
 )
 
 CHUNK = 2_000
+RULE_VERSION = 1  # of a formula, where the row that would say it is missing
 LOT_OF: Mapping[Mechanism, InstrumentedAttribute[Any]] = {  # evidence that may name a lot
     Mechanism.CONTRACT_FARMING: WeighSlip.lot_id,
     Mechanism.EMPLOYMENT: Attendance.lot_id,
@@ -137,12 +139,10 @@ class _Reading:
     """One pass over the evidence of a cooperative."""
 
     def __init__(self, session: Session, cooperative_id: int, periods: Periods, report: Report) -> None:
-        self.session, self.cooperative_id, self.periods, self.report = (
-            session,
-            cooperative_id,
-            periods,
-            report,
-        )
+        self.session = session
+        self.cooperative_id = cooperative_id
+        self.periods = periods
+        self.report = report
         self.dues = Dues()
         self._contracts = Contracts()
 
@@ -213,10 +213,13 @@ class _Reading:
                 **details,
                 **self._contracts.before_slip(piece.version, details, piece.occurred_on),
             }
-        module = MECHANISMS[piece.mechanism]
-        version = {"rule_version": piece.stored[0].rule_version} if piece.stored else {}
+        version = RULE_VERSION
+        if piece.stored:
+            version = piece.stored[0].rule_version
+        elif piece.mechanism is Mechanism.CONTRACT_FARMING:
+            version = rule_version_for(piece.version.terms)
         try:
-            return module.entitlement(details, piece.version.terms, **version)
+            return MECHANISMS[piece.mechanism].entitlement(details, piece.version.terms, rule_version=version)
         except (ValueError, KeyError):
             return None
 

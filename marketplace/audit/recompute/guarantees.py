@@ -36,6 +36,7 @@ class _Event:
     at: datetime
     fen: int = 0
     kept_fen: int = 0
+    replaces: bool = True
     pool_id: int | None = None
     row: GuaranteePosting | None = None
 
@@ -71,7 +72,9 @@ def _moves(pools: Mapping[int, Pool], changes: Iterable[Change]) -> Iterator[tup
             at = pool.distributed_at or pool.settled_at
             yield (pool.scope, household_id), _Event(pool.entry_id or 0, at, fen, pool_id=pool.id)
     for change in changes:
-        event = _Event(change.entry_id, change.at, change.fen, change.kept_fen, pool_id=change.pool_id)
+        event = _Event(
+            change.entry_id, change.at, change.fen, change.kept_fen, change.replaces, change.pool_id
+        )
         yield (pools[change.pool_id].scope, change.household_id), event
 
 
@@ -103,7 +106,7 @@ def _replay(
         else:
             row = reductions.get(event)
             credited += event.fen + event.kept_fen
-            cut = guarantee_reduction(max(0, event.fen), standing)
+            cut = guarantee_reduction(max(0, event.fen), standing) if event.replaces else 0
             if cut:
                 expected = (cut, Direction.REDUCED, event.fen, None, standing)
             standing -= cut

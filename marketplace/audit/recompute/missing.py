@@ -6,7 +6,7 @@ the job last did something, it has left out.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
@@ -75,32 +75,44 @@ def find_unguaranteed(
     """Households that have less than they are due and should have been given the rest.
 
     In a closed period since it was closed; in a lot since guarantees were last posted anywhere, when it had been due
-    for a day by then. What was taken back later is left to the next posting.
+    for a day by then. What was taken back since is left to the next posting.
     """
     closed = _closed(session, cooperative_id)
-    taken_at: dict[Place, datetime] = {}
-    for change in changes:
-        place = (pools[change.pool_id].scope, change.household_id)
-        taken_at[place] = max(change.at, taken_at.get(place, change.at))
+    lost_since: dict[datetime, Counter[Place]] = {}
     for scope, some in dues.scopes():
         _, lot_id, period_id = scope
-        since = (last - LATE if last else None) if lot_id is not None else closed.get(period_id)
+        times = [last - LATE] if last else []
+        if lot_id is None:
+            times = [*times, closed[period_id]] if period_id in closed else []
+        since = max(times, default=None)
         if since is None:
             continue
         owed: dict[int, int] = defaultdict(int)
         for due in some:
             if lot_id is None or (due.due_on <= business_day(since) and due.recorded_at <= since):
                 owed[due.household_id] += due.fen
+        if since not in lost_since:
+            lost_since[since] = _lost(changes, pools, since)
+        lost = lost_since[since]
         for household_id, due_fen in owed.items():
             place = (scope, household_id)
-            missing = top_up(due_fen, money.get(place, 0))
-            if missing and not (place in taken_at and taken_at[place] >= since):
+            missing = top_up(due_fen, money.get(place, 0) + lost[place])
+            if missing:
                 report.compare(
                     Kind.GUARANTEE,
                     None,
                     (missing,),
                     lambda: numbers_of(session, place),  # noqa: B023 - asked at once
                 )
+
+
+def _lost(changes: Sequence[Change], pools: Mapping[int, Pool], since: datetime) -> Counter[Place]:
+    """What was taken back since then."""
+    lost: Counter[Place] = Counter()
+    for change in changes:
+        if change.at >= since and change.fen < 0:
+            lost[pools[change.pool_id].scope, change.household_id] -= change.fen + change.kept_fen
+    return lost
 
 
 def last_posting(session: Session) -> datetime | None:

@@ -56,7 +56,7 @@ class Difference:
         """The names of what differs besides the amount, in rows that are there on both sides."""
         if self.stored is None or self.recomputed is None:
             return []
-        pairs = zip(self.names, self.stored[1:], self.recomputed[1:], strict=True)
+        pairs = zip(self.names[1:], self.stored[1:], self.recomputed[1:], strict=True)
         return [name for name, stored, recomputed in pairs if stored != recomputed]
 
 

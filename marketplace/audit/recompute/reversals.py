@@ -2,24 +2,28 @@
 
 A refund takes back by Webster's method over what stood when refunds began to count: the credits, or what a registry
 correction left. How much of it had been paid out in cash (relief) depends on payouts and is read, not derived: it moves
-nothing between households. What corrections decided is read as events.
+nothing between households. What registry corrections change is derived in corrections.py.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from itertools import zip_longest
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from marketplace.audit.recompute.corrections import Correction, changes_of, corrections_of
 from marketplace.audit.recompute.credits import household_no
+from marketplace.audit.recompute.dues import Dues
 from marketplace.audit.recompute.pools import Pool
 from marketplace.audit.recompute.report import Kind, Numbers, Report
 from marketplace.linkage.attribution import reversal_target, reversal_to_post
 from marketplace.ordering.models import OrderLine
+from marketplace.payments.corrections.models import CorrectionKind
 from marketplace.payments.models import Credit, LinkagePool
 from marketplace.payments.refunds.models import CreditAddition, CreditReversal, RefundedLine, ReversalCause
 
@@ -28,7 +32,8 @@ from marketplace.payments.refunds.models import CreditAddition, CreditReversal, 
 class Change:
     """What changed a household's money of a pool after its sharing out; `fen` is negative for what was taken back.
 
-    `kept_fen` of it stayed with the household after all, because it had been paid out.
+    `kept_fen` of it counts for guarantees all the same: what had been paid out, and what a correction took, which a
+    guarantee does not give back. What comes with a claim of its own `replaces` no guarantee.
     """
 
     entry_id: int
@@ -37,22 +42,55 @@ class Change:
     household_id: int
     fen: int
     kept_fen: int = 0
+    replaces: bool = True
 
 
 @dataclass(slots=True)
-class _Stored:
-    """What one event took back of a household's share of a pool, as it is stored."""
+class _Kept:
+    """What one event took back of a household's share of a pool, or gave it, as it is stored."""
 
     entry_id: int
     at: datetime
-    fen: int
-    kept_fen: int
     number: str
+    fen: int
+    kept_fen: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Event:
+    """A refund of `fen` of a line's net, or a correction."""
+
+    entry_id: int
+    fen: int = 0
+    correction: Correction | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Move:
+    """What one event does to a household's share: `fen` taken or given."""
+
+    fen: int
+    replaces: bool = True
+
+
+_ByHousehold = dict[int, list[_Move]]  # in the order of events
+
+
+@dataclass
+class _Moves:
+    """What events do to a pool: what refunds take, and what corrections take and give."""
+
+    refunded: _ByHousehold = field(default_factory=lambda: defaultdict(list))
+    corrected: _ByHousehold = field(default_factory=lambda: defaultdict(list))
+    added: _ByHousehold = field(default_factory=lambda: defaultdict(list))
+
+
+_Stored = dict[int, dict[int, list[_Kept]]]  # by pool and household, in the order of events
 
 
 @dataclass(slots=True)
 class _Standing:
-    """Where refunds of one pool have got to."""
+    """Where refunds of one pool have got to: they count from `base`."""
 
     base: dict[int, int]
     refunded_at_base: int = 0
@@ -60,7 +98,8 @@ class _Standing:
 
     def left(self) -> dict[int, int]:
         """What each household still has."""
-        return {key: fen - self.taken.get(key, 0) for key, fen in self.base.items()}
+        left = {key: fen - self.taken.get(key, 0) for key, fen in self.base.items()}
+        return {key: fen for key, fen in left.items() if fen}
 
     def take(self, pool: Pool, refunded_fen: int) -> dict[int, int]:
         """What a refund takes now, `refunded_fen` of the line's net being refunded in all."""
@@ -75,80 +114,94 @@ class _Standing:
 
 
 def recompute_reversals(
-    session: Session, cooperative_id: int, pools: Mapping[int, Pool], report: Report
+    session: Session, cooperative_id: int, pools: Mapping[int, Pool], dues: Dues, report: Report
 ) -> list[Change]:
-    """Derive and compare what refunds took back; returns every later change of credited money, for guarantees."""
+    """Derive and compare what refunds and corrections took back, and what these gave instead.
+
+    Returns every such change of credited money, for guarantees.
+    """
     refunds = _refunds(session, cooperative_id)
-    stored, corrections = _stored(session, cooperative_id)
-    corrections += _additions(session, cooperative_id)
-    by_pool: dict[int, list[Change]] = defaultdict(list)
-    for change in corrections:
-        by_pool[change.pool_id].append(change)
+    corrections = corrections_of(session, cooperative_id)
+    refunded, corrected = _reversals(session, cooperative_id)
+    added = _additions(session, cooperative_id)
     touched = {pool.id for pool in pools.values() if pool.line.id in refunds}
-    changes = list(corrections)
-    for pool_id in sorted(touched | {key[0] for key in stored}):
+    changes: list[Change] = []
+    for pool_id in sorted(touched | corrections.keys() | refunded.keys() | corrected.keys() | added.keys()):
         pool = pools[pool_id]
-        expected = _expected(pool, refunds.get(pool.line.id, []), by_pool[pool_id])
-        for household_id in sorted(expected.keys() | {key[1] for key in stored if key[0] == pool_id}):
-            changes += _compare(
-                session,
-                pool,
-                household_id,
-                expected.get(household_id, []),
-                stored.get((pool_id, household_id), []),
-                report,
-            )
+        events = _events(pool, refunds.get(pool.line.id, []), corrections.get(pool_id, []))
+        moves = _replay(pool, events, dues)
+        changes += [
+            *_compare(session, report, Kind.REVERSAL, pool, moves.refunded, refunded.get(pool_id, {})),
+            *(
+                replace(change, kept_fen=-change.fen)
+                for change in _compare(
+                    session, report, Kind.REVERSAL, pool, moves.corrected, corrected.get(pool_id, {})
+                )
+            ),
+            *_compare(session, report, Kind.ADDITION, pool, moves.added, added.get(pool_id, {})),
+        ]
     return changes
 
 
-def _expected(
-    pool: Pool, refunds: Sequence[tuple[int, int]], corrections: Sequence[Change]
-) -> dict[int, list[int]]:
-    """What each refund takes back of each household, in the order of events; nothing before the pool is shared out."""
-    found: dict[int, list[int]] = defaultdict(list)
+def _events(
+    pool: Pool, refunds: Sequence[tuple[int, int]], corrections: Sequence[Correction]
+) -> list[_Event]:
+    """What happened to a pool since it was shared out; refunds from before are taken of the credits right then."""
     if pool.entry_id is None:
-        return found
-    standing, refunded = _Standing(dict(pool.credits)), 0
+        return []
     early = sum(fen for entry_id, fen in refunds if entry_id < pool.entry_id)
-    events: list[tuple[int, int, list[Change]]] = [(pool.entry_id, early, [])] if early else []
-    events += [(entry_id, fen, []) for entry_id, fen in refunds if entry_id > pool.entry_id]
-    for entry_id in {change.entry_id for change in corrections}:
-        events.append((entry_id, 0, [change for change in corrections if change.entry_id == entry_id]))
-    for _, fen, changes in sorted(events, key=lambda event: event[:2]):
-        refunded += fen
-        if changes:
-            left = standing.left()
-            for change in changes:
-                left[change.household_id] = left.get(change.household_id, 0) + change.fen
-            standing = _Standing({key: fen for key, fen in sorted(left.items()) if fen}, refunded)
+    events = [_Event(pool.entry_id, early)] if early else []
+    events += [_Event(entry_id, fen) for entry_id, fen in refunds if entry_id > pool.entry_id]
+    events += [_Event(correction.entry_id, correction=correction) for correction in corrections]
+    return sorted(events, key=lambda event: event.entry_id)
+
+
+def _replay(pool: Pool, events: Sequence[_Event], dues: Dues) -> _Moves:
+    """What each event takes of each household, and gives it."""
+    moves, standing, refunded = _Moves(), _Standing(dict(pool.credits)), 0
+    gone: set[int] = set()
+    for event in events:
+        refunded += event.fen
+        if event.correction is None:
+            for household_id, fen in standing.take(pool, refunded).items():
+                moves.refunded[household_id].append(_Move(fen))
             continue
-        for household_id, taken in standing.take(pool, refunded).items():
-            found[household_id].append(taken)
-    return found
+        left = standing.left()
+        weights = dues.weights(pool.scope, pool.stamp or 0)
+        shared_anew = event.correction.kind is CorrectionKind.INELIGIBLE
+        for household_id, fen in sorted(changes_of(event.correction, left, weights, gone).items()):
+            moved = moves.added if fen > 0 else moves.corrected
+            moved[household_id].append(_Move(abs(fen), replaces=shared_anew))
+            left[household_id] = left.get(household_id, 0) + fen
+        standing = _Standing({key: fen for key, fen in sorted(left.items()) if fen}, refunded)
+        if event.correction.leaves_nothing and not left.get(event.correction.household_id):
+            gone.add(event.correction.household_id)
+    return moves
 
 
 def _compare(
     session: Session,
-    pool: Pool,
-    household_id: int,
-    expected: Sequence[int],
-    stored: Sequence[_Stored],
     report: Report,
-) -> list[Change]:
-    """Compare what was taken of one household's share, event by event; returns what should have been taken."""
-    changes = []
-    for position in range(max(len(expected), len(stored))):
-        fen = expected[position] if position < len(expected) else None
-        row = stored[position] if position < len(stored) else None
+    kind: Kind,
+    pool: Pool,
+    expected: Mapping[int, list[_Move]],
+    stored: Mapping[int, list[_Kept]],
+) -> Iterator[Change]:
+    """Compare what events did to a pool, household by household, one after the other; yields what they should have
+    done."""
+    sign = 1 if kind is Kind.ADDITION else -1
+    for household_id in sorted(expected.keys() | stored.keys()):
+        pairs = zip_longest(expected.get(household_id, []), stored.get(household_id, []))
+        for move, row in pairs:
 
-        def numbers(row: _Stored | None = row) -> Numbers:
-            named = row.number if row else household_no(session, household_id)
-            return (named, pool.line.public_no, pool.mechanism.label)
+            def numbers(row: _Kept | None = row, household_id: int = household_id) -> Numbers:
+                named = row.number if row else household_no(session, household_id)
+                return (named, pool.line.public_no, pool.mechanism.label)
 
-        report.compare(Kind.REVERSAL, (row.fen,) if row else None, (fen,) if fen else None, numbers)
-        if row and fen:
-            changes.append(Change(row.entry_id, row.at, pool.id, household_id, -fen, row.kept_fen))
-    return changes
+            report.compare(kind, (row.fen,) if row else None, (move.fen,) if move else None, numbers)
+            if row and move:
+                fen = sign * move.fen
+                yield Change(row.entry_id, row.at, pool.id, household_id, fen, row.kept_fen, move.replaces)
 
 
 def _refunds(session: Session, cooperative_id: int) -> dict[int, list[tuple[int, int]]]:
@@ -169,10 +222,8 @@ def _refunds(session: Session, cooperative_id: int) -> dict[int, list[tuple[int,
     return found
 
 
-def _stored(
-    session: Session, cooperative_id: int
-) -> tuple[dict[tuple[int, int], list[_Stored]], list[Change]]:
-    """What is stored: of refunds by pool and household, in the order of events; of corrections as changes."""
+def _reversals(session: Session, cooperative_id: int) -> tuple[_Stored, _Stored]:
+    """What refunds took back, and what corrections did, as it is stored."""
     number = func.coalesce(Credit.public_no, CreditAddition.public_no)
     query = (
         select(CreditReversal, number)
@@ -183,41 +234,31 @@ def _stored(
         .where(OrderLine.cooperative_id == cooperative_id)
         .order_by(CreditReversal.entry_id, CreditReversal.id)
     )
-    found: dict[tuple[int, int], list[_Stored]] = defaultdict(list)
-    corrections = []
+    refunded: _Stored = {}
+    corrected: _Stored = {}
     for row, public_no in session.execute(query):
-        if row.cause is ReversalCause.CORRECTION:
-            corrections.append(
-                Change(
-                    row.entry_id,
-                    row.reversed_at,
-                    row.pool_id,
-                    row.household_id,
-                    -row.amount_fen,
-                    row.amount_fen,  # a guarantee does not give back what a correction took
-                )
-            )
-            continue
-        events = found[row.pool_id, row.household_id]
-        if events and events[-1].entry_id == row.entry_id:  # one event, several shares of the household
-            events[-1].fen += row.amount_fen
-            events[-1].kept_fen += row.relief_fen
+        found = refunded if row.cause is ReversalCause.REFUND else corrected
+        # a guarantee does not give back what a correction took
+        kept_fen = row.relief_fen if row.cause is ReversalCause.REFUND else row.amount_fen
+        kept = found.setdefault(row.pool_id, {}).setdefault(row.household_id, [])
+        if kept and kept[-1].entry_id == row.entry_id:  # one event, several shares of the household
+            kept[-1].fen += row.amount_fen
+            kept[-1].kept_fen += kept_fen
         else:
-            events.append(
-                _Stored(row.entry_id, row.reversed_at, row.amount_fen, row.relief_fen, public_no or "")
-            )
-    return found, corrections
+            kept.append(_Kept(row.entry_id, row.reversed_at, public_no or "", row.amount_fen, kept_fen))
+    return refunded, corrected
 
 
-def _additions(session: Session, cooperative_id: int) -> list[Change]:
+def _additions(session: Session, cooperative_id: int) -> _Stored:
     query = (
         select(CreditAddition)
         .join(LinkagePool, LinkagePool.id == CreditAddition.pool_id)
         .join(OrderLine, OrderLine.id == LinkagePool.line_id)
         .where(OrderLine.cooperative_id == cooperative_id)
-        .order_by(CreditAddition.id)
+        .order_by(CreditAddition.entry_id, CreditAddition.id)
     )
-    return [
-        Change(row.entry_id, row.credited_at, row.pool_id, row.household_id, row.amount_fen)
-        for row in session.scalars(query)
-    ]
+    found: _Stored = {}
+    for row in session.scalars(query):
+        kept = _Kept(row.entry_id, row.credited_at, row.public_no, row.amount_fen)
+        found.setdefault(row.pool_id, {}).setdefault(row.household_id, []).append(kept)
+    return found

@@ -33,7 +33,7 @@ def recompute_everything(session: Session) -> Report:
         pools = recompute_pools(session, cooperative_id, periods, dues, report)
         recompute_credits(session, cooperative_id, pools, dues, report)
         find_left_out(pools, periods, dues, last_shared, report)
-        changes = recompute_reversals(session, cooperative_id, pools, report)
+        changes = recompute_reversals(session, cooperative_id, pools, dues, report)
         money = recompute_guarantees(session, cooperative_id, pools, changes, dues, report)
         find_unguaranteed(session, cooperative_id, money, changes, pools, dues, last_posted, report)
     return report
