@@ -26,14 +26,13 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from decimal import ROUND_HALF_UP, Decimal, localcontext
 from typing import Any
 
 from sqlalchemy.orm import Session
 
 from marketplace.core.errors import DomainError, Refused
 from marketplace.core.labels import N_
-from marketplace.core.money import parse_yuan
+from marketplace.core.money import half_up, parse_yuan
 from marketplace.core.quantity import parse_kg, parse_mu
 from marketplace.identity.actors import Actor
 from marketplace.linkage.models import Evidence, Lot
@@ -44,7 +43,7 @@ from marketplace.registry.roster.xlsx_rows import Cells, Formula
 MOST_CHARACTERS = 120
 EXCEL_DIGITS = 15
 RECOGNISED_AT_LEAST = 3
-_LONG_DECIMAL = re.compile(r"-?\d+\.\d{8,}")
+_LONG_DECIMAL = re.compile(r"(\d{1,12})\.(\d{8,20})")
 
 
 def read_day(text: str) -> date:
@@ -79,11 +78,15 @@ def read_whole(text: str) -> int:
 
 def as_typed(text: str) -> str:
     """A number as it was typed: a spreadsheet keeps 8.1 as 8.0999999999999996, of which 15 digits are meant."""
-    if not _LONG_DECIMAL.fullmatch(text):
+    match = _LONG_DECIMAL.fullmatch(text)
+    if not match:
         return text
-    with localcontext() as context:
-        context.prec, context.rounding = EXCEL_DIGITS, ROUND_HALF_UP
-        return f"{(+Decimal(text)).normalize():f}"
+    whole, decimals = match.groups()
+    digits = int(whole + decimals)
+    surplus = max(0, len(str(digits)) - EXCEL_DIGITS)
+    rounded = half_up(digits, 10**surplus) * 10**surplus
+    typed = f"{rounded:0{len(decimals) + 1}d}"
+    return f"{typed[: -len(decimals)]}.{typed[-len(decimals) :]}".rstrip("0").rstrip(".")
 
 
 @dataclass(frozen=True)

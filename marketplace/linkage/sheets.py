@@ -257,6 +257,6 @@ def _sums(session: Session, evidence_ids: Sequence[int]) -> tuple[int, int]:
     return len(amounts), sum(amounts.values())
 
 
-def _tell(session: Session, actor: Actor, action: str, sheet: EvidenceSheet, **detail: int) -> None:
+def _tell(session: Session, actor: Actor, action: str, sheet: EvidenceSheet, **detail: Any) -> None:
     subject = ("evidence_sheet", sheet.public_no)
     record_trail(session, actor, action, subject=subject, format=sheet.format, **detail)

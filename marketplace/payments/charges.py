@@ -15,9 +15,9 @@ from sqlalchemy.orm import Session, aliased
 
 from marketplace.core.clock import now
 from marketplace.core.labels import N_
-from marketplace.ledger.accounts import AccountKey
+from marketplace.ledger.accounts import AccountKey, AccountKind
 from marketplace.ledger.checks import Answer, Check, count_of, rows_found
-from marketplace.ledger.models import Account, AccountKind, Entry, EntryKind, Transfer
+from marketplace.ledger.models import Account, Entry, EntryKind, Transfer
 from marketplace.ledger.posting import EntryDraft, TransferDraft, post_entries
 from marketplace.ledger.queries import balances, held_balances
 from marketplace.linkage.mechanisms.contract_farming.models import Advance

@@ -132,7 +132,16 @@ def test_a_workbook_is_read_with_its_numbers_and_days(session, files, lot):
 
 
 @pytest.mark.parametrize(
-    ("written", "typed"), [("8.0999999999999996", "8.1"), ("126.5", "126.5"), ("12", "12")]
+    ("written", "typed"),
+    [
+        ("8.0999999999999996", "8.1"),
+        ("0.10000000000000001", "0.1"),
+        ("0.99999999999999989", "1"),
+        ("1234.0000000000002", "1234"),
+        ("12.123456789", "12.123456789"),
+        ("126.5", "126.5"),
+        ("12", "12"),
+    ],
 )
 def test_numbers_are_read_as_they_were_typed(written, typed):
     assert as_typed(written) == typed

@@ -33,7 +33,19 @@ from marketplace.linkage.models import (
 )
 from marketplace.linkage.spans import FOREVER
 
-__all__ = ["describe_terms", "entitlement", "validate_terms"]
+__all__ = [
+    "attributions",
+    "claim",
+    "describe_terms",
+    "details_of",
+    "entitlement",
+    "explain",
+    "income_class",
+    "recorded_until",
+    "release",
+    "summarise",
+    "validate_terms",
+]
 
 attributions: tuple[Attribution, ...] = (Attribution.DIRECT,)
 income_class = IncomeClass.OPERATING

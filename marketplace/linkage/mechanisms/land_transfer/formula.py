@@ -58,7 +58,7 @@ def entitlement(details: Details, terms: Terms, *, rule_version: int = ONE_RATE)
         raise ValueError(f"land transfer has no rule version {rule_version}")
     starts_on = date.fromisoformat(details["starts_on"])
     days = (date.fromisoformat(details["ends_on"]) - starts_on).days
-    names = ("rate_fen_per_mu", "days_in_year")
+    names: tuple[str, ...] = ("rate_fen_per_mu", "days_in_year")
     rate = terms.get("rate_fen_per_mu", 0)
     more: dict[str, Any] = {}
     if rule_version == STEPS_OR_GRAIN:

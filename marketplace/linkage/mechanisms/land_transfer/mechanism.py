@@ -36,7 +36,19 @@ from marketplace.linkage.models import (
 )
 from marketplace.linkage.spans import FOREVER, add_span, cut_span, overlapping_span
 
-__all__ = ["describe_terms", "entitlement", "validate_terms"]
+__all__ = [
+    "attributions",
+    "claim",
+    "describe_terms",
+    "details_of",
+    "entitlement",
+    "explain",
+    "income_class",
+    "recorded_until",
+    "release",
+    "summarise",
+    "validate_terms",
+]
 
 attributions: tuple[Attribution, ...] = (Attribution.ALLOCATED,)
 income_class = IncomeClass.PROPERTY
