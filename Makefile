@@ -31,7 +31,7 @@ test: system .venv/ready-for-tests assets translations ## Run every test, on SQL
 check: .venv/ready-for-tests lint types contracts templates tidy ## Formatting, lint, types, contracts, tidy, then every test
 	@$(MAKE) --no-print-directory test
 
-bench: system .venv/ready-for-tests benchmarks/.venv/ready ## Measure settlement on a durable PostgreSQL, against others
+bench: system .venv/ready-for-tests .venv/hordak/ready ## Measure settlement on a durable PostgreSQL, against others
 	@$(BIN)/python -m benchmarks.settlement $(BENCH)
 
 # --- the environment: made once, renewed when a lock changes ---
@@ -60,9 +60,9 @@ $(BIN)/uv: requirements-uv.txt | $(BIN)/python
 	@$(call install,requirements-dev.txt)
 	@touch $@ .venv/ready
 
-benchmarks/.venv/ready: benchmarks/requirements-hordak.txt | $(BIN)/python
-	@$(PYTHON) -m venv benchmarks/.venv
-	@benchmarks/.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+.venv/hordak/ready: benchmarks/requirements-hordak.txt | $(BIN)/python
+	@$(PYTHON) -m venv .venv/hordak
+	@.venv/hordak/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
 system:

@@ -18,7 +18,7 @@ from tests.databases import PostgresqlServer
 
 DURABLE = ("fsync=on", "synchronous_commit=on", "full_page_writes=on", "shared_buffers=512MB", "max_wal_size=4GB",
            "max_connections=50")  # fmt: skip
-OTHER_PYTHON = Path(__file__).parents[1] / ".venv/bin/python"
+OTHER_PYTHON = Path(__file__).parents[2] / ".venv/hordak/bin/python"
 SINGLE, BATCHED, HORDAK, HORDAK_100, COPY = (
     "(a) ours, a commit per line",
     "(b) ours, 100 lines a commit, 2 workers",
