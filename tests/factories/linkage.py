@@ -15,7 +15,8 @@ from sqlalchemy.orm import Session
 
 from marketplace.linkage.mechanisms.asset_lease.models import AssetRentReceipt
 from marketplace.linkage.mechanisms.asset_lease.rules import record_asset_rent
-from marketplace.linkage.mechanisms.employment.rules import Work, record_attendance
+from marketplace.linkage.mechanisms.employment.days import Work
+from marketplace.linkage.mechanisms.employment.rules import record_attendance
 from marketplace.linkage.mechanisms.land_transfer.models import ParcelTransfer
 from marketplace.linkage.mechanisms.production_trusteeship.models import HalfYear
 from marketplace.linkage.mechanisms.production_trusteeship.rules import record_yield

@@ -13,13 +13,13 @@ from sqlalchemy.exc import IntegrityError
 from marketplace.core.errors import Conflict, Forbidden, NotFound, Refused
 from marketplace.identity.models import Role, TrailEntry
 from marketplace.linkage.mechanisms.employment import mechanism as employment
+from marketplace.linkage.mechanisms.employment.days import Work
 from marketplace.linkage.mechanisms.employment.models import Attendance, LabourDay, LabourSpan
 from marketplace.linkage.mechanisms.employment.queries import worked_between
 from marketplace.linkage.mechanisms.employment.reading import parse_hours
 from marketplace.linkage.mechanisms.employment.rules import (
     Mark,
     SheetRefused,
-    Work,
     record_attendance_sheet,
 )
 from marketplace.linkage.models import Agreement, Entitlement, Evidence, Mechanism, PeriodState

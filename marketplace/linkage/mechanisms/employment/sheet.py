@@ -12,8 +12,9 @@ from sqlalchemy.orm import Session, selectinload
 from marketplace.core.errors import Refused
 from marketplace.core.labels import N_
 from marketplace.identity.actors import Actor
+from marketplace.linkage.mechanisms.employment.days import Work
 from marketplace.linkage.mechanisms.employment.reading import parse_clock, parse_hours
-from marketplace.linkage.mechanisms.employment.rules import Work, record_attendance
+from marketplace.linkage.mechanisms.employment.rules import record_attendance
 from marketplace.linkage.models import Agreement, Evidence, Lot, Mechanism
 from marketplace.linkage.queries import version_on
 from marketplace.linkage.sheet_format import (
@@ -159,7 +160,8 @@ def _kind_meant(agreement: Agreement, row: SheetRow) -> str | None:
     """The kind of work as the agreement writes it, else as the cell does."""
     version = version_on(agreement, row["worked_on"]) or agreement.versions[-1]
     kinds = [one["kind"] for one in version.terms["piece_rates"]]
-    return next((kind for kind in kinds if _plain(kind) == _plain(row["piece_kind"])), row["piece_kind"])
+    typed: str | None = row["piece_kind"]
+    return next((kind for kind in kinds if _plain(kind) == _plain(typed)), typed)
 
 
 def _lots(session: Session, cooperative_id: int) -> dict[str, Lot]:
