@@ -154,7 +154,9 @@ def _entitled(session: Session, condition: Any) -> dict[tuple[int, Scope, int], 
 # --- for people ---
 
 
-def charges_visible_to(actor: Actor, *, agreement_no: str = "", is_open: bool = False) -> Select[*tuple[Any, ...]]:
+def charges_visible_to(
+    actor: Actor, *, agreement_no: str = "", is_open: bool = False
+) -> Select[*tuple[Any, ...]]:
     """Charges under the agreements the actor may read, the latest first: rows of Charge, Agreement and the fen
     collected; of one agreement when it is named, only those with something outstanding when `is_open`."""
     sums = collected()

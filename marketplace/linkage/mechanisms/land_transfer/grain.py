@@ -38,7 +38,11 @@ def record_grain_price(
     if not actor.can(Permission.MANAGE_USERS) and region_code != actor.county_code:
         raise Forbidden
     region = session.get(Region, region_code)
-    if region is None or region.level not in (RegionLevel.COUNTY, RegionLevel.PREFECTURE, RegionLevel.PROVINCE):
+    if region is None or region.level not in (
+        RegionLevel.COUNTY,
+        RegionLevel.PREFECTURE,
+        RegionLevel.PROVINCE,
+    ):
         raise Refused("unknown_region", N_("请选择县、市或全省"), field="region_code")
     if not FIRST_YEAR <= year <= today().year:
         raise Refused("year", N_("年份须在 2014 年到今年之间"), field="year")
