@@ -40,14 +40,12 @@ def _scope(household_no: str) -> DossierScope:
 def _shown(template: str, scope: DossierScope, active: DossierSection | None, **more: object) -> str:
     """A page of the dossier with its tabs."""
     session, household = current_session(), scope.household
-    counts = dossiers.section_counts(session, scope)
     address = {"household_no": household.public_no}
     tabs = [{"label": _("概要"), "url": url_for(".overview", **address), "active": active is None}] + [
         {
             "label": label(one),
             "url": url_for(".section", section=one.value, **address),
             "active": one is active,
-            "count": counts[one],
         }
         for one in DossierSection
     ]
@@ -57,7 +55,6 @@ def _shown(template: str, scope: DossierScope, active: DossierSection | None, **
         own=household.user_id is not None and household.user_id == current_actor().user_id,
         is_part=scope.cooperative_id is not None,
         status=household_status(session, household.id, valid_on=today()),
-        counts=counts,
         tabs=tabs,
         sections=DossierSection,
         section=active,
@@ -109,4 +106,5 @@ def printed(household_no: str) -> ResponseReturnValue:
         by_class=dossier_facts.totals_by_class(facts),
         class_of=dossier_facts.class_of,
         rows=dossiers.rows_to_print(session, scope),
+        counts=dossiers.section_counts(session, scope),
     )

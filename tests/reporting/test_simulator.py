@@ -125,6 +125,32 @@ def test_pools_that_waited_are_shared_by_what_they_were_shared_by(session: Sessi
     assert sorted(credited(session).values()) == [214, 643, 643]
 
 
+def test_labour_is_shared_by_lot_where_it_was_and_over_the_period_for_the_rest(
+    session: Session, clock: HeldClock
+) -> None:
+    cooperative = CooperativeFactory()
+    offered = offer(session, cooperative, units=2, terms={Mechanism.EMPLOYMENT: 1_000})
+    second = lot_for(session, offered, units=5, harvested_on=date(2026, 5, 9))
+    period = PeriodFactory(cooperative=cooperative)
+    picker, packer = (
+        ContractFactory(enrolment=EnrolmentFactory(cooperative=cooperative), mechanism=Mechanism.EMPLOYMENT)
+        for _ in range(2)
+    )
+    EntitlementFactory(agreement=picker, lot=offered.lot)
+    EntitlementFactory(agreement=packer, period=period)
+    sell(session, offered, units=5)
+    settle_lines(session)
+    EntitlementFactory(agreement=packer, lot=second)  # comes after the sale
+    assert credited(session) == {picker.household_id: 1_000, packer.household_id: 1_500}
+    found = simulate(session, Question(cooperative.id, *YEAR))
+    assert {change.household_id: change.after_fen for change in found.changes} == credited(session)
+    doubled = simulate(session, Question(cooperative.id, *YEAR, {Mechanism.EMPLOYMENT: 2_000}))
+    assert {change.household_id: change.after_fen for change in doubled.changes} == {
+        picker.household_id: 2_000,
+        packer.household_id: 3_000,
+    }
+
+
 def test_what_still_waits_goes_on_waiting(session: Session, clock: HeldClock) -> None:
     offered = offer(session, CooperativeFactory())
     sell(session, offered, units=1)
