@@ -7,7 +7,7 @@ credit replaces it, is derived. In a lot what had fallen due by that day counts;
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -30,15 +30,14 @@ Place = tuple[Scope, int]  # a scope and a household in it
 
 @dataclass(frozen=True, slots=True)
 class _Event:
-    """Something that happened to a household in a scope: money of a pool (`pool_id`), or a guarantee posted (`row`)."""
+    """What changed a household's money of a pool, which is in the scope."""
 
     entry_id: int
     at: datetime
     fen: int = 0
     kept_fen: int = 0
+    pool_id: int = 0
     replaces: bool = True
-    pool_id: int | None = None
-    row: GuaranteePosting | None = None
 
 
 def recompute_guarantees(
@@ -73,7 +72,7 @@ def _moves(pools: Mapping[int, Pool], changes: Iterable[Change]) -> Iterator[tup
             yield (pool.scope, household_id), _Event(pool.entry_id or 0, at, fen, pool_id=pool.id)
     for change in changes:
         event = _Event(
-            change.entry_id, change.at, change.fen, change.kept_fen, change.replaces, change.pool_id
+            change.entry_id, change.at, change.fen, change.kept_fen, change.pool_id, change.replaces
         )
         yield (pools[change.pool_id].scope, change.household_id), event
 
@@ -86,87 +85,96 @@ def _replay(
     dues: Dues,
     report: Report,
 ) -> int:
-    """Go through what happened to a household in a scope, comparing each guarantee; returns what stands at the end."""
+    """Go through the guarantees of a household in a scope, in their order; returns what stands at the end.
+
+    The order in which credits of one transaction replaced a guarantee is that of the rows; a credit without a row is
+    one that found nothing to replace, or else has been left out.
+    """
     scope, household_id = place
     own = [due for due in dues.in_scope(scope) if due.household_id == household_id]
-    reductions = _attached(rows, events)
-    posted = [
-        _Event(row.entry_id, row.posted_at, row=row) for row in rows if row.direction is Direction.POSTED
-    ]
+    causes = _causes(rows, events)
+    passed = _passed_before(rows, events, causes)
+
+    def compare(row: GuaranteePosting | None, expected: tuple[object, ...] | None) -> None:
+        facts = _facts(row) if row else None
+        report.compare(Kind.GUARANTEE, facts, expected, lambda: numbers_of(session, place), NAMES)
+
     credited = standing = 0
-    for event in _in_order(events, posted, reductions):
+    for row in rows:
         expected: tuple[object, ...] | None = None
-        if event.row is not None:
-            row: GuaranteePosting | None = event.row
-            due_fen = _due(own, scope, event.row.posted_at)
+        if row.direction is Direction.POSTED:
+            standing -= _left_out(passed[row.id], causes, standing, compare)
+            credited += sum(event.fen + event.kept_fen for event in passed[row.id])
+            due_fen = _due(own, scope, row.posted_at)
             missing = top_up(due_fen, credited + standing)
             if missing:
                 expected = (missing, Direction.POSTED, credited, due_fen, standing)
             standing += missing
-        else:
-            row = reductions.get(event)
-            credited += event.fen + event.kept_fen
-            cut = guarantee_reduction(max(0, event.fen), standing) if event.replaces else 0
-            if cut:
-                expected = (cut, Direction.REDUCED, event.fen, None, standing)
-            standing -= cut
-        if row is not None or expected is not None:
-            report.compare(
-                Kind.GUARANTEE,
-                _facts(row) if row else None,
-                expected,
-                lambda: numbers_of(session, place),
-                NAMES,
-            )
-    for row in _unattached(rows, reductions):
-        report.compare(Kind.GUARANTEE, _facts(row), None, lambda: numbers_of(session, place), NAMES)
-    return standing
+        elif (cause := causes.get(row.id)) is not None:
+            cut = guarantee_reduction(cause.fen, standing)
+            if cut and cause.replaces:
+                expected = (cut, Direction.REDUCED, cause.fen, None, standing)
+                standing -= cut
+        compare(row, expected)
+    return standing - _left_out(passed[None], causes, standing, compare)
 
 
-def _in_order(
-    events: Sequence[_Event], posted: Sequence[_Event], reductions: Mapping[_Event, GuaranteePosting]
-) -> list[_Event]:
-    """By ledger entry; but what was credited at one instant comes after a guarantee it replaced, although its entries
-    had been numbered before: it waited for the scope."""
+def _causes(rows: Sequence[GuaranteePosting], events: Sequence[_Event]) -> dict[int, _Event]:
+    """By row that lowered a guarantee the credit that replaced it: the last crediting of its pool before it."""
+    found: dict[int, _Event] = {}
+    for row in rows:
+        if row.direction is Direction.REDUCED:
+            before = [
+                event
+                for event in events
+                if event.pool_id == row.pool_id and event.fen > 0 and event.entry_id <= row.entry_id
+            ]
+            cause = max(before, key=lambda event: event.entry_id, default=None)
+            if cause is not None and cause not in found.values():
+                found[row.id] = cause
+    return found
+
+
+def _passed_before(
+    rows: Sequence[GuaranteePosting], events: Sequence[_Event], causes: Mapping[int, _Event]
+) -> dict[int | None, list[_Event]]:
+    """What happened before each guarantee was posted and after the one before it, by row; by None what came last.
+
+    By ledger entry. But what was credited at one instant came after a guarantee it replaced, although its entries had
+    been numbered before: it waited for the scope.
+    """
+    posted = [row for row in rows if row.direction is Direction.POSTED]
     waited: dict[datetime, int] = {}
-    for event, row in reductions.items():
+    for row in rows:
+        cause = causes.get(row.id)
         for other in posted:
-            if other.row and other.row.position < row.position and other.entry_id > event.entry_id:
-                waited[event.at] = max(other.entry_id, waited.get(event.at, 0))
+            if cause and other.position < row.position and other.entry_id > cause.entry_id:
+                waited[cause.at] = max(other.entry_id, waited.get(cause.at, 0))
+    found: dict[int | None, list[_Event]] = {row.id: [] for row in posted} | {None: []}
+    for event in events:
+        after = max(event.entry_id, waited.get(event.at, 0))
+        found[next((row.id for row in posted if row.entry_id > after), None)].append(event)
+    return found
 
-    def order(event: _Event) -> tuple[int, bool, int, int]:
-        after = waited.get(event.at, 0) if event.row is None else 0
-        return (max(event.entry_id, after), event.row is None, event.entry_id, event.pool_id or 0)
 
-    return sorted([*events, *posted], key=order)
+def _left_out(
+    events: Sequence[_Event],
+    causes: Mapping[int, _Event],
+    standing: int,
+    compare: Callable[[None, tuple[object, ...]], None],
+) -> int:
+    """Compare the credits that should have replaced what stands and did not; returns how much of it."""
+    left = standing
+    for event in events:
+        cut = guarantee_reduction(max(0, event.fen), left) if event.replaces else 0
+        if cut and event not in causes.values():
+            compare(None, (cut, Direction.REDUCED, event.fen, None, left))
+            left -= cut
+    return standing - left
 
 
 def _facts(row: GuaranteePosting) -> tuple[object, ...]:
     return (row.amount_fen, row.direction, row.credited_fen, row.due_fen, row.standing_before_fen)
-
-
-def _attached(rows: Sequence[GuaranteePosting], events: Sequence[_Event]) -> dict[_Event, GuaranteePosting]:
-    """By credit the row by which it replaced a guarantee: the last crediting of its pool before it."""
-    found: dict[_Event, GuaranteePosting] = {}
-    for row in rows:
-        if row.direction is not Direction.REDUCED:
-            continue
-        causes = [
-            event
-            for event in events
-            if event.pool_id == row.pool_id and event.fen > 0 and event.entry_id <= row.entry_id
-        ]
-        cause = max(causes, key=lambda event: event.entry_id, default=None)
-        if cause is not None and cause not in found:
-            found[cause] = row
-    return found
-
-
-def _unattached(
-    rows: Sequence[GuaranteePosting], reductions: Mapping[_Event, GuaranteePosting]
-) -> list[GuaranteePosting]:
-    attached = {row.id for row in reductions.values()}
-    return [row for row in rows if row.direction is Direction.REDUCED and row.id not in attached]
 
 
 def _due(own: Sequence[Due], scope: Scope, at: datetime) -> int:
