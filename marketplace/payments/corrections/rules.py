@@ -234,9 +234,8 @@ def _post(session: Session, actor: Actor, found: CorrectionSet, changes: Sequenc
         for change, entry in zip(changes, entries, strict=True)
         for household_id, fen in change.given.items()
     ]
-    for row in rows:
-        session.add(CreditAddition(**row))
-    session.flush()
+    if rows:
+        session.execute(insert(CreditAddition), rows)
     if found.kind is CorrectionKind.INELIGIBLE:  # what is passed on brings its own claim along
         _replace_guarantees(session, found, changes, at)
 
