@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Select, Subquery, case, func, select
 from sqlalchemy.orm import Session, joinedload
@@ -82,7 +83,7 @@ def _figures(period_id: int) -> Subquery:
     return select(*figures.c, case((missing > 0, missing), else_=0).label("top_up_fen")).subquery()
 
 
-def figure_rows(period_id: int) -> Select[tuple[Mechanism, int, str, str, str, int, int, int, int]]:
+def figure_rows(period_id: int) -> Select[Any]:
     """What each household is due under each mechanism, has, and still misses; in the order of `FigureRow`'s fields."""
     figures = _figures(period_id)
     return (
@@ -106,7 +107,9 @@ def figure_rows(period_id: int) -> Select[tuple[Mechanism, int, str, str, str, i
 def all_figures(session: Session, period_id: int) -> Iterator[FigureRow]:
     """Every row of `figure_rows`, read bit by bit."""
     for row in session.execute(figure_rows(period_id).execution_options(yield_per=STREAM_ROWS)):
-        yield FigureRow(row[0], *row[1:5], *(int(fen) for fen in row[5:]))
+        mechanism, household_id, number, name, village, *fen = row
+        due, credited, standing, missing = (int(one) for one in fen)
+        yield FigureRow(mechanism, household_id, number, name, village, due, credited, standing, missing)
 
 
 def totals_by_mechanism(session: Session, period_id: int) -> dict[Mechanism, Figures]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable, Iterable, Sequence
-from decimal import Decimal
 from io import BytesIO, StringIO
 
 import xlsxwriter
@@ -15,7 +14,7 @@ from marketplace.payments.closing.queries import FigureRow
 
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 CSV = "text/csv"
-PLAIN = {"strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False}
+PLAIN = {"strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": True}
 TITLES = (
     N_("联结方式"),
     N_("农户编号"),
@@ -62,7 +61,7 @@ def figures_xlsx(
             for place, text in enumerate(texts):
                 sheet.write_string(line, place, text)
             for place, fen in enumerate(_amounts(row), start=len(texts)):
-                sheet.write_number(line, place, Decimal(fen) / 100, yuan)
+                sheet.write(line, place, format_yuan(fen, grouped=False), yuan)
     return stream.getvalue()
 
 

@@ -118,10 +118,12 @@ def due_figures(
     """Per scope and household: due_fen, credited_fen, standing_fen and position, with mechanism, lot_id, period_id,
     household_id, cooperative_id. Only what is due by today."""
     everywhere = lots is None and periods is None
-    in_lots = Entitlement.lot_id.is_not(None) if everywhere else Entitlement.lot_id.in_(lots or ())
+    in_lots: ColumnElement[bool] = (
+        Entitlement.lot_id.is_not(None) if everywhere else Entitlement.lot_id.in_(lots or ())
+    )
     in_lots &= Entitlement.due_on <= today()
     closed = select(LinkagePeriod.id).where(LinkagePeriod.state == PeriodState.CLOSED)
-    in_periods = (
+    in_periods: ColumnElement[bool] = (
         Entitlement.period_id.is_not(None) if everywhere else Entitlement.period_id.in_(periods or ())
     )
     if closed_only:

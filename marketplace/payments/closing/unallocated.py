@@ -5,9 +5,10 @@ What refunds have taken of a waiting pool waits no longer: half_up(pool x refund
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import BigInteger, ColumnElement, Select, Subquery, case, cast, false, func, select
 from sqlalchemy.orm import Session
@@ -213,6 +214,9 @@ def tasks_of(session: Session, actor: Actor) -> list[Task]:
     return [Task(message, count, "closing.unallocated_pools")] if count else []
 
 
-def scopes_found(rows: Sequence[tuple[object, ...]]) -> list[WaitingScope]:
+def scopes_found(rows: Iterable[Any]) -> list[WaitingScope]:
     """Rows of `waiting_scopes` as what they are."""
-    return [WaitingScope(*row[:5], int(str(row[5])), row[6]) for row in rows]  # type: ignore[arg-type]
+    return [
+        WaitingScope(cooperative, mechanism, lot, period, pools, int(fen), oldest_at)
+        for cooperative, mechanism, lot, period, pools, fen, oldest_at in rows
+    ]

@@ -6,8 +6,9 @@ from sqlalchemy import Subquery, and_, case, func, or_, select, true, union_all
 from sqlalchemy.orm import Session, aliased
 
 from marketplace.core.labels import N_
+from marketplace.ledger.accounts import AccountKind
 from marketplace.ledger.checks import Answer, Check, count_of, rows_found
-from marketplace.ledger.models import Account, AccountKind, Entry, EntryKind, Transfer
+from marketplace.ledger.models import Account, Entry, EntryKind, Transfer
 from marketplace.linkage.models import LinkagePeriod, PeriodState
 from marketplace.payments.closing.models import GuaranteePosting
 from marketplace.payments.closing.shortfalls import due_figures, kept_changes
@@ -173,7 +174,7 @@ def _waiting_pools_are_unallocated(session: Session) -> Answer:
         .order_by(Cooperative.public_no)
     )
     message = N_("合作社 %(cooperative)s 待分配资金合计 %(waiting_fen)s 分，账上是 %(balance_fen)s 分")
-    examined = count_of(session, LinkagePool, LinkagePool.waiting)
+    examined = count_of(session, LinkagePool, LinkagePool.waiting.is_(True))
     return examined, rows_found(session, "waiting_pools", message, query)
 
 
