@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
@@ -121,6 +122,7 @@ def assert_paid_once(made: PayoutWorld, key: str, *, rounds: int) -> None:
     session.commit()
 
 
+@pytest.mark.timeout(300)  # some twenty processes' worth of runs, each with its own commits
 def test_a_killed_payout_run_pays_each_household_exactly_once(
     session: Session, database_url: str, files: FileStore
 ) -> None:
