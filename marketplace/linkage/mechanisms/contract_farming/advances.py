@@ -15,7 +15,7 @@ from marketplace.identity.models import StoredFile
 from marketplace.identity.trail import record_trail
 from marketplace.linkage.evidence import evidence_under, keep_evidence, require_own, version_for
 from marketplace.linkage.mechanisms.contract_farming.models import MOST_ADVANCE_FEN, Advance
-from marketplace.linkage.mechanisms.contract_farming.queries import lock_agreement
+from marketplace.linkage.mechanisms.contract_farming.queries import lock_agreements
 from marketplace.linkage.models import Agreement, Mechanism
 from marketplace.registry.models import Cooperative
 
@@ -47,7 +47,7 @@ def record_advance(
     receipt_no = receipt_no.strip().upper()
     _check_form(receipt_no, amount_fen)
     version = version_for(session, agreement, Mechanism.CONTRACT_FARMING, given_on, field="given_on")
-    lock_agreement(session, agreement)
+    lock_agreements(session, [agreement.id])
     evidence = keep_evidence(
         session,
         actor,

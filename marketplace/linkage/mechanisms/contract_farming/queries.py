@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -70,9 +70,10 @@ class AdvanceStanding:
         return self.given_fen - self.charged_fen
 
 
-def lock_agreement(session: Session, agreement: Agreement) -> None:
-    """Hold an agreement until the end of the transaction (SQLite: its writers queue anyway)."""
-    session.execute(select(Agreement.id).where(Agreement.id == agreement.id).with_for_update())
+def lock_agreements(session: Session, agreement_ids: Collection[int]) -> None:
+    """Hold agreements until the end of the transaction, in the order of their ids; on SQLite writers queue anyway."""
+    wanted = select(Agreement.id).where(Agreement.id.in_(agreement_ids)).order_by(Agreement.id)
+    session.execute(wanted.with_for_update(key_share=True)).all()
 
 
 def delivered_g(session: Session, version: AgreementVersion, year: int, *, but: int) -> int:

@@ -32,7 +32,7 @@ from marketplace.linkage.mechanisms.contract_farming.mechanism import slip_detai
 from marketplace.linkage.mechanisms.contract_farming.models import MOST_G, SlipQuota, WeighSlip
 from marketplace.linkage.mechanisms.contract_farming.queries import (
     delivered_g,
-    lock_agreement,
+    lock_agreements,
     outstanding_fen,
 )
 from marketplace.linkage.mechanisms.contract_farming.terms import MOST_FEN_PER_KG
@@ -141,7 +141,7 @@ def _standing(
     terms, standing = version.terms, {}
     if "quota_g" not in terms and "cap_bp" not in terms:
         return {}
-    lock_agreement(session, agreement)
+    lock_agreements(session, [agreement.id])
     day = date.fromisoformat(details["weighed_on"])
     if "quota_g" in terms:
         before_g = delivered_g(session, version, day.year, but=slip.id)

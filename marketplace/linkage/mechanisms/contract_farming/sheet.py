@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import date
 
 from sqlalchemy.orm import Session
 
+from marketplace.core.errors import Refused
 from marketplace.core.labels import N_
 from marketplace.identity.actors import Actor
 from marketplace.linkage.agreement_finder import WHO_COLUMNS, AgreementFinder
 from marketplace.linkage.mechanisms.contract_farming.models import USUAL_GRADES
+from marketplace.linkage.mechanisms.contract_farming.queries import lock_agreements
 from marketplace.linkage.mechanisms.contract_farming.rules import record_weigh_slip
 from marketplace.linkage.models import Agreement, Evidence, Mechanism
 from marketplace.linkage.queries import version_on
@@ -61,7 +64,7 @@ COLUMNS = (
 )
 
 
-def open_slips(session: Session, actor: Actor, ground: Ground, _rows: Sequence[SheetRow]) -> Record:
+def open_slips(session: Session, actor: Actor, ground: Ground, rows: Sequence[SheetRow]) -> Record:
     """What records a row as a weigh slip into the lot chosen on the page."""
     lot = ground.lot
     assert lot is not None
@@ -71,6 +74,7 @@ def open_slips(session: Session, actor: Actor, ground: Ground, _rows: Sequence[S
         return version is not None and bool(version.terms["commodity"] == lot.commodity)
 
     finder = AgreementFinder(session, ground.cooperative_id, Mechanism.CONTRACT_FARMING, suits=buys)
+    lock_agreements(session, _meant(finder, rows))
 
     def record(row: SheetRow) -> Evidence:
         return record_weigh_slip(
@@ -87,6 +91,15 @@ def open_slips(session: Session, actor: Actor, ground: Ground, _rows: Sequence[S
         )
 
     return record
+
+
+def _meant(finder: AgreementFinder, rows: Sequence[SheetRow]) -> set[int]:
+    """The agreements of the rows: locked before the lot is touched, and in one order, as single slips lock theirs."""
+    found: set[int] = set()
+    for row in rows:
+        with suppress(Refused):  # said again when the row is recorded
+            found.add(finder.agreement_of(row, row["weighed_on"]).id)
+    return found
 
 
 WEIGH_SLIPS = SheetFormat(
