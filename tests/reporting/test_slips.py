@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 
 from marketplace.core.clock import now
 from marketplace.core.errors import Conflict, Forbidden, NotFound, Refused
+from marketplace.core.files import FileStore
 from marketplace.identity.actors import Actor, actor_of
 from marketplace.identity.models import Role, TrailEntry, User
 from marketplace.linkage.models import Mechanism
@@ -33,6 +34,7 @@ from tests.factories.linkage import ContractFactory, EntitlementFactory, LeaseFa
 from tests.factories.refunds import refunded
 from tests.factories.registry import CooperativeFactory, EnrolmentFactory, actor_at, user_of_household
 from tests.factories.trade import Offer, offer, sell
+from tests.payments.payout_world import PayoutWorld, row
 
 JUNE = (date(2026, 6, 1), date(2026, 6, 30))
 KEY = "a-key-of-the-first-slip"
@@ -94,6 +96,7 @@ def test_a_slip_says_each_mechanism_and_keeps_direct_and_allocated_apart(
         "relief_fen": 0,
         "other_fen": 0,
         "paid_out_fen": 0,
+        "under_way_fen": 0,
         "balance_fen": 750,
     }
     assert slip.content_hash == hash_of(slip)
@@ -270,6 +273,26 @@ def test_what_refunds_take_back_later_is_told_beside_the_slip(
     assert later.figures["balance_fen"] == later.figures["credited_fen"] == 1_500
 
 
+def test_a_payout_is_paid_out_once_the_bank_says_so(
+    session: Session, earner: Earner, clock: HeldClock, files: FileStore
+) -> None:
+    for number in range(2):
+        sell(session, earner.offered, units=1, key=f"an-order-to-be-paid-out-{number}")
+    settle_lines(session)
+    cooperative = earner.enrolment.cooperative
+    payers = PayoutWorld(
+        session, cooperative, actor_at(cooperative), actor_at(cooperative, Role.COOPERATIVE_CLERK)
+    )
+    payers.account(earner.household)
+    batch = payers.sent(files)
+    sent = issue(session, earner).figures
+    assert (sent["paid_out_fen"], sent["under_way_fen"], sent["balance_fen"]) == (0, 2_250, 0)
+    payers.answer(files, batch, row(payers.payouts(batch)[0]))
+    paid = issue(session, earner, key="a-slip-after-the-payout").figures
+    assert (paid["paid_out_fen"], paid["under_way_fen"], paid["balance_fen"]) == (2_250, 0, 0)
+    assert paid["credited_fen"] == 2_250
+
+
 def test_a_ledger_that_says_something_else_is_found_out(session: Session, earner: Earner) -> None:
     slip = issue(session, earner)
     credit = session.scalars(select(Credit).where(Credit.mechanism == Mechanism.CONTRACT_FARMING)).one()
@@ -358,7 +381,7 @@ def test_the_paper_says_the_figures_and_masks_the_name_for_others(
         ("订单生产", "5.00"),
         ("土地流转", "2.50"),
         ("入账合计", "7.50"),
-        ("已发放", "0.00"),
+        ("已发放到账", "0.00"),
         ("截至出具日还应发放", "7.50"),
     ]
     assert printed.who[1].text == "陈**"

@@ -88,7 +88,9 @@ def _money_rows(figures: dict[str, object]) -> list[Row]:
         "other_fen": N_("代扣与调整"),
     }
     rows += [Row(_both(words), _yuan(figures[name])) for name, words in extra.items() if figures[name]]
-    rows.append(Row(_both(N_("已发放")), _yuan(figures["paid_out_fen"])))
+    rows.append(Row(_both(N_("已发放到账")), _yuan(figures["paid_out_fen"])))
+    if figures["under_way_fen"]:
+        rows.append(Row(_both(N_("发放途中")), _yuan(figures["under_way_fen"])))
     rows.append(Row(_both(N_("截至出具日还应发放")), _yuan(figures["balance_fen"]), is_total=True))
     return rows
 

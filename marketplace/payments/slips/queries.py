@@ -1,8 +1,9 @@
 """What slips say and who may read them: the figures of a span of days, and the public check of an issued slip.
 
 Everything counts on its own day: a credit when it was credited, what refunds and corrections took back of it when it
-was taken back; guarantees, relief, charges and payouts when the ledger recorded them. A slip never counts what came
-after it was issued, so the ledger must say the same of its span for ever; what was taken back later stands beside it.
+was taken back; guarantees, relief and charges when the ledger recorded them; payouts when the bank said so. A slip
+never counts what came after it was issued, so the ledger must say the same of its span for ever; what was taken back
+later stands beside it.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from marketplace.ledger.models import Account, Entry, EntryKind
 from marketplace.ledger.queries import PARTS, TOTALS, HouseholdTotals, sides_of
 from marketplace.linkage.models import Attribution, Mechanism
 from marketplace.payments.models import Credit, LinkagePool
+from marketplace.payments.payouts.models import Payout, PayoutState
 from marketplace.payments.refunds.models import CreditAddition, CreditReversal
 from marketplace.payments.slips.models import IncomeSlip
 from marketplace.registry.models import Household, Region
@@ -42,7 +44,8 @@ class SlipFigures:
     guaranteed_fen: int = 0
     relief_fen: int = 0
     other_fen: int = 0
-    paid_out_fen: int = 0
+    paid_out_fen: int = 0  # what the bank confirmed
+    under_way_fen: int = 0  # sent and not answered at the instant asked
     balance_fen: int = 0
 
     @property
@@ -60,6 +63,7 @@ class SlipFigures:
             "relief_fen": self.relief_fen,
             "other_fen": self.other_fen,
             "paid_out_fen": self.paid_out_fen,
+            "under_way_fen": self.under_way_fen,
             "balance_fen": self.balance_fen,
         }
 
@@ -84,7 +88,8 @@ def figures_of(
         guaranteed_fen=spent.guaranteed_fen,
         relief_fen=spent.relief_fen,
         other_fen=spent.other_fen,
-        paid_out_fen=spent.paid_out_fen,
+        paid_out_fen=_paid(session, household_id, cooperative_id, days),
+        under_way_fen=_under_way(session, household_id, cooperative_id),
         balance_fen=_totals(session, household_id, cooperative_id).balance_fen,
     )
 
@@ -124,6 +129,23 @@ def _credited(
         {one.value: by_mechanism[one] for one in Mechanism if one in by_mechanism},
         {one.value: by_attribution[one] for one in Attribution if one in by_attribution},
     )
+
+
+def _payouts(household_id: int, cooperative_id: int | None) -> Select[int]:
+    query = select(func.coalesce(func.sum(Payout.amount_fen), 0)).where(Payout.household_id == household_id)
+    return query.where(Payout.cooperative_id == cooperative_id) if cooperative_id else query
+
+
+def _paid(session: Session, household_id: int, cooperative_id: int | None, days: Instants) -> int:
+    """What the bank says arrived within `days`."""
+    arrived = (Payout.state == PayoutState.PAID, Payout.answered_at >= days[0], Payout.answered_at < days[1])
+    return int(session.scalar(_payouts(household_id, cooperative_id).where(*arrived)) or 0)
+
+
+def _under_way(session: Session, household_id: int, cooperative_id: int | None) -> int:
+    """What left the household's balance and has not been answered yet."""
+    sent = Payout.state.in_((PayoutState.SENT, PayoutState.UNKNOWN))
+    return int(session.scalar(_payouts(household_id, cooperative_id).where(sent)) or 0)
 
 
 def _taken_back_since(session: Session, slip: IncomeSlip) -> tuple[int, int]:
