@@ -154,7 +154,8 @@ def content_of(session: Session, files: FileStore, sheet: EvidenceSheet) -> byte
 def _hold(session: Session, actor: Actor, sheet: EvidenceSheet) -> None:
     if sheet.cooperative_id != own_cooperative_id(actor):
         raise NotFound
-    session.refresh(sheet, with_for_update=True)
+    session.execute(select(EvidenceSheet.id).where(EvidenceSheet.id == sheet.id).with_for_update())
+    session.refresh(sheet, ["state", "taken_at", "taken_by"])
 
 
 def _content(session: Session, files: FileStore, sheet: EvidenceSheet) -> bytes:

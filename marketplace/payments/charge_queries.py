@@ -7,7 +7,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Select, Subquery, false, func, or_, select
+from sqlalchemy import BigInteger, Select, Subquery, cast, false, func, or_, select
 from sqlalchemy.orm import Session
 
 from marketplace.identity.actors import Actor
@@ -162,7 +162,9 @@ def charges_visible_to(
     sums = collected()
     visible = agreements_visible_to(actor).order_by(None).with_only_columns(Agreement.id)
     query = (
-        select(Charge, Agreement, func.coalesce(sums.c.collected_fen, 0).label("collected_fen"))
+        select(
+            Charge, Agreement, cast(func.coalesce(sums.c.collected_fen, 0), BigInteger).label("collected_fen")
+        )
         .join(Agreement, Agreement.id == Charge.agreement_id)
         .outerjoin(sums, sums.c.charge_id == Charge.id)
         .where(Charge.agreement_id.in_(visible))
