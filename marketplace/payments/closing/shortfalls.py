@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Subquery, case, func, or_, select, true, union_all
+from sqlalchemy import BigInteger, ColumnElement, Subquery, case, cast, func, or_, select, true, union_all
 from sqlalchemy.orm import Session
 
 from marketplace.core.clock import now, today
@@ -136,7 +136,7 @@ def due_figures(
         Entitlement.cooperative_id,
     )
     due = (
-        select(*group, func.sum(Entitlement.amount_fen).label("due_fen"))
+        select(*group, cast(func.sum(Entitlement.amount_fen), BigInteger).label("due_fen"))
         .where(or_(in_lots, in_periods))
         .group_by(*group)
         .subquery()
@@ -153,7 +153,9 @@ def _beside_credits(due: Subquery, pools: ColumnElement[bool] | None) -> Subquer
     """`due` with what is credited and what stands in the same scope for the same household."""
     changes = kept_changes(true() if pools is None else pools)
     place = (changes.c.mechanism, changes.c.lot_id, changes.c.period_id, changes.c.household_id)
-    credited = select(*place, func.sum(changes.c.fen).label("fen")).group_by(*place).subquery()
+    credited = (
+        select(*place, cast(func.sum(changes.c.fen), BigInteger).label("fen")).group_by(*place).subquery()
+    )
     standing = standing_guarantees()
     return (
         select(

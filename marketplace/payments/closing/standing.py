@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Subquery, case, func, insert, select
+from sqlalchemy import BigInteger, Subquery, case, cast, func, insert, select
 from sqlalchemy.orm import Session
 
 from marketplace.ledger.posting import EntryDraft, post_entries
@@ -46,7 +46,10 @@ def standing_guarantees() -> Subquery:
     standing_fen and position, that of its last change."""
     posting = GuaranteePosting
     group = (posting.mechanism, posting.lot_id, posting.period_id, posting.household_id)
-    sums = (func.sum(CHANGE_FEN).label("standing_fen"), func.max(posting.position).label("position"))
+    sums = (
+        cast(func.sum(CHANGE_FEN), BigInteger).label("standing_fen"),
+        func.max(posting.position).label("position"),
+    )
     return select(*group, *sums).group_by(*group).subquery()
 
 
