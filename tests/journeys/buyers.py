@@ -39,15 +39,15 @@ def buy_by_card(cadre: Person) -> None:
     cadre.presses("提交订单")
     cadre.sees("请完成付款")
     cadre.presses("去付款 ¥%(amount)s", amount=yuan(story.CADRE_SALE.net_fen)[1:])
-    pay_on_the_hosted_page(cadre)
+    pay_on_the_hosted_page(cadre, story.CADRE_SALE.net_fen)
     cadre.sees("付款成功")
     cadre.reads(yuan(story.CADRE_SALE.net_fen))
 
 
-def pay_on_the_hosted_page(cadre: Person) -> None:
+def pay_on_the_hosted_page(cadre: Person, amount_fen: int) -> None:
     """The page belongs to the provider and has its own words."""
     words = TEXTS["zh" if cadre.words.language == "zh_CN" else "en"]
-    amount = yuan(story.CADRE_SALE.net_fen)
+    amount = yuan(amount_fen)
     page = cadre.page
     expect(page.locator(".amount")).to_have_text(amount)
     page.get_by_label(words["number"], exact=True).fill("4242 4242 4242 4242")

@@ -1,7 +1,8 @@
 """A person at a browser: follows links, fills in fields, presses buttons, and reads, all by the words on the page.
 
 Words are given as they stand in the source (Chinese) and looked up in the catalogue of the person's language. Every
-page a person comes to must fit the screen; with SCREENSHOTS=folder it is also kept there as a picture.
+page a person comes to must fit the screen; with SCREENSHOTS=folder it is also kept there as a picture. What a person
+does is counted: each click, filled field, choice, tick, file and typed address is one interaction.
 """
 
 from __future__ import annotations
@@ -84,6 +85,7 @@ class Person:
         self.name = name
         self.page = page
         self.words = theatre.words
+        self.interactions = 0
 
     def leaves(self) -> None:
         """Close the browser."""
@@ -93,6 +95,7 @@ class Person:
 
     def opens(self, path: str) -> None:
         """Type an address."""
+        self.interactions += 1
         self.page.goto(path)
         self._arrive()
 
@@ -103,7 +106,7 @@ class Person:
         )
         link = bar.get_by_role("link", name=self.words(place), exact=True)
         if self.theatre.is_phone and not link.is_visible():
-            bar.get_by_text(self.words("更多"), exact=True).click()
+            self.unfolds("更多", within=bar)
         self.clicks(link)
 
     def takes_up(self, task: str, **params: object) -> None:
@@ -124,28 +127,47 @@ class Person:
 
     def clicks(self, there: Locator) -> None:
         """Click what leads to another page, and arrive there."""
+        self.interactions += 1
         with self.page.expect_navigation():
             there.click()
         self._arrive()
+
+    def unfolds(self, message: str, /, *, within: Locator | None = None) -> None:
+        """Click what shows more of the same page."""
+        self.interactions += 1
+        (within or self.page).get_by_text(self.words(message), exact=True).click()
 
     # --- filling in ---
 
     def types(self, label: str, value: object, *, nth: int = 0, **params: object) -> None:
         """Fill in the field with this label."""
-        self.field(label, nth=nth, **params).fill(str(value))
+        self.fills(self.field(label, nth=nth, **params), value)
+
+    def fills(self, box: Locator, value: object) -> None:
+        """Fill in a field."""
+        self.interactions += 1
+        box.fill(str(value))
 
     def picks(self, label: str, option: str) -> None:
         """Choose from a list the entry that holds `option`."""
         box = self.field(label)
         value = box.locator("option", has_text=option).first.get_attribute("value")
+        self.interactions += 1
         box.select_option(value)
 
     def ticks(self, label: str) -> None:
         """Tick a box, or choose one of several answers."""
+        self.interactions += 1
         self.page.get_by_label(self.words(label), exact=True).check()
+
+    def unticks(self, box: Locator) -> None:
+        """Take the tick out of a box."""
+        self.interactions += 1
+        box.uncheck()
 
     def attaches(self, label: str, file: File) -> None:
         """Choose a file."""
+        self.interactions += 1
         name, content = file
         self.field(label).set_input_files(FilePayload(name=name, mimeType="", buffer=content))
 
@@ -164,6 +186,7 @@ class Person:
 
     def confirms(self, message: str, answer: str) -> None:
         """Press a button that asks first, and answer the question."""
+        self.interactions += 1
         self.page.locator("summary", has_text=self.words(message)).click()
         dialog = self.page.get_by_role("dialog")
         expect(dialog).to_be_visible()
