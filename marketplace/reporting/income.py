@@ -7,16 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
-from sqlalchemy import Row, Select, Subquery, func, select, union_all
+from sqlalchemy import ColumnElement, Row, Select, Subquery, func, select, union_all
 from sqlalchemy.orm import Session
 
 from marketplace.core.clock import SHANGHAI, end_of, start_of
 from marketplace.ledger.models import Entry
-from marketplace.linkage.models import Attribution, Entitlement, Mechanism
+from marketplace.linkage.models import Attribution, Entitlement, LinkagePeriod, Lot, Mechanism
 from marketplace.ordering.models import LineLot, Order, OrderKind, OrderLine, OrderPart
 from marketplace.ordering.states import PartState
+from marketplace.payments.closing.models import GuaranteePosting
+from marketplace.payments.closing.standing import CHANGE_FEN
 from marketplace.payments.models import Credit, LinkagePool, Settlement
 from marketplace.payments.refunds.models import CreditAddition, CreditReversal, ReversalCause
 from marketplace.registry.models import BuyerUnit, Cooperative, Region, UnitKind
@@ -163,6 +165,59 @@ def later_changes(
         for row, title, reason in session.execute(given)
     ]
     return sorted(found, key=lambda change: change.at, reverse=True)[:limit]
+
+
+@dataclass(frozen=True)
+class Guarantee:
+    """What the cooperative added because a period or a lot earned less than was owed; negative where later income took
+    its place. Never part of the credited money. The last day of the period is included."""
+
+    at: datetime
+    mechanism: Mechanism
+    amount_fen: int
+    lot: str | None
+    since: date | None
+    until: date | None
+
+
+def guarantees_of(
+    session: Session, household_id: int, span: Span | None = None, *, limit: int = 200
+) -> list[Guarantee]:
+    """The guarantees of a household, newest first."""
+    query = (
+        select(
+            GuaranteePosting.posted_at,
+            GuaranteePosting.mechanism,
+            CHANGE_FEN,
+            Lot.commodity + " " + Lot.lot_no,
+            LinkagePeriod.starts_on,
+            LinkagePeriod.ends_on,
+        )
+        .outerjoin(Lot, Lot.id == GuaranteePosting.lot_id)
+        .outerjoin(LinkagePeriod, LinkagePeriod.id == GuaranteePosting.period_id)
+        .where(GuaranteePosting.household_id == household_id, *_posted_in(span))
+        .order_by(GuaranteePosting.id.desc())
+        .limit(limit)
+    )
+    return [
+        Guarantee(at, mechanism, int(fen), lot, since, until and until - timedelta(days=1))
+        for at, mechanism, fen, lot, since, until in session.execute(query)
+    ]
+
+
+def guaranteed_fen(session: Session, household_id: int, span: Span | None = None) -> int:
+    """What guarantees added in all, in fen, less what later income took the place of."""
+    query = select(func.coalesce(func.sum(CHANGE_FEN), 0)).where(
+        GuaranteePosting.household_id == household_id, *_posted_in(span)
+    )
+    return int(session.scalar(query) or 0)
+
+
+def _posted_in(span: Span | None) -> tuple[ColumnElement[bool], ...]:
+    if span is None:
+        return ()
+    since, until = span.instants
+    return (GuaranteePosting.posted_at >= since, GuaranteePosting.posted_at < until)
 
 
 def by_mechanism(months: Sequence[MonthIncome]) -> dict[Mechanism, int]:

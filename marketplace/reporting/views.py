@@ -51,6 +51,8 @@ def _income_page(household: Household, *, own: bool) -> str:
         pending=income.pending_lines(session, household.id),
         page=page_of(session, income.credits_of(household.id), scalars=False),
         changes=income.later_changes(session, household.id),
+        guarantees=income.guarantees_of(session, household.id),
+        guaranteed_fen=income.guaranteed_fen(session, household.id),
         buyer_words=income.buyer_words,
     )
 
@@ -92,6 +94,8 @@ def _statement_page(household: Household) -> str:
         by_attribution=income.by_attribution(session, household.id, span),
         rows=rows,
         changes=income.later_changes(session, household.id, span, limit=500),
+        guarantees=income.guarantees_of(session, household.id, span, limit=500),
+        guaranteed_fen=income.guaranteed_fen(session, household.id, span),
         buyer_words=income.buyer_words,
         made_at=now(),
     )
