@@ -17,7 +17,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from marketplace.audit.recompute.dues import Due, Dues, Scope
 from marketplace.audit.recompute.report import Kind, Report
-from marketplace.audit.recompute.standing import Contracts
+from marketplace.audit.recompute.standing import Contracts, Dealings
 from marketplace.linkage.late_corrections.models import LateCorrection
 from marketplace.linkage.mechanisms.contract_farming.formula import rule_version_for
 from marketplace.linkage.mechanisms.contract_farming.models import Advance, WeighSlip
@@ -57,9 +57,14 @@ class Periods:
         query = select(LinkagePeriod).where(LinkagePeriod.cooperative_id == cooperative_id)
         self.rows = session.scalars(query.order_by(LinkagePeriod.starts_on)).all()
 
-    def holding(self, day: date) -> int | None:
+    def row_holding(self, day: date) -> LinkagePeriod | None:
         """The period that holds `day`; its end is exclusive."""
-        return next((row.id for row in self.rows if row.starts_on <= day < row.ends_on), None)
+        return next((row for row in self.rows if row.starts_on <= day < row.ends_on), None)
+
+    def holding(self, day: date) -> int | None:
+        """Its id."""
+        period = self.row_holding(day)
+        return period.id if period else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,22 +150,14 @@ class _Reading:
         self.report = report
         self.dues = Dues()
         self._contracts = Contracts()
+        self._dealings = Dealings()
 
     def read(self, pieces: Sequence[_Piece]) -> None:
         """Derive and compare one chunk."""
         ids = [piece.id for piece in pieces]
-        details = self._details(pieces)
-        lots = self._lots(pieces)
-        corrections = dict(
-            self.session.execute(
-                select(LateCorrection.evidence_id, LateCorrection.amount_fen).where(
-                    LateCorrection.evidence_id.in_(ids)
-                )
-            ).all()
-        )
-        advances = dict(
-            self.session.execute(select(Advance.id, Advance.amount_fen).where(Advance.id.in_(ids))).all()
-        )
+        details, lots = self._details(pieces), self._lots(pieces)
+        corrections = self._amounts(LateCorrection.evidence_id, LateCorrection.amount_fen, ids)
+        advances = self._amounts(Advance.id, Advance.amount_fen, ids)
         charges: dict[int, list[Charge]] = {}
         for charge in self.session.scalars(select(Charge).where(Charge.evidence_id.in_(ids))):
             charges.setdefault(charge.evidence_id or 0, []).append(charge)
@@ -169,9 +166,14 @@ class _Reading:
                 self._contracts.advance(piece.version.agreement_id, piece.occurred_on, advances[piece.id])
             period_id = None if piece.id in lots else self.periods.holding(piece.occurred_on)
             scope = (piece.mechanism, lots.get(piece.id), period_id)
-            computed = self._computed(piece, details.get(piece.id), corrections.get(piece.id), period_id)
+            computed = self._computed(piece, details.get(piece.id), corrections.get(piece.id))
             self._keep(piece, scope, computed)
             self._charge(piece, computed, charges.get(piece.id, []))
+
+    def _amounts(
+        self, key: InstrumentedAttribute[Any], fen: InstrumentedAttribute[int], ids: Sequence[int]
+    ) -> dict[int, int]:
+        return dict(self.session.execute(select(key, fen).where(key.in_(ids))).all())
 
     def _details(self, pieces: Sequence[_Piece]) -> dict[int, dict[str, Any]]:
         """What each mechanism's own evidence says."""
@@ -200,19 +202,14 @@ class _Reading:
         piece: _Piece,
         details: Mapping[str, Any] | None,
         corrected_fen: int | None,
-        period_id: int | None,
     ) -> Computed | None:
         """What the evidence entitles to; None when it entitles to nothing, or when its formula is not known."""
         if corrected_fen is not None:
-            ends_on = next((row.ends_on for row in self.periods.rows if row.id == period_id), date.max)
-            return Computed(corrected_fen, ends_on, {}, 1)
+            period = self.periods.row_holding(piece.occurred_on)
+            return Computed(corrected_fen, period.ends_on if period else date.max, {}, RULE_VERSION)
         if details is None:
             return None
-        if piece.mechanism is Mechanism.CONTRACT_FARMING:
-            details = {
-                **details,
-                **self._contracts.before_slip(piece.version, details, piece.occurred_on),
-            }
+        details = {**details, **self._standing(piece, details)}
         version = RULE_VERSION
         if piece.stored:
             version = piece.stored[0].rule_version
@@ -222,6 +219,16 @@ class _Reading:
             return MECHANISMS[piece.mechanism].entitlement(details, piece.version.terms, rule_version=version)
         except (ValueError, KeyError):
             return None
+
+    def _standing(self, piece: _Piece, details: Mapping[str, Any]) -> dict[str, int]:
+        """What the formula asks for and does not stand in the evidence."""
+        if piece.mechanism is Mechanism.CONTRACT_FARMING:
+            return self._contracts.before_slip(piece.version, details, piece.occurred_on)
+        period = self.periods.row_holding(piece.occurred_on)
+        if piece.mechanism is Mechanism.SHARE_COOPERATION and period is not None:
+            dealt = self._dealings.before_dividend(piece.household_id, period)
+            return {"household_dealings_fen": dealt}
+        return {}
 
     def _keep(self, piece: _Piece, scope: Scope, computed: Computed | None) -> None:
         """Compare the rows kept for a piece of evidence with what it entitles to."""
@@ -237,6 +244,7 @@ class _Reading:
                 computed.due_on,
                 self.cooperative_id,
             )
+            self._dealings.add(mechanism, piece.household_id, piece.occurred_on, computed.amount_fen)
             self.dues.add(
                 scope,
                 Due(

@@ -1,6 +1,7 @@
-"""What a weigh slip's amounts depend on beside itself: how quota and advances of its contract stood before it.
+"""What the amounts of evidence depend on beside itself: how things stood when it was recorded.
 
-Production keeps these figures with the slip. Here they are added up again from the slips and advances recorded earlier.
+A weigh slip, on quota and advances of its contract; a dividend, on what its household dealt. Production keeps these
+figures with the evidence. Here they are added up again from what was recorded earlier.
 """
 
 from __future__ import annotations
@@ -10,7 +11,9 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
-from marketplace.linkage.models import AgreementVersion
+from marketplace.linkage.models import AgreementVersion, LinkagePeriod, Mechanism
+
+PATRONAGE = (Mechanism.CONTRACT_FARMING, Mechanism.PRODUCTION_TRUSTEESHIP)
 
 
 class Contracts:
@@ -41,3 +44,24 @@ class Contracts:
     def repaid(self, agreement_id: int, fen: int) -> None:
         """A slip repaid a part of the advances."""
         self._charged_fen[agreement_id] += fen
+
+
+class Dealings:
+    """What households dealt with one cooperative: what their produce entitled them to."""
+
+    def __init__(self) -> None:
+        self._dealt: dict[int, list[tuple[date, int]]] = defaultdict(list)  # by household
+        self._counted: set[tuple[int, int]] = set()  # period and household
+
+    def add(self, mechanism: Mechanism, household_id: int, day: date, fen: int) -> None:
+        """An entitlement of some mechanism was recorded."""
+        if mechanism in PATRONAGE:
+            self._dealt[household_id].append((day, fen))
+
+    def before_dividend(self, household_id: int, period: LinkagePeriod) -> int:
+        """What a household dealt in the days of a period, in fen; counted at the first of its stakes alone."""
+        if (period.id, household_id) in self._counted:
+            return 0
+        self._counted.add((period.id, household_id))
+        dealt = self._dealt[household_id]
+        return sum(fen for day, fen in dealt if period.starts_on <= day < period.ends_on)
