@@ -8,7 +8,8 @@ from datetime import date
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from marketplace.identity.models import Role
+from marketplace.identity.models import Role, StoredFile
+from marketplace.linkage.late_corrections.rules import record_late_correction
 from marketplace.linkage.mechanisms.contract_farming.advances import record_advance
 from marketplace.linkage.models import Agreement, LinkagePeriod, Mechanism
 from marketplace.ordering.models import Order
@@ -94,6 +95,7 @@ def play(session: Session, clock: HeldClock) -> World:
         actor_at(cooperative, role) for role in (Role.COOPERATIVE_CLERK, Role.COOPERATIVE_MANAGER)
     )
     confirm_closing(session, manager, prepare_closing(session, clerk, period))
+    _correct_late(session, world)
     refunded(session, first, 1, key="second-refund")
     post_due_guarantees(session)
     sell(session, rice, units=1, key="rice-in-the-new-period")
@@ -101,6 +103,22 @@ def play(session: Session, clock: HeldClock) -> World:
     settle_lines(session)
     session.commit()
     return world
+
+
+def _correct_late(session: Session, world: World) -> None:
+    """A rent of which 12.50 were left out of the closed period."""
+    leases = select(Agreement).where(Agreement.mechanism == Mechanism.LAND_TRANSFER).order_by(Agreement.id)
+    paper = StoredFile(address="0" * 64, name="receipt.png", media_type="image/png", size_bytes=1)
+    session.add(paper)
+    record_late_correction(
+        session,
+        actor_at(world.cooperative),
+        agreement=session.scalars(leases.limit(1)).unique().one(),
+        period=world.period,
+        amount_fen=1_250,
+        reason="漏记一块地",
+        file=paper,
+    )
 
 
 def agreed(world: World, factory: type, **fields: object) -> Agreement:

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from marketplace.app import OUTCOMES
 from marketplace.audit.cli import CHECKS
+from marketplace.audit.recompute.run import recompute_everything
 from marketplace.catalog.models import Listing, ListingState
 from marketplace.core.crypto import DataKey
 from marketplace.core.errors import Refused
@@ -77,6 +78,7 @@ def test_a_loaded_demo_holds_together_and_gives_every_role_its_work(session, too
     assert {
         result.check.name: result.findings for result in run_checks(session, CHECKS) if result.findings
     } == {}
+    assert recompute_everything(session).first == []
 
     shared = select(PoolDistribution.pool_id)
     pools = total(session, LinkagePool.pool_fen)
