@@ -61,6 +61,7 @@ class World:
             "order_id": key,
             "part_id": key,
             "line_id": key,
+            "settled_at": "NULL",
             "lot_id": f"(ARRAY{self.lots})[1 + (:first + g) % {LOTS}]",
         }
         columns = [column["name"] for column in inspect(connection).get_columns(table)]

@@ -7,7 +7,7 @@ its key, so that the ledger can be divided by cooperative. A household has one a
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from marketplace.core.labels import N_, LabelledEnum
 
@@ -52,6 +52,9 @@ _SHORT = {
     "household_id": "household",
     "village_code": "village",
 }
+KEPT_KEYS = (
+    50_000  # keys of households kept at hand: checked and spelled out once, however often they are credited
+)
 
 
 @dataclass(frozen=True)
@@ -102,6 +105,7 @@ class AccountKey:
         return cls(AccountKind.VILLAGE_PAYABLE, cooperative_id=cooperative_id, village_code=village_code)
 
     @classmethod
+    @lru_cache(maxsize=KEPT_KEYS)
     def household_payable(cls, cooperative_id: int, household_id: int) -> AccountKey:
         """What a cooperative's sales owe one household."""
         return cls(AccountKind.HOUSEHOLD_PAYABLE, cooperative_id=cooperative_id, household_id=household_id)

@@ -14,6 +14,7 @@ from typing import Any
 
 # How and when it was recorded, rather than what happened: a retry may differ in these and is still the same.
 RECORDING = frozenset({"actor", "no", "occurred_at", "recorded_at"})
+_encode = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode
 
 
 def canonical_body(
@@ -42,9 +43,9 @@ def canonical_body(
         "recorded_at": _instant(recorded_at),
         "reverses": reverses,
         "subject": list(subject),
-        "transfers": [list(transfer) for transfer in transfers],
+        "transfers": list(transfers),
     }
-    return json.dumps(body, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return _encode(body)
 
 
 def content_of(body: str) -> dict[str, Any]:

@@ -14,11 +14,20 @@ from sqlalchemy import Insert, Table, insert, select
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.orm import Session
 
+from marketplace.core.bulk import is_postgresql, next_ids, write_rows
 from marketplace.ledger.accounts import OWNER_COLUMNS, AccountKey
 from marketplace.ledger.models import Account, Entry, Transfer
 
 T = TypeVar("T")
 LOOKUP_CHUNK = 5_000
+TRANSFER_COLUMNS = (
+    "entry_id",
+    "position",
+    "debit_account_id",
+    "credit_account_id",
+    "amount_fen",
+    "cooperative_id",
+)
 
 
 def account_ids(session: Session, keys: Iterable[AccountKey]) -> dict[str, int]:
@@ -62,15 +71,26 @@ def insert_entries(session: Session, rows: Sequence[dict[str, Any]]) -> dict[str
     return {row.idempotency_key: row.id for row in session.execute(statement, rows)}
 
 
-def insert_transfers(session: Session, rows: Sequence[dict[str, Any]]) -> None:
-    """Insert the transfers of entries that were just inserted."""
+def insert_new_entries(session: Session, rows: Sequence[dict[str, Any]]) -> list[int]:
+    """Insert entries whose keys nobody has used; their ids, ascending, in the order of `rows`.
+
+    Raises IntegrityError when a key is taken after all.
+    """
+    ids = next_ids(session, Entry, len(rows))
     if rows:
-        session.execute(insert(cast("Table", Transfer.__table__)), rows)
+        values = ((key, *row.values()) for key, row in zip(ids, rows, strict=True))
+        write_rows(session, Entry, ("id", *rows[0]), values)
+    return ids
+
+
+def insert_transfers(session: Session, rows: Iterable[tuple[int | None, ...]]) -> None:
+    """Insert the transfers of entries that were just inserted; `rows` hold the values of TRANSFER_COLUMNS."""
+    write_rows(session, Transfer, TRANSFER_COLUMNS, rows)
 
 
 def _insert_absent(session: Session, model: type[Account | Entry], key: str) -> Insert:
     table = cast("Table", model.__table__)
-    if session.get_bind().dialect.name == "postgresql":
+    if is_postgresql(session):
         return postgresql_insert(table).on_conflict_do_nothing(index_elements=[key])
     return insert(table)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, String, UniqueConstraint
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from marketplace.catalog.models import Listing, ListingVersion
@@ -86,8 +86,12 @@ class Order(Base):
     )
 
 
+DUE = text("accepted_at IS NOT NULL AND paid_at IS NOT NULL AND settled_at IS NULL")
+
+
 class OrderPart(Base):
-    """What one cooperative delivers of an order."""
+    """What one cooperative delivers of an order. Its lines are due to settle from acceptance and payment on, until
+    `settled_at`, when nothing of it was left to settle."""
 
     __tablename__ = "order_part"
     __table_args__ = (
@@ -95,6 +99,7 @@ class OrderPart(Base):
         CheckConstraint("total_fen > 0", name="total"),
         Index("ix_order_part_cooperative", "cooperative_id", "state", "id"),
         Index("ix_order_part_settling", "state", "paid_at"),
+        Index("ix_order_part_due", "id", sqlite_where=DUE, postgresql_where=DUE),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -109,6 +114,7 @@ class OrderPart(Base):
     received_at: Mapped[datetime | None] = mapped_column(UtcInstant)
     accepted_at: Mapped[datetime | None] = mapped_column(UtcInstant)
     paid_at: Mapped[datetime | None] = mapped_column(UtcInstant)
+    settled_at: Mapped[datetime | None] = mapped_column(UtcInstant)
 
     order: Mapped[Order] = relationship(back_populates="parts", lazy="joined")
     cooperative: Mapped[Cooperative] = relationship(lazy="joined")

@@ -17,14 +17,15 @@ from marketplace.ledger.models import EntryKind
 from marketplace.ledger.posting import EntryDraft, TransferDraft, post_entries
 from marketplace.linkage.models import Entitlement, LinkagePeriod
 from marketplace.linkage.queries import weights_in_scope
+from marketplace.linkage.voids import is_void
 from marketplace.ordering.models import OrderLine
 from marketplace.payments.closing.reductions import hold_scopes
+from marketplace.payments.due_lines import PeriodFinder
 from marketplace.payments.household_paths import Villages, goes_through_village, to_households
 from marketplace.payments.models import LinkagePool, PoolDistribution, Settlement
 from marketplace.payments.refunds.catching_up import catch_up, taken_of_waiting
 from marketplace.payments.refunds.standing import is_wholly_refunded
 from marketplace.payments.settlement import (
-    PeriodFinder,
     PoolShare,
     SharedPool,
     Weights,
@@ -50,7 +51,15 @@ def distribute_pools(session: Session, *, limit: int = 500) -> int:
     hold_scopes(session, [share.scope for _, share, _ in ready])
     entries = post_entries(session, [_distribution_entry(row, weights, villages, taken) for row in ready])
     shared = [
-        SharedPool(pool.id, share, pool.line_id, cooperative_id, weights[share.scope], entry.id)
+        SharedPool(
+            pool.id,
+            share,
+            pool.line_id,
+            cooperative_id,
+            weights[share.scope],
+            shares_of(share.pool_fen, weights[share.scope]),
+            entry.id,
+        )
         for (pool, share, cooperative_id), entry in zip(ready, entries, strict=True)
     ]
     keep_shares(session, shared, as_of=as_of, at=now())
@@ -123,12 +132,14 @@ def _has_evidence() -> ColumnElement[bool]:
             or_(LinkagePool.period_id.is_(None), LinkagePool.period_id == LinkagePeriod.id),
             Entitlement.mechanism == LinkagePool.mechanism,
             Entitlement.amount_fen > 0,
+            ~is_void(),
         )
     )
     in_lot = select(Entitlement.id).where(
         Entitlement.lot_id == LinkagePool.lot_id,
         Entitlement.mechanism == LinkagePool.mechanism,
         Entitlement.amount_fen > 0,
+        ~is_void(),
     )
     return or_(in_lot.exists(), in_period.exists())
 

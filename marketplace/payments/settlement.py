@@ -12,25 +12,23 @@ are the arithmetic alone, so that an audit can compute everything again.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
-from typing import Any
+from datetime import datetime
 
-from sqlalchemy import func, insert, select
 from sqlalchemy.orm import Session
 
-from marketplace.catalog.models import LinkageTerm
-from marketplace.core.clock import business_day, now
+from marketplace.core.bulk import next_ids, write_rows
+from marketplace.core.clock import now
+from marketplace.core.ids import public_nos
 from marketplace.ledger.accounts import AccountKey
 from marketplace.ledger.models import EntryKind
-from marketplace.ledger.posting import EntryDraft, TransferDraft, post_entries
+from marketplace.ledger.posting import EntryDraft, TransferDraft, post_new_entries
 from marketplace.linkage.attribution import credits_of_pool, pool_of_line, split_pool_over_lots
-from marketplace.linkage.models import Attribution, Entitlement, LinkagePeriod, Mechanism
+from marketplace.linkage.models import Attribution, Mechanism
 from marketplace.linkage.queries import attributions_of, weights_in_scope
-from marketplace.ordering.models import LineLot, OrderLine, OrderPart
-from marketplace.ordering.states import PartState
 from marketplace.payments.closing.reductions import CreditedPool, reduce_guarantees
+from marketplace.payments.due_lines import DueLine, close_parts, due_lines
 from marketplace.payments.household_paths import (
     Villages,
     goes_through_village,
@@ -38,29 +36,45 @@ from marketplace.payments.household_paths import (
     villages_of,
 )
 from marketplace.payments.models import Credit, LinkagePool, PoolDistribution, Settlement
-from marketplace.payments.refunds.standing import is_wholly_refunded, refunded_before_settlement
 
 RULE_VERSION = 1
 Scope = tuple[
     Mechanism, int | None, int | None
 ]  # mechanism, lot, linkage period: whose entitlements are the weights
 Weights = Mapping[Scope, Mapping[int, int]]  # fen of entitlement by household
-
-
-@dataclass(frozen=True)
-class DueLine:
-    """A line ready to settle: `terms` in the order of the mechanisms, `lots` as (lot id, grams).
-
-    `net_fen` is the line's net less what was refunded before.
-    """
-
-    line_id: int
-    cooperative_id: int
-    net_fen: int
-    due_at: datetime
-    terms: tuple[tuple[Mechanism, int], ...]
-    lots: tuple[tuple[int, int], ...]
-    period_id: int | None
+POOL_COLUMNS = (
+    "id",
+    "line_id",
+    "mechanism",
+    "attribution",
+    "lot_id",
+    "period_id",
+    "rate_bp",
+    "pool_fen",
+    "waiting",
+    "settled_at",
+)
+DISTRIBUTION_COLUMNS = (
+    "pool_id",
+    "period_id",
+    "entry_id",
+    "as_of_entitlement_id",
+    "weight_total_fen",
+    "rule_version",
+    "distributed_at",
+)
+CREDIT_COLUMNS = (
+    "public_no",
+    "pool_id",
+    "line_id",
+    "household_id",
+    "cooperative_id",
+    "mechanism",
+    "weight_fen",
+    "amount_fen",
+    "entry_id",
+    "credited_at",
+)
 
 
 @dataclass(frozen=True)
@@ -77,6 +91,9 @@ class PoolShare:
     def scope(self) -> Scope:
         """Whose entitlements are the weights."""
         return (self.mechanism, self.lot_id, self.period_id)
+
+
+Settling = tuple[DueLine, list[tuple[PoolShare, dict[int, int]]]]  # a line, its pools, the credits of each
 
 
 def scopes_of(line: DueLine) -> list[Scope]:
@@ -131,132 +148,54 @@ def shares_of(pool_fen: int, weights: Mapping[int, int]) -> dict[int, int]:
 
 def settle_lines(session: Session, *, limit: int = 500) -> int:
     """Settle up to `limit` accepted and paid lines; returns how many. Zero means that nothing was due."""
-    lines = due_lines(session, limit=limit)
-    if not lines:
+    due = due_lines(session, limit=limit)
+    if not due.lines:
         return 0
-    as_of = session.scalar(select(func.max(Entitlement.id))) or 0
-    scopes = {scope for line in lines for scope in scopes_of(line)}
-    weights = weights_in_scope(session, sorted(scopes, key=str), as_of_entitlement_id=as_of)
-    pools = {line.line_id: compute_pools(line, weights) for line in lines}
+    scopes = {scope for line in due.lines for scope in scopes_of(line)}
+    weights = weights_in_scope(
+        session, sorted(scopes, key=str), as_of_entitlement_id=due.as_of_entitlement_id
+    )
     villages = villages_behind(session, weights)
-    drafts = [_settlement_entry(line, pools[line.line_id], weights, villages) for line in lines]
-    entries = dict(
-        zip((line.line_id for line in lines), (e.id for e in post_entries(session, drafts)), strict=True)
-    )
+    settled = [_settling(line, weights) for line in due.lines]
+    entry_ids = post_new_entries(session, [_settlement_entry(one, villages) for one in settled])
     settled_at = now()
-    session.execute(
-        insert(Settlement),
-        [
-            {
-                "line_id": line.line_id,
-                "cooperative_id": line.cooperative_id,
-                "net_fen": line.net_fen,
-                "pool_fen": sum(share.pool_fen for share in pools[line.line_id]),
-                "entry_id": entries[line.line_id],
-                "rule_version": RULE_VERSION,
-                "settled_at": settled_at,
-            }
-            for line in lines
-        ],
+    write_rows(
+        session,
+        Settlement,
+        ("line_id", "cooperative_id", "net_fen", "pool_fen", "entry_id", "rule_version", "settled_at"),
+        (
+            (
+                line.line_id,
+                line.cooperative_id,
+                line.net_fen,
+                sum(share.pool_fen for share, _ in shares),
+                entry_id,
+                RULE_VERSION,
+                settled_at,
+            )
+            for (line, shares), entry_id in zip(settled, entry_ids, strict=True)
+        ),
     )
-    _keep_pools(session, lines, pools, weights, entries, as_of, settled_at)
-    return len(lines)
+    shared = _keep_pools(session, settled, weights, entry_ids, settled_at)
+    keep_shares(session, shared, as_of=due.as_of_entitlement_id, at=settled_at)
+    close_parts(session, due.part_ids, at=settled_at)
+    return len(settled)
 
 
-def due_lines(session: Session, *, limit: int) -> list[DueLine]:
-    """Accepted and paid lines without a settlement, oldest first, their parts locked against a second worker.
-
-    A line that was refunded whole before it settled never settles.
-    """
-    settled = select(Settlement.line_id).where(Settlement.line_id == OrderLine.id).exists()
-    query = (
-        select(OrderLine, OrderPart.accepted_at, OrderPart.paid_at)
-        .join(OrderPart, OrderPart.id == OrderLine.part_id)
-        .where(
-            OrderPart.state == PartState.ACCEPTED,
-            OrderPart.paid_at.is_not(None),
-            ~settled,
-            ~is_wholly_refunded(),
-        )
-        .order_by(OrderLine.id)
-        .limit(limit)
-        .with_for_update(of=OrderPart, skip_locked=True)
-    )
-    rows = session.execute(query).unique().all()
-    ids = [line.id for line, _, _ in rows]
-    # Another worker may have settled some between the read and the lock: ask again, now that they are ours.
-    done = (
-        set(session.scalars(select(Settlement.line_id).where(Settlement.line_id.in_(ids)))) if ids else set()
-    )
-    refunded = refunded_before_settlement(session, ids)
-    due = [
-        (line, max(accepted, paid))
-        for line, accepted, paid in rows
-        if line.id not in done
-        and accepted is not None
-        and paid is not None
-        and refunded.get(line.id, 0) < line.net_fen
-    ]
-    terms = _terms_of(session, {line.listing_version_id for line, _ in due})
-    lots = _lots_of(session, [line.id for line, _ in due])
-    periods = PeriodFinder(session, {line.cooperative_id for line, _ in due})
-    return [
-        DueLine(
-            line_id=line.id,
-            cooperative_id=line.cooperative_id,
-            net_fen=line.net_fen - refunded.get(line.id, 0),
-            due_at=due_at,
-            terms=terms.get(line.listing_version_id, ()),
-            lots=lots.get(line.id, ()),
-            period_id=periods.covering(line.cooperative_id, business_day(due_at)),
-        )
-        for line, due_at in due
+def _settling(line: DueLine, weights: Weights) -> Settling:
+    """The line with its pools, and what each household gets of each: nothing of a pool that has to wait."""
+    return line, [
+        (share, shares_of(share.pool_fen, weights.get(share.scope, {})))
+        for share in compute_pools(line, weights)
     ]
 
 
-def _terms_of(session: Session, version_ids: set[int]) -> dict[int, tuple[tuple[Mechanism, int], ...]]:
-    """The linkage terms of listing versions, in the order of the mechanisms."""
-    found: dict[int, dict[Mechanism, int]] = {}
-    for term in session.scalars(select(LinkageTerm).where(LinkageTerm.version_id.in_(version_ids))):
-        found.setdefault(term.version_id, {})[term.mechanism] = term.rate_bp
-    return {
-        version_id: tuple((mechanism, rates[mechanism]) for mechanism in Mechanism if mechanism in rates)
-        for version_id, rates in found.items()
-    }
-
-
-def _lots_of(session: Session, line_ids: Sequence[int]) -> dict[int, tuple[tuple[int, int], ...]]:
-    """(lot id, grams) of lines, in the order of lot ids."""
-    query = select(LineLot).where(LineLot.line_id.in_(line_ids)).order_by(LineLot.line_id, LineLot.lot_id)
-    found: dict[int, list[tuple[int, int]]] = {}
-    for share in session.scalars(query).unique():
-        found.setdefault(share.line_id, []).append((share.lot_id, share.mass_g))
-    return {line_id: tuple(shares) for line_id, shares in found.items()}
-
-
-class PeriodFinder:
-    """The linkage periods of some cooperatives, read once."""
-
-    def __init__(self, session: Session, cooperative_ids: set[int]) -> None:
-        query = select(LinkagePeriod).where(LinkagePeriod.cooperative_id.in_(cooperative_ids))
-        self._periods = list(session.scalars(query))
-
-    def covering(self, cooperative_id: int, day: date) -> int | None:
-        """The period of a cooperative that holds `day` (its end is exclusive), None when there is none."""
-        for period in self._periods:
-            if period.cooperative_id == cooperative_id and period.starts_on <= day < period.ends_on:
-                return period.id
-        return None
-
-
-def _settlement_entry(
-    line: DueLine, pools: Sequence[PoolShare], weights: Weights, villages: Villages
-) -> EntryDraft:
+def _settlement_entry(settling: Settling, villages: Villages) -> EntryDraft:
     """Escrow to the cooperative (net), and from the cooperative to each household or to what waits."""
+    line, shares = settling
     cooperative = AccountKey.cooperative_payable(line.cooperative_id)
     transfers = [TransferDraft(AccountKey.escrow(line.cooperative_id), cooperative, line.net_fen)]
-    for share in pools:
-        credited = shares_of(share.pool_fen, weights.get(share.scope, {}))
+    for share, credited in shares:
         route = villages if goes_through_village(share.mechanism) else None
         transfers += to_households(cooperative, line.cooperative_id, credited, route)
         if not credited:
@@ -285,64 +224,59 @@ def villages_behind(session: Session, weights: Weights) -> Villages:
 
 def _keep_pools(
     session: Session,
-    lines: Sequence[DueLine],
-    pools: Mapping[int, Sequence[PoolShare]],
+    settled: Sequence[Settling],
     weights: Weights,
-    entries: Mapping[int, int],
-    as_of: int,
+    entry_ids: Sequence[int],
     settled_at: datetime,
-) -> None:
-    """Write what each credit was computed from: pools, the distributions made at once, the credits."""
-    kept = [(line, share) for line in lines for share in pools[line.line_id]]
+) -> list[SharedPool]:
+    """Write the pools of settled lines; returns those that are shared out at once."""
+    kept = [
+        (line, share, credited, entry_id)
+        for (line, shares), entry_id in zip(settled, entry_ids, strict=True)
+        for share, credited in shares
+    ]
     if not kept:
-        return
-    rows = [
-        {
-            "line_id": line.line_id,
-            "mechanism": share.mechanism,
-            "attribution": Attribution.DIRECT if share.lot_id else Attribution.ALLOCATED,
-            "lot_id": share.lot_id,
-            "period_id": share.period_id,
-            "rate_bp": share.rate_bp,
-            "pool_fen": share.pool_fen,
-            "waiting": not any(weights.get(share.scope, {}).values()),
-            "settled_at": settled_at,
-        }
-        for line, share in kept
-    ]
-    session.execute(insert(LinkagePool), rows)
-    ids = _pool_ids(session, [line.line_id for line in lines])
-    shared = [
+        return []
+    ids = next_ids(session, LinkagePool, len(kept))
+    write_rows(
+        session,
+        LinkagePool,
+        POOL_COLUMNS,
+        (
+            (
+                pool_id,
+                line.line_id,
+                share.mechanism.value,
+                (Attribution.DIRECT if share.lot_id else Attribution.ALLOCATED).value,
+                share.lot_id,
+                share.period_id,
+                share.rate_bp,
+                share.pool_fen,
+                not credited,
+                settled_at,
+            )
+            for pool_id, (line, share, credited, _) in zip(ids, kept, strict=True)
+        ),
+    )
+    return [
         SharedPool(
-            ids[line.line_id, share.mechanism, share.lot_id],
-            share,
-            line.line_id,
-            line.cooperative_id,
-            weights[share.scope],
-            entries[line.line_id],
+            pool_id, share, line.line_id, line.cooperative_id, weights[share.scope], credited, entry_id
         )
-        for line, share in kept
-        if any(weights.get(share.scope, {}).values())
+        for pool_id, (line, share, credited, entry_id) in zip(ids, kept, strict=True)
+        if credited
     ]
-    keep_shares(session, shared, as_of=as_of, at=settled_at)
-
-
-def _pool_ids(session: Session, line_ids: Sequence[int]) -> dict[tuple[int, Mechanism, int | None], int]:
-    """The keys of freshly written pools, read back in one statement (SQLite returns keys one row at a time)."""
-    query = select(LinkagePool.line_id, LinkagePool.mechanism, LinkagePool.lot_id, LinkagePool.id)
-    rows = session.execute(query.where(LinkagePool.line_id.in_(line_ids)))
-    return {(line_id, mechanism, lot_id): pool_id for line_id, mechanism, lot_id, pool_id in rows}
 
 
 @dataclass(frozen=True)
 class SharedPool:
-    """A pool with the weights it is shared by and the ledger entry that shares it."""
+    """A pool with the weights it is shared by, each household's fen of it, and the ledger entry that shares it."""
 
     pool_id: int
     share: PoolShare
     line_id: int
     cooperative_id: int
     weights: Mapping[int, int]
+    credited: Mapping[int, int]
     entry_id: int
 
 
@@ -353,38 +287,45 @@ def keep_shares(session: Session, shared: Sequence[SharedPool], *, as_of: int, a
     """
     if not shared:
         return
-    distributions: list[dict[str, Any]] = [
-        {
-            "pool_id": pool.pool_id,
-            "period_id": pool.share.period_id,
-            "entry_id": pool.entry_id,
-            "as_of_entitlement_id": as_of,
-            "weight_total_fen": sum(pool.weights.values()),
-            "rule_version": RULE_VERSION,
-            "distributed_at": at,
-        }
+    write_rows(
+        session,
+        PoolDistribution,
+        DISTRIBUTION_COLUMNS,
+        (
+            (
+                pool.pool_id,
+                pool.share.period_id,
+                pool.entry_id,
+                as_of,
+                sum(pool.weights.values()),
+                RULE_VERSION,
+                at,
+            )
+            for pool in shared
+        ),
+    )
+    write_rows(session, Credit, CREDIT_COLUMNS, _credit_rows(shared, at))
+    pools = [
+        CreditedPool(pool.pool_id, pool.line_id, pool.share.scope, pool.cooperative_id, pool.credited)
         for pool in shared
     ]
-    shares = [(pool, shares_of(pool.share.pool_fen, pool.weights)) for pool in shared]
-    credited: list[dict[str, Any]] = [
-        {
-            "pool_id": pool.pool_id,
-            "line_id": pool.line_id,
-            "household_id": household_id,
-            "cooperative_id": pool.cooperative_id,
-            "mechanism": pool.share.mechanism,
-            "weight_fen": pool.weights[household_id],
-            "amount_fen": fen,
-            "entry_id": pool.entry_id,
-            "credited_at": at,
-        }
-        for pool, fen_by_household in shares
-        for household_id, fen in sorted(fen_by_household.items())
-    ]
-    session.execute(insert(PoolDistribution), distributions)
-    session.execute(insert(Credit), credited)
-    pools = [
-        CreditedPool(pool.pool_id, pool.line_id, pool.share.scope, pool.cooperative_id, fen_by_household)
-        for pool, fen_by_household in shares
-    ]
     reduce_guarantees(session, pools, at=at)
+
+
+def _credit_rows(shared: Sequence[SharedPool], at: datetime) -> Iterator[tuple[object, ...]]:
+    numbers = iter(public_nos("I", sum(len(pool.credited) for pool in shared)))
+    for pool in shared:
+        mechanism, weights = pool.share.mechanism.value, pool.weights
+        for household_id, fen in sorted(pool.credited.items()):
+            yield (
+                next(numbers),
+                pool.pool_id,
+                pool.line_id,
+                household_id,
+                pool.cooperative_id,
+                mechanism,
+                weights[household_id],
+                fen,
+                pool.entry_id,
+                at,
+            )

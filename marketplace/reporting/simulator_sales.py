@@ -18,11 +18,12 @@ from marketplace.catalog.models import LinkageTerm, ListingVersion
 from marketplace.core.clock import business_day, end_of, start_of
 from marketplace.core.errors import Refused
 from marketplace.core.labels import N_
-from marketplace.linkage.models import Entitlement, Mechanism
+from marketplace.linkage.models import Entitlement, EntitlementVoid, Mechanism
 from marketplace.linkage.queries import attributions_of
 from marketplace.ordering.models import LineLot, OrderLine, OrderPart
+from marketplace.payments.due_lines import DueLine, PeriodFinder
 from marketplace.payments.models import LinkagePool, PoolDistribution, Settlement
-from marketplace.payments.settlement import DueLine, PeriodFinder, PoolShare, Scope
+from marketplace.payments.settlement import PoolShare, Scope
 
 MOST_LINES = 2_000
 Rates = Mapping[Mechanism, int]
@@ -41,11 +42,13 @@ class Question:
 
 @dataclass(frozen=True)
 class Kept:
-    """What a stored pool was shared by: the last entitlement that counted (None while it waits), and its period."""
+    """What a stored pool was shared by: the last entitlement that counted (None while it waits), its period, and when
+    it was shared out, which voids later than that do not touch."""
 
     as_of: int | None
     period_id: int | None
     waited: bool
+    shared_at: datetime | None
 
 
 @dataclass(frozen=True)
@@ -171,13 +174,14 @@ def _kept(session: Session, asked: Select[int]) -> dict[int, dict[tuple[Mechanis
             PoolDistribution.as_of_entitlement_id,
             PoolDistribution.period_id,
             LinkagePool.waiting,
+            PoolDistribution.distributed_at,
         )
         .outerjoin(PoolDistribution, PoolDistribution.pool_id == LinkagePool.id)
         .where(LinkagePool.line_id.in_(asked))
     )
     found: dict[int, dict[tuple[Mechanism, int | None], Kept]] = {}
-    for line_id, mechanism, lot_id, period_id, as_of, shared_over, waited in session.execute(query):
-        found.setdefault(line_id, {})[mechanism, lot_id] = Kept(as_of, shared_over or period_id, waited)
+    for line_id, mechanism, lot_id, period_id, as_of, shared_over, waited, at in session.execute(query):
+        found.setdefault(line_id, {})[mechanism, lot_id] = Kept(as_of, shared_over or period_id, waited, at)
     return found
 
 
@@ -189,11 +193,14 @@ class WeightsThen:
         periods = {sale.line.period_id for sale in sales} | {
             kept.period_id for sale in sales for kept in sale.kept.values()
         }
-        self._rows: dict[Scope, list[tuple[int, int, int, datetime]]] = {}
+        self._rows: dict[Scope, list[tuple[int, int, int, datetime, datetime | None]]] = {}
         for mechanism, lot_id, period_id, *row in self._read(session, lots, periods - {None}):
             self._rows.setdefault((mechanism, lot_id, period_id), []).append(tuple(row))
         self._ids = {scope: [row[0] for row in rows] for scope, rows in self._rows.items()}
-        self._sums: dict[tuple[Scope, int], dict[int, int]] = {}
+        self._voided = {
+            scope: sorted(row[4] for row in rows if row[4] is not None) for scope, rows in self._rows.items()
+        }
+        self._sums: dict[tuple[Scope, int, int], dict[int, int]] = {}
 
     @staticmethod
     def _read(session: Session, lots: set[int], periods: set[Any]) -> Iterable[Any]:
@@ -205,28 +212,34 @@ class WeightsThen:
             Entitlement.household_id,
             Entitlement.amount_fen,
             Entitlement.recorded_at,
-        )
+            EntitlementVoid.voided_at,
+        ).outerjoin(EntitlementVoid, EntitlementVoid.entitlement_id == Entitlement.id)
         scopes = or_(Entitlement.lot_id.in_(lots), Entitlement.period_id.in_(periods))
         return session.execute(query.where(scopes).order_by(Entitlement.id))
 
-    def _summed(self, scope: Scope, count: int) -> dict[int, int]:
-        """Fen by household of the first `count` entitlements of a scope."""
-        key = (scope, count)
+    def _summed(self, scope: Scope, count: int, at: datetime | None) -> dict[int, int]:
+        """Fen by household of the first `count` entitlements of a scope, less what was voided by `at` (today: None)."""
+        voided = self._voided.get(scope, [])
+        gone = len(voided) if at is None else bisect_right(voided, at)
+        key = (scope, count, gone)
         if key not in self._sums:
+            last = voided[gone - 1] if gone else None
             sums: dict[int, int] = {}
-            for _, household_id, fen, _ in self._rows.get(scope, [])[:count]:
-                sums[household_id] = sums.get(household_id, 0) + fen
+            for _, household_id, fen, _, voided_at in self._rows.get(scope, [])[:count]:
+                if voided_at is None or last is None or voided_at > last:
+                    sums[household_id] = sums.get(household_id, 0) + fen
             self._sums[key] = sums
         return self._sums[key]
 
-    def _as_of(self, scope: Scope, entitlement_id: int) -> dict[int, int]:
-        return self._summed(scope, bisect_right(self._ids.get(scope, []), entitlement_id))
+    def _as_of(self, scope: Scope, entitlement_id: int, at: datetime | None) -> dict[int, int]:
+        return self._summed(scope, bisect_right(self._ids.get(scope, []), entitlement_id), at)
 
     def _at_settlement(self, scope: Scope, sale: Sale) -> dict[int, int]:
         if sale.as_of is not None:
-            return self._as_of(scope, sale.as_of)
+            return self._as_of(scope, sale.as_of, sale.settled_at)
         rows = self._rows.get(scope, [])
-        return self._summed(scope, bisect_left(rows, sale.settled_at, key=lambda row: row[3]))
+        count = bisect_left(rows, sale.settled_at, key=lambda row: row[3])
+        return self._summed(scope, count, sale.settled_at)
 
     def of_lots(self, sale: Sale, line: DueLine) -> dict[Scope, dict[int, int]]:
         """What decides whether a mechanism of both ways is shared by lot: the weights of the lots at settlement."""
@@ -239,6 +252,6 @@ class WeightsThen:
         scope = sale.scope_of(share)
         kept = sale.kept.get((share.mechanism, share.lot_id))
         if kept is not None:
-            return self._as_of(scope, kept.as_of) if kept.as_of is not None else {}
+            return self._as_of(scope, kept.as_of, kept.shared_at) if kept.as_of is not None else {}
         then = self._at_settlement(scope, sale)
-        return then if any(then.values()) else self._summed(scope, len(self._rows.get(scope, [])))
+        return then if any(then.values()) else self._summed(scope, len(self._rows.get(scope, [])), None)

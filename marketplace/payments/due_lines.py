@@ -1,0 +1,239 @@
+"""The lines that are due to settle, with everything known of them, in two statements however many they are.
+
+A part stays in a small index (`ix_order_part_due`) from the day it is accepted and paid until nothing of it is left to
+settle, so finding the next lines does not grow with what was settled before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Date,
+    Integer,
+    Select,
+    String,
+    bindparam,
+    cast,
+    func,
+    literal,
+    null,
+    select,
+    type_coerce,
+    union_all,
+    update,
+)
+from sqlalchemy.orm import Session
+
+from marketplace.catalog.models import LinkageTerm
+from marketplace.core.clock import business_day
+from marketplace.linkage.models import Entitlement, LinkagePeriod, Mechanism
+from marketplace.ordering.models import LineLot, OrderLine, OrderPart
+from marketplace.ordering.states import PartState
+from marketplace.payments.models import Settlement
+from marketplace.payments.refunds.models import RefundedLine
+from marketplace.payments.refunds.standing import is_wholly_refunded
+
+Terms = tuple[tuple[Mechanism, int], ...]
+
+
+@dataclass(frozen=True)
+class DueLine:
+    """A line ready to settle: `terms` in the order of the mechanisms, `lots` as (lot id, grams).
+
+    `net_fen` is the line's net less what was refunded before.
+    """
+
+    line_id: int
+    cooperative_id: int
+    net_fen: int
+    due_at: datetime
+    terms: Terms
+    lots: tuple[tuple[int, int], ...]
+    period_id: int | None
+
+
+@dataclass
+class Due:
+    """What one pass settles: its lines, the parts they belong to, and the last entitlement that counts."""
+
+    lines: list[DueLine]
+    part_ids: set[int]
+    as_of_entitlement_id: int
+
+
+class PeriodFinder:
+    """The linkage periods of some cooperatives, read once."""
+
+    def __init__(self, session: Session, cooperative_ids: set[int]) -> None:
+        query = select(
+            LinkagePeriod.cooperative_id, LinkagePeriod.id, LinkagePeriod.starts_on, LinkagePeriod.ends_on
+        )
+        rows = session.execute(query.where(LinkagePeriod.cooperative_id.in_(cooperative_ids)))
+        self._periods: list[tuple[int, int, date, date]] = [tuple(row) for row in rows]
+
+    def covering(self, cooperative_id: int, day: date) -> int | None:
+        """The period of a cooperative that holds `day` (its end is exclusive), None when there is none."""
+        return _covering(self._periods, cooperative_id, day)
+
+
+def _covering(periods: Collection[tuple[int, int, date, date]], cooperative_id: int, day: date) -> int | None:
+    for owner_id, period_id, starts_on, ends_on in periods:
+        if owner_id == cooperative_id and starts_on <= day < ends_on:
+            return period_id
+    return None
+
+
+def _is_settled() -> ColumnElement[bool]:
+    return select(Settlement.line_id).where(Settlement.line_id == OrderLine.id).exists()
+
+
+LOCKED = (
+    select(
+        OrderLine.id,
+        OrderLine.part_id,
+        OrderLine.cooperative_id,
+        OrderLine.net_fen,
+        OrderLine.listing_version_id,
+        OrderPart.accepted_at,
+        OrderPart.paid_at,
+    )
+    .join(OrderPart, OrderPart.id == OrderLine.part_id)
+    .where(
+        OrderPart.settled_at.is_(None),
+        OrderPart.accepted_at.is_not(None),
+        OrderPart.paid_at.is_not(None),
+        OrderPart.state == PartState.ACCEPTED,
+        ~_is_settled(),
+        ~is_wholly_refunded(),
+    )
+    .order_by(OrderPart.id, OrderLine.id)
+    .limit(bindparam("most", type_=Integer))
+    .with_for_update(of=OrderPart, skip_locked=True)
+)
+
+
+def due_lines(session: Session, *, limit: int) -> Due:
+    """Up to `limit` accepted and paid lines without a settlement, oldest first, their parts locked against a second
+    worker. A line that was refunded whole before it settled never settles.
+    """
+    rows = session.execute(LOCKED, {"most": limit}).all()
+    if not rows:
+        return Due([], set(), 0)
+    # Another worker may have settled some between the read and the lock: asked only now that they are ours.
+    known = _known_of(session, rows)
+    lines = []
+    for line_id, _, cooperative_id, full_fen, version_id, accepted_at, paid_at in rows:
+        net_fen = full_fen - known.refunded_fen.get(line_id, 0)
+        if line_id in known.settled or net_fen <= 0:
+            continue
+        due_at = max(accepted_at, paid_at)
+        terms, lots = known.terms.get(version_id, ()), tuple(known.lots.get(line_id, ()))
+        period_id = _covering(known.periods, cooperative_id, business_day(due_at))
+        lines.append(DueLine(line_id, cooperative_id, net_fen, due_at, terms, lots, period_id))
+    return Due(lines, {row.part_id for row in rows}, known.as_of)
+
+
+@dataclass
+class _Known:
+    """What the rows around due lines say."""
+
+    settled: set[int] = field(default_factory=set)
+    refunded_fen: dict[int, int] = field(default_factory=dict)
+    rates: dict[int, dict[Mechanism, int]] = field(default_factory=dict)
+    lots: dict[int, list[tuple[int, int]]] = field(default_factory=dict)
+    periods: list[tuple[int, int, date, date]] = field(default_factory=list)
+    as_of: int = 0
+    terms: dict[int, Terms] = field(default_factory=dict)  # by listing version
+
+
+def _rows_of(
+    what: str, of_id: Any, first: Any = None, second: Any = None, *, code: Any = None, days: Any = None
+) -> Select[Any]:
+    """One kind of row of KNOWN: all kinds have the same columns, and leave empty what they have no use for."""
+    starts_on, ends_on = days or (None, None)
+    given = {
+        "what": (literal(what), String),
+        "of_id": (of_id, Integer),
+        "code": (code, String),
+        "first": (first, BigInteger),
+        "second": (second, BigInteger),
+        "starts_on": (starts_on, Date),
+        "ends_on": (ends_on, Date),
+    }
+    return select(
+        *(
+            (cast(null(), kind) if value is None else cast(value, kind) if name == "first" else value).label(
+                name
+            )
+            for name, (value, kind) in given.items()
+        )
+    )
+
+
+_LINES = bindparam("lines", expanding=True)
+KNOWN = union_all(
+    _rows_of("settled", Settlement.line_id).where(Settlement.line_id.in_(_LINES)),
+    _rows_of("refunded", RefundedLine.line_id, func.sum(RefundedLine.amount_fen))
+    .where(RefundedLine.line_id.in_(_LINES), ~RefundedLine.after_settlement)
+    .group_by(RefundedLine.line_id),
+    _rows_of(
+        "term",
+        LinkageTerm.version_id,
+        LinkageTerm.rate_bp,
+        code=type_coerce(LinkageTerm.mechanism, String),
+    ).where(LinkageTerm.version_id.in_(bindparam("versions", expanding=True))),
+    _rows_of("lot", LineLot.line_id, LineLot.lot_id, LineLot.mass_g).where(LineLot.line_id.in_(_LINES)),
+    _rows_of(
+        "period",
+        LinkagePeriod.cooperative_id,
+        LinkagePeriod.id,
+        days=(LinkagePeriod.starts_on, LinkagePeriod.ends_on),
+    ).where(LinkagePeriod.cooperative_id.in_(bindparam("cooperatives", expanding=True))),
+    _rows_of("as_of", func.coalesce(func.max(Entitlement.id), 0)),
+)
+
+
+def _known_of(session: Session, lines: Sequence[Any]) -> _Known:
+    asked = {
+        "lines": [line.id for line in lines],
+        "versions": sorted({line.listing_version_id for line in lines}),
+        "cooperatives": sorted({line.cooperative_id for line in lines}),
+    }
+    known = _Known()
+    for what, of_id, code, first, second, starts_on, ends_on in session.execute(KNOWN, asked):
+        match what:
+            case "settled":
+                known.settled.add(of_id)
+            case "refunded":
+                known.refunded_fen[of_id] = first
+            case "term":
+                known.rates.setdefault(of_id, {})[Mechanism(code)] = first
+            case "lot":
+                known.lots.setdefault(of_id, []).append((first, second))
+            case "period":
+                known.periods.append((of_id, first, starts_on, ends_on))
+            case "as_of":
+                known.as_of = of_id
+    for lots in known.lots.values():
+        lots.sort()
+    known.terms = {
+        version_id: tuple((mechanism, rates[mechanism]) for mechanism in Mechanism if mechanism in rates)
+        for version_id, rates in known.rates.items()
+    }
+    return known
+
+
+def close_parts(session: Session, part_ids: Collection[int], *, at: datetime) -> None:
+    """Take the parts of which nothing is left to settle out of the index of due ones. They must be locked."""
+    table = OrderPart.__table__
+    is_left = select(OrderLine.id).where(
+        OrderLine.part_id == table.c.id, ~_is_settled(), ~is_wholly_refunded()
+    )
+    closed = update(table).where(table.c.id.in_(sorted(part_ids)), ~is_left.exists())
+    session.execute(closed.values(settled_at=at))
