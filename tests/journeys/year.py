@@ -18,6 +18,7 @@ from marketplace.identity.actors import Actor, actor_of
 from marketplace.identity.models import Role, User
 from marketplace.linkage.models import Agreement, Mechanism
 from marketplace.linkage.rules import sign_agreement
+from marketplace.payments.closing.shortfalls import post_due_guarantees
 from marketplace.payments.distribution import distribute_pools
 from marketplace.payments.payouts.account_numbers import make_account_number
 from marketplace.payments.payouts.account_rules import record_account
@@ -114,6 +115,15 @@ def deliveries_fen() -> dict[str, int]:
     return {head: half_up(grams * FLOOR_AND_PREMIUM_FEN, 1_000) for head, grams in LAST_SLIPS_G.items()}
 
 
+def income_fen() -> dict[str, int]:
+    """What last year's sale brought the first household, by mechanism."""
+    pools = pools_fen(SOLD_LAST_YEAR)
+    return {
+        "contract": largest_remainder(pools["contract"], deliveries_fen())[FIRST],
+        "lease": largest_remainder(pools["lease"], rents_fen())[FIRST],
+    }
+
+
 def top_ups_fen() -> dict[str, int]:
     """What closing last year adds: the rent less what the sales of the year brought for the land."""
     rents = rents_fen()
@@ -201,7 +211,7 @@ def _agree(
 def _live_last_year(
     session: Session, cooperative: Cooperative, agreements: dict[tuple[str, Mechanism], Agreement]
 ) -> None:
-    """Slips and a sale in spring; the rents in December, for which the money of the sale has waited."""
+    """Slips and a sale in spring, topped up in summer; the rents in December, for which money has waited."""
     with clock.set_to(_noon(LAST_YEAR.replace(month=3))):
         PeriodFactory(cooperative=cooperative, starts_on=LAST_YEAR, ends_on=THIS_YEAR)
         rates = {Mechanism.CONTRACT_FARMING: CONTRACT_BP, Mechanism.LAND_TRANSFER: LEASE_BP}
@@ -219,6 +229,8 @@ def _live_last_year(
             )
         sell(session, offered, SOLD_LAST_YEAR, key="last-year-s-only-order")
         settle_lines(session)
+    with clock.set_to(_noon(LAST_YEAR.replace(month=6))):  # past the days in which a slip must be paid
+        post_due_guarantees(session)
     with clock.set_to(_noon(LAST_DAY)):
         for head in AREAS_CMU:
             pay_rent(

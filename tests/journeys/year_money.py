@@ -144,7 +144,7 @@ def import_answer(clerk: Person, answer: File, *, refused: str) -> None:
     clerk.presses("上传并核对")
     clerk.confirms("按这份结果入账", "确认入账")
     clerk.sees("已办理：到账 %(paid)s 笔，失败 %(failed)s 笔", paid=1, failed=1)
-    clerk.follows("发放批次")
+    clerk.clicks(clerk.page.locator("main").get_by_role("link", name=clerk.words("发放批次")).first)
     expect(clerk.row(refused)).to_contain_text(clerk.words("账号已销户"))
 
 
