@@ -17,6 +17,7 @@ from marketplace.core.errors import NotFound
 from marketplace.identity.actors import Actor
 from marketplace.ledger.models import Entry
 from marketplace.linkage.models import Entitlement, Evidence
+from marketplace.linkage.voids import is_void
 from marketplace.ordering.models import Order, OrderLine, OrderPart
 from marketplace.ordering.queries import orders_visible_to
 from marketplace.payments.models import (
@@ -210,6 +211,7 @@ def _entitlements(pool: LinkagePool, distribution: PoolDistribution) -> Select[t
             in_scope,
             Entitlement.mechanism == pool.mechanism,
             Entitlement.id <= distribution.as_of_entitlement_id,
+            ~is_void(distribution.distributed_at),
         )
         .order_by(Entitlement.household_id, Entitlement.id)
     )
@@ -223,6 +225,19 @@ class CreditTrace:
     line: LineTrace
     pool: PoolTrace
     evidence: Sequence[Entitlement]
+
+    @property
+    def changes(self) -> Sequence[CreditReversal | CreditAddition]:
+        """What was taken back of the household's share of the pool, and what a correction gave it beside."""
+        return [one for one in self.pool.changes if one.household_id == self.credit.household_id]
+
+    @property
+    def standing_fen(self) -> int:
+        """What the household has of the pool now."""
+        signed = [
+            -one.amount_fen if isinstance(one, CreditReversal) else one.amount_fen for one in self.changes
+        ]
+        return self.credit.amount_fen + sum(signed)
 
     @property
     def weight_total_fen(self) -> int:

@@ -232,6 +232,29 @@ class Entitlement(Base):
 
     household: Mapped[Household] = relationship()
     evidence: Mapped[Evidence] = relationship()
+    void: Mapped[EntitlementVoid | None] = relationship(viewonly=True)
+
+
+class EntitlementVoid(Base):
+    """That an entitlement weighs no more: a registry correction found its household ineligible on that day.
+
+    Append-only, at most once for an entitlement. What was decided before `voided_at` stands as it was decided.
+    `correction_no` is the public number of the correction set that two people agreed to.
+    """
+
+    __tablename__ = "entitlement_void"
+    __table_args__ = (
+        CheckConstraint("correction_no <> '' AND reason <> ''", name="cause"),
+        Index("ix_entitlement_void_correction", "correction_no"),
+        {"info": APPEND_ONLY},
+    )
+
+    entitlement_id: Mapped[int] = mapped_column(
+        ForeignKey("entitlement.id"), primary_key=True, autoincrement=False
+    )
+    correction_no: Mapped[str] = mapped_column(String(16))
+    reason: Mapped[str] = mapped_column(String(300))
+    voided_at: Mapped[datetime] = mapped_column(UtcInstant)
 
 
 class ChargeKind(LabelledEnum):

@@ -7,7 +7,7 @@ auditor everything.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from datetime import date
+from datetime import date, datetime
 
 from sqlalchemy import ColumnElement, Select, exists, false, func, or_, select
 from sqlalchemy.orm import Session, joinedload, selectinload
@@ -34,6 +34,7 @@ from marketplace.linkage.models import (
     Lot,
     Mechanism,
 )
+from marketplace.linkage.voids import hold_voids, is_void
 from marketplace.registry.cooperatives.queries import cooperatives_within
 from marketplace.registry.models import Enrolment, EnrolmentState, Household, Region
 from marketplace.registry.queries import enrolled_households
@@ -301,7 +302,11 @@ def under_agreement(agreement_id: int) -> ColumnElement[bool]:
 def _with_evidence() -> Select[Entitlement]:
     return (
         select(Entitlement)
-        .options(joinedload(Entitlement.household), joinedload(Entitlement.evidence))
+        .options(
+            joinedload(Entitlement.household),
+            joinedload(Entitlement.evidence),
+            joinedload(Entitlement.void),
+        )
         .order_by(Entitlement.id.desc())
     )
 
@@ -354,18 +359,25 @@ def period_totals(session: Session, period_ids: Collection[int]) -> Mapping[int,
 
 
 def weights_in_scope(
-    session: Session, scopes: Sequence[Scope], as_of_entitlement_id: int
+    session: Session,
+    scopes: Sequence[Scope],
+    as_of_entitlement_id: int,
+    *,
+    at: datetime | None = None,
 ) -> dict[Scope, dict[int, int]]:
     """The weights of each scope: entitlements in fen summed per household, in ascending order of household id.
 
-    One statement, however many scopes. Entitlements after `as_of_entitlement_id` are left out, so that a share can be
-    computed again later to the same fen; a scope without any has an empty dictionary. Only beneficiary households
-    have entitlements: recording evidence for any other is refused.
+    One statement, however many scopes. Entitlements after `as_of_entitlement_id`, and those voided by `at` (aware), are
+    left out, so that a share can be computed again later to the same fen; a scope without any has an empty dictionary.
+    `at` is when a sharing was decided; None for one that is being decided: then nothing is voided before it is. Only
+    beneficiary households have entitlements: recording evidence for any other is refused.
     """
     weights: dict[Scope, dict[int, int]] = {scope: {} for scope in scopes}
     lots, periods = _ids(lot_id for _, lot_id, _ in scopes), _ids(period_id for _, _, period_id in scopes)
     if not lots and not periods:
         return weights
+    if at is None:
+        hold_voids(session)
     rows = session.execute(
         select(
             Entitlement.mechanism,
@@ -377,6 +389,7 @@ def weights_in_scope(
         .where(
             Entitlement.id <= as_of_entitlement_id,
             or_(Entitlement.lot_id.in_(lots), Entitlement.period_id.in_(periods)),
+            ~is_void(at),
         )
         .group_by(Entitlement.mechanism, Entitlement.lot_id, Entitlement.period_id, Entitlement.household_id)
         .order_by(Entitlement.household_id)

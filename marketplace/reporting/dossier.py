@@ -104,7 +104,8 @@ def _evidence(scope: DossierScope) -> Select[Any]:
 
 
 def _entitlements(scope: DossierScope) -> Select[Any]:
-    query = select(Entitlement).options(joinedload(Entitlement.evidence)).where(scope.of(Entitlement))
+    beside = (joinedload(Entitlement.evidence), joinedload(Entitlement.void))
+    query = select(Entitlement).options(*beside).where(scope.of(Entitlement))
     return query.order_by(Entitlement.id.desc())
 
 

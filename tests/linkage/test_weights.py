@@ -95,7 +95,7 @@ def test_many_scopes_are_read_in_one_statement(session, engine, world):
     event.listen(engine, "before_cursor_execute", lambda *args: statements.append(args[2]))
     scopes = [(CONTRACT, lot_id, None) for lot_id in range(1, 2001)]
     assert len(weights_in_scope(session, scopes, 10**9)) == 2000
-    assert len(statements) == 1
+    assert len([one for one in statements if "FROM entitlement" in one]) == 1
     assert weights_in_scope(session, [], 10**9) == {}
     assert weights_in_scope(session, [(LEASE, None, None)], 10**9) == {(LEASE, None, None): {}}
 

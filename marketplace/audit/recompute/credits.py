@@ -35,7 +35,7 @@ def recompute_credits(
         for pool in some:
             weights: Mapping[int, int] = {}
             if pool.stamp is not None:
-                weights = dues.weights(pool.scope, pool.stamp)
+                weights = dues.weights(pool.scope, pool.stamp, pool.distributed_at or pool.settled_at)
                 _compare_distribution(pool, weights, distributions[pool.id], report)
             if any(weights.values()):
                 shares = credits_of_pool(pool.fen, weights)

@@ -1,7 +1,8 @@
 """The entitlements of one cooperative as they were derived again, by scope: the weights of pools, and what is due.
 
 A scope is a lot or a linkage period under one mechanism. The stamp of an entitlement is the id under which it was kept:
-it says in which order evidence came, and nothing else of the stored row is used.
+it says in which order evidence came, and nothing else of the stored row is used. What was voided counts for
+nothing that was decided from then on (voids.py).
 """
 
 from __future__ import annotations
@@ -42,6 +43,8 @@ class Dues:
     def __init__(self) -> None:
         self._by_scope: dict[Scope, list[Due]] = {}
         self._readings: dict[Scope, _Reading] = {}
+        self._voided: dict[tuple[int, int], datetime] = {}  # by stamp and household
+        self._scopes_with_voids: dict[Scope, list[Due]] = {}
 
     def add(self, scope: Scope, due: Due) -> None:
         """Take one in. All are in before any is read."""
@@ -60,7 +63,32 @@ class Dues:
         """The entitlements of a scope, in the order of their stamps."""
         return self._by_scope.get(scope, [])
 
-    def weights(self, scope: Scope, stamp: int) -> Mapping[int, int]:
+    def void(self, scope: Scope, due: Due, at: datetime) -> None:
+        """Say that an entitlement was voided at `at`. All are voided before any is read."""
+        self._voided[due.stamp, due.household_id] = at
+        self._scopes_with_voids.setdefault(scope, []).append(due)
+
+    def is_void(self, due: Due, at: datetime | None = None) -> bool:
+        """Whether an entitlement had been voided by `at`; by today when None."""
+        voided_at = self._voided.get((due.stamp, due.household_id))
+        return voided_at is not None and (at is None or voided_at <= at)
+
+    def weights(self, scope: Scope, stamp: int, at: datetime) -> Mapping[int, int]:
+        """Fen by household of what had been recorded up to `stamp` and not voided by `at`."""
+        weights = self._recorded(scope, stamp)
+        void = [
+            due
+            for due in self._scopes_with_voids.get(scope, [])
+            if due.stamp <= stamp and self.is_void(due, at)
+        ]
+        if not void:
+            return weights
+        left = dict(weights)
+        for due in void:
+            left[due.household_id] -= due.fen
+        return {household_id: fen for household_id, fen in left.items() if fen}
+
+    def _recorded(self, scope: Scope, stamp: int) -> Mapping[int, int]:
         """Fen by household of what had been recorded up to `stamp`. To be used before the next call.
 
         Asked in the order of stamps, each entitlement is added once.
@@ -75,6 +103,8 @@ class Dues:
         reading.stamp = stamp
         return reading.weights
 
-    def has_weight(self, scope: Scope, stamp: int) -> bool:
-        """Whether anything above zero had been recorded up to `stamp`."""
-        return any(due.fen and due.stamp <= stamp for due in self.in_scope(scope))
+    def has_weight(self, scope: Scope, stamp: int, at: datetime) -> bool:
+        """Whether anything above zero had been recorded up to `stamp` and not voided by `at`."""
+        return any(
+            due.fen and due.stamp <= stamp and not self.is_void(due, at) for due in self.in_scope(scope)
+        )

@@ -105,7 +105,8 @@ def _replay(
         if row.direction is Direction.POSTED:
             standing -= _left_out(passed[row.id], causes, standing, compare)
             credited += sum(event.fen + event.kept_fen for event in passed[row.id])
-            due_fen = _due(own, scope, row.posted_at)
+            standing_dues = [due for due in own if not dues.is_void(due, row.posted_at)]
+            due_fen = _due(standing_dues, scope, row.posted_at)
             missing = top_up(due_fen, credited + standing)
             if missing:
                 expected = (missing, Direction.POSTED, credited, due_fen, standing)

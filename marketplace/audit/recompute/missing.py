@@ -51,7 +51,7 @@ def find_left_out(
         due = [
             one
             for one in dues.in_scope((pool.mechanism, pool.lot_id, period_id))
-            if one.fen and max(one.recorded_at, pool.settled_at) < last - LATE
+            if one.fen and not dues.is_void(one) and max(one.recorded_at, pool.settled_at) < last - LATE
         ]
         if due:
             report.compare(
@@ -89,6 +89,8 @@ def find_unguaranteed(
             continue
         owed: dict[int, int] = defaultdict(int)
         for due in some:
+            if dues.is_void(due):
+                continue
             if lot_id is None or (due.due_on <= business_day(since) and due.recorded_at <= since):
                 owed[due.household_id] += due.fen
         if since not in lost_since:

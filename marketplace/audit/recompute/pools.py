@@ -70,6 +70,7 @@ class Pool:
         return (self.mechanism, self.lot_id, self.period_id)
 
 
+When = tuple[int, datetime]  # a line settled: the last entitlement recorded by then, and the instant
 Part = tuple[Mechanism, int | None]  # of a line: the mechanism, and the lot for what is shared by lot
 
 
@@ -101,7 +102,8 @@ def recompute_pools(
                 ),
                 default=0,
             )
-            shares = _shares(line, terms.get(line.version_id, ()), lots.get(line.id, ()), dues, stamp)
+            when = (stamp, settlement.settled_at)
+            shares = _shares(line, terms.get(line.version_id, ()), lots.get(line.id, ()), dues, when)
             total = sum(share.fen for share in shares.values())
             report.compare(
                 Kind.SETTLEMENT,
@@ -110,7 +112,7 @@ def recompute_pools(
                 lambda: (line.public_no,),  # noqa: B023 - asked at once
                 ("fen", "pool_fen", "cooperative", "rule_version"),
             )
-            for pool in _compare_pools(line, rows, shares, periods, dues, stamp, report):
+            for pool in _compare_pools(line, rows, shares, periods, dues, when, report):
                 found[pool.id] = pool
     return found
 
@@ -235,7 +237,7 @@ def _shares(
     terms: Sequence[tuple[Mechanism, int]],
     lots: Sequence[tuple[int, int]],
     dues: Dues,
-    stamp: int,
+    when: When,
 ) -> dict[Part, _Share]:
     """How a line's linkage money divides: by mechanism, then by lot where goods hold produce or labour."""
     shares: dict[Part, _Share] = {}
@@ -246,7 +248,7 @@ def _shares(
             for (lot_id, _), fen in zip(
                 lots, split_pool_over_lots(pool_fen, [grams for _, grams in lots]), strict=True
             ):
-                if Attribution.ALLOCATED in ways and not dues.has_weight((mechanism, lot_id, None), stamp):
+                if Attribution.ALLOCATED in ways and not dues.has_weight((mechanism, lot_id, None), *when):
                     continue  # no labour in this lot: its part is spread over the period
                 rest_fen -= fen
                 if fen:
@@ -262,7 +264,7 @@ def _compare_pools(
     shares: Mapping[Part, _Share],
     periods: Periods,
     dues: Dues,
-    stamp: int,
+    when: When,
     report: Report,
 ) -> Iterator[Pool]:
     """Compare a line's pools; yields those that are there, with what they should hold (nothing, if one too many)."""
@@ -272,7 +274,7 @@ def _compare_pools(
         period_id = None if row.lot_id is not None else line.period_id
         if row.waiting and row.period_id is None:
             period_id = None  # it waited for a period as well, which was opened later
-        waiting = not dues.has_weight((row.mechanism, row.lot_id, period_id), stamp)
+        waiting = not dues.has_weight((row.mechanism, row.lot_id, period_id), *when)
         report.compare(
             Kind.POOL,
             (row.pool_fen, row.rate_bp, row.attribution, row.period_id, row.waiting),

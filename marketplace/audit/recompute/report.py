@@ -22,6 +22,7 @@ class Kind(LabelledEnum):
 
     ENTITLEMENT = "entitlement", N_("应得")
     CHARGE = "charge", N_("扣款")
+    VOID = "void", N_("应得作废")
     SETTLEMENT = "settlement", N_("结算")
     POOL = "pool", N_("联结资金")
     DISTRIBUTION = "distribution", N_("资金分配")

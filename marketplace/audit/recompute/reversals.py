@@ -167,7 +167,7 @@ def _replay(pool: Pool, events: Sequence[_Event], dues: Dues) -> _Moves:
                 moves.refunded[household_id].append(_Move(fen))
             continue
         left = standing.left()
-        weights = dues.weights(pool.scope, pool.stamp or 0)
+        weights = dues.weights(pool.scope, pool.stamp or 0, pool.distributed_at or pool.settled_at)
         shared_anew = event.correction.kind is CorrectionKind.INELIGIBLE
         for household_id, fen in sorted(changes_of(event.correction, left, weights, gone).items()):
             moved = moves.added if fen > 0 else moves.corrected

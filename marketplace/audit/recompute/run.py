@@ -20,6 +20,7 @@ from marketplace.audit.recompute.missing import (
 from marketplace.audit.recompute.pools import recompute_pools
 from marketplace.audit.recompute.report import Report
 from marketplace.audit.recompute.reversals import recompute_reversals
+from marketplace.audit.recompute.voids import recompute_voids
 from marketplace.registry.models import Cooperative
 
 
@@ -30,6 +31,7 @@ def recompute_everything(session: Session) -> Report:
     for cooperative_id in session.scalars(select(Cooperative.id).order_by(Cooperative.id)).all():
         periods = Periods(session, cooperative_id)
         dues = recompute_entitlements(session, cooperative_id, periods, report)
+        recompute_voids(session, cooperative_id, dues, report)
         pools = recompute_pools(session, cooperative_id, periods, dues, report)
         recompute_credits(session, cooperative_id, pools, dues, report)
         find_left_out(pools, periods, dues, last_shared, report)

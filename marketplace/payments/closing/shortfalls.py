@@ -23,6 +23,7 @@ from marketplace.ledger.writing import account_ids
 from marketplace.linkage.attribution import top_up
 from marketplace.linkage.models import Entitlement, LinkagePeriod, Lot, PeriodState
 from marketplace.linkage.queries import Scope
+from marketplace.linkage.voids import is_void
 from marketplace.payments.closing.models import Direction
 from marketplace.payments.closing.standing import (
     Standing,
@@ -116,7 +117,7 @@ def due_figures(
     closed_only: bool = True,
 ) -> Subquery:
     """Per scope and household: due_fen, credited_fen, standing_fen and position, with mechanism, lot_id, period_id,
-    household_id, cooperative_id. Only what is due by today."""
+    household_id, cooperative_id. Only what is due by today, and nothing that was voided."""
     everywhere = lots is None and periods is None
     in_lots: ColumnElement[bool] = (
         Entitlement.lot_id.is_not(None) if everywhere else Entitlement.lot_id.in_(lots or ())
@@ -137,7 +138,7 @@ def due_figures(
     )
     due = (
         select(*group, cast(func.sum(Entitlement.amount_fen), BigInteger).label("due_fen"))
-        .where(or_(in_lots, in_periods))
+        .where(or_(in_lots, in_periods), ~is_void())
         .group_by(*group)
         .subquery()
     )

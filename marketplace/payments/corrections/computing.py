@@ -1,7 +1,8 @@
 """What a registry event changes of the credits given since its date. Reads and computes; writes nothing.
 
 ineligible   the household loses what it has of each pool; it is shared among the remaining weights: each gets what
-the largest remainder over them gives beyond what it has, nobody has less; with nobody left it waits
+the largest remainder over them gives beyond what it has, nobody has less; with nobody left it waits. Its entitlements
+for days from then on are voided, so that no later sharing out counts them (linkage/voids.py)
 merged       what is not paid out yet of its credits becomes the other household's
 split        the new household gets its share, in basis points, of what is not paid out yet
 moved        nothing: who reads the household changes, not what it was given
@@ -11,9 +12,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+from bisect import bisect_right
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 
 from sqlalchemy import func, select, union_all
 from sqlalchemy.orm import Session
@@ -22,7 +24,8 @@ from marketplace.core.clock import start_of
 from marketplace.core.money import BASIS, split_by_weights, webster
 from marketplace.ledger.accounts import AccountKey
 from marketplace.ledger.queries import balances
-from marketplace.linkage.queries import weights_in_scope
+from marketplace.linkage.models import Entitlement, EntitlementVoid
+from marketplace.linkage.queries import Scope, weights_in_scope
 from marketplace.payments.corrections.models import (
     CorrectionKind,
     CorrectionLine,
@@ -150,15 +153,17 @@ def _weights_of(session: Session, pool_ids: Collection[int]) -> dict[int, dict[i
         .join(PoolDistribution, PoolDistribution.pool_id == LinkagePool.id)
         .where(LinkagePool.id.in_(pool_ids))
     )
-    by_instant: dict[int, dict[int, tuple[object, ...]]] = {}
+    voided = sorted(session.scalars(select(EntitlementVoid.voided_at).distinct()))
+    by_instant: dict[tuple[int, int], tuple[datetime, dict[int, Scope]]] = {}
     for pool_id, mechanism, lot_id, shared in session.execute(query):
-        scope = (mechanism, lot_id, None if lot_id is not None else shared.period_id)
-        by_instant.setdefault(shared.as_of_entitlement_id, {})[pool_id] = scope
+        scope: Scope = (mechanism, lot_id, None if lot_id is not None else shared.period_id)
+        instant = (shared.as_of_entitlement_id, bisect_right(voided, shared.distributed_at))
+        by_instant.setdefault(instant, (shared.distributed_at, {}))[1][pool_id] = scope
     found: dict[int, dict[int, int]] = {}
-    for as_of, scopes in by_instant.items():
+    for (as_of, _), (at, scopes) in by_instant.items():
         wanted = sorted(set(scopes.values()), key=str)
-        weights = weights_in_scope(session, wanted, as_of_entitlement_id=as_of)  # type: ignore[arg-type]
-        found |= {pool_id: weights[scope] for pool_id, scope in scopes.items()}  # type: ignore[index]
+        weights = weights_in_scope(session, wanted, as_of_entitlement_id=as_of, at=at)
+        found |= {pool_id: weights[scope] for pool_id, scope in scopes.items()}
     return found
 
 
@@ -181,15 +186,17 @@ def _gone_before(session: Session, pool_ids: Collection[int]) -> dict[int, set[i
     return found
 
 
-def hash_of_changes(event: Event, changes: Sequence[PoolChange]) -> str:
-    """A fingerprint of an event and everything it changes: before and after of every household in every pool."""
+def hash_of_changes(event: Event, changes: Sequence[PoolChange], voids: Sequence[Entitlement] = ()) -> str:
+    """A fingerprint of an event and everything it changes: before and after of every household in every pool, and the
+    entitlements that weigh no more."""
     lines = [
         [change.pool.pool_id, key, change.pool.standing.get(key, 0), fen]
         for change in changes
         for key, fen in sorted(change.after.items())
     ]
     body = [event.kind.value, event.household_id, event.from_on.isoformat(), event.other_household_id]
-    text = json.dumps([*body, event.share_bp, lines], separators=(",", ":"))
+    voided = [[[one.id, one.amount_fen] for one in voids]] if voids else []
+    text = json.dumps([*body, event.share_bp, lines, *voided], separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -13,8 +13,14 @@ from marketplace.core.labels import N_
 from marketplace.identity.actors import Actor
 from marketplace.identity.models import OrganisationKind
 from marketplace.identity.permissions import Permission
+from marketplace.linkage.voids import entitlements_to_void, voided_by
 from marketplace.ordering.models import OrderLine
-from marketplace.payments.corrections.models import CorrectionLine, CorrectionSet, CorrectionState
+from marketplace.payments.corrections.models import (
+    CorrectionKind,
+    CorrectionLine,
+    CorrectionSet,
+    CorrectionState,
+)
 from marketplace.payments.models import LinkagePool
 from marketplace.registry.models import Household
 from marketplace.web.tasks import Task
@@ -72,6 +78,14 @@ def household_changes(session: Session, found: CorrectionSet) -> list[HouseholdC
     )
     rows = session.execute(query).all()
     return [HouseholdChange(name, number, int(before), int(after)) for name, number, before, after in rows]
+
+
+def voids_of(session: Session, found: CorrectionSet) -> tuple[int, int]:
+    """How many entitlements a set voids, or would void, and their sum in fen."""
+    if found.kind is not CorrectionKind.INELIGIBLE or found.state is not CorrectionState.PROPOSED:
+        return voided_by(session, found.public_no)
+    wanted = entitlements_to_void(session, found.household_id, found.from_on)
+    return len(wanted), sum(one.amount_fen for one in wanted)
 
 
 def pool_lines(found: CorrectionSet) -> Select[Any]:

@@ -1,7 +1,9 @@
 """Correcting credits: one person proposes, another agrees or declines; only then is anything posted.
 
-The set is frozen with a hash when it is proposed. If anything it rests on has changed by the time it is agreed to (a
-refund, another correction, a payout of what was to be passed on), it is refused, and has to be proposed anew.
+Of a household that was ineligible the entitlements for those days are voided along with it, so that later sales and
+guarantees leave them out. The set is frozen with a hash when it is proposed. If anything it rests on has changed by the
+time it is agreed to (a refund, another correction, a payout of what was to be passed on), it is refused, and has to be
+proposed anew.
 """
 
 from __future__ import annotations
@@ -23,6 +25,8 @@ from marketplace.identity.permissions import Permission
 from marketplace.identity.trail import record_trail
 from marketplace.ledger.accounts import AccountKey
 from marketplace.ledger.posting import TransferDraft
+from marketplace.linkage.models import Entitlement
+from marketplace.linkage.voids import entitlements_to_void, hold_voids, void_entitlements
 from marketplace.ordering.rules import required_reason
 from marketplace.payments.closing.reductions import (
     CreditedPool,
@@ -67,10 +71,10 @@ def propose_correction(
     note = required_reason(reason, N_("请写明更正的依据"))
     _check(session, kind, household, from_on, other, share_bp, village)
     event = Event(kind, household.id, from_on, other.id if other else None, share_bp)
-    changes = compute_changes(session, event)
-    if not changes and kind is not CorrectionKind.MOVED:
+    changes, voids = compute_changes(session, event), _voids_of(session, event)
+    if not changes and not voids and kind is not CorrectionKind.MOVED:
         raise Refused("nothing_to_correct", N_("从这一天起，这户没有需要更正的入账"), field="from_on")
-    cooperatives = {change.pool.cooperative_id for change in changes}
+    cooperatives = {change.pool.cooperative_id for change in changes} | {one.cooperative_id for one in voids}
     found = CorrectionSet(
         kind=kind,
         household_id=household.id,
@@ -85,7 +89,7 @@ def propose_correction(
         taken_fen=sum(sum(change.taken.values()) for change in changes),
         given_fen=sum(sum(change.given.values()) for change in changes),
         unallocated_fen=sum(change.unallocated_fen for change in changes),
-        content_hash=hash_of_changes(event, changes),
+        content_hash=hash_of_changes(event, changes, voids),
         proposed_by=actor.user_id,
     )
     _require_concerned(actor, found)
@@ -97,6 +101,13 @@ def propose_correction(
     _keep_lines(session, found, changes)
     _note(session, actor, "payments.propose_correction", found)
     return found
+
+
+def _voids_of(session: Session, event: Event) -> list[Entitlement]:
+    """The entitlements that the event leaves without weight: those of an ineligible household from its date on."""
+    if event.kind is not CorrectionKind.INELIGIBLE:
+        return []
+    return entitlements_to_void(session, event.household_id, event.from_on)
 
 
 def _check(
@@ -173,17 +184,19 @@ def decline_correction(session: Session, actor: Actor, found: CorrectionSet, *, 
 def agree_correction(
     session: Session, actor: Actor, found: CorrectionSet, *, note: str = ""
 ) -> CorrectionSet:
-    """Another person agrees: one entry per pool is posted.
+    """Another person agrees: one entry per pool is posted, and entitlements are voided.
 
     Raises Forbidden for the one who proposed, Conflict when it was decided, or when the ground has moved since.
     """
     _hold(session, actor, found)
+    if found.kind is CorrectionKind.INELIGIBLE:
+        hold_voids(session, writes=True)
     lines = select(CorrectionLine.pool_id).where(CorrectionLine.set_id == found.id)
     pools = select(LinkagePool.id).where(LinkagePool.id.in_(lines)).order_by(LinkagePool.id)
     session.execute(pools.with_for_update()).all()
     event = Event(found.kind, found.household_id, found.from_on, found.other_household_id, found.share_bp)
-    changes = compute_changes(session, event)
-    if hash_of_changes(event, changes) != found.content_hash:
+    changes, voids = compute_changes(session, event), _voids_of(session, event)
+    if hash_of_changes(event, changes, voids) != found.content_hash:
         raise Conflict("ground_moved", N_("提出之后入账又有变化，这份更正不能再用；请写明理由退回，重新提出"))
     found.state, found.note = CorrectionState.POSTED, note.strip()[:300]
     found.decided_by, found.decided_at = actor.user_id, now()
@@ -194,8 +207,15 @@ def agree_correction(
             found.village_code[:6],
         )
     _post(session, actor, found, changes)
+    _void(session, found, voids)
     _note(session, actor, "payments.agree_correction", found)
     return found
+
+
+def _void(session: Session, found: CorrectionSet, voids: Sequence[Entitlement]) -> None:
+    """Leave the entitlements out from now on; guarantees are posted before or after, never beside."""
+    hold_scopes(session, [(one.mechanism, one.lot_id, one.period_id) for one in voids])
+    void_entitlements(session, voids, correction_no=found.public_no, reason=found.reason, at=now())
 
 
 def _hold(session: Session, actor: Actor, found: CorrectionSet) -> None:

@@ -106,6 +106,7 @@ def _page(found: CorrectionSet, agree: AgreeForm | None = None, decline: Decline
         "payments/corrections/correction.html",
         set=found,
         households=queries.household_changes(session, found),
+        voids=queries.voids_of(session, found),
         page=page_of(session, queries.pool_lines(found), size=50, scalars=False),
         decides=waits and found.proposed_by != actor.user_id,
         agree_form=agree or AgreeForm(formdata=None),
