@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 from pathlib import Path
 from statistics import median
@@ -19,18 +20,20 @@ from tests.databases import PostgresqlServer
 DURABLE = ("fsync=on", "synchronous_commit=on", "full_page_writes=on", "shared_buffers=512MB", "max_wal_size=4GB",
            "max_connections=50")  # fmt: skip
 OTHER_PYTHON = Path(__file__).parents[2] / ".venv/hordak/bin/python"
-SINGLE, BATCHED, HORDAK, HORDAK_100, COPY = (
+SINGLE, BATCHED, HORDAK, HORDAK_100, COPY, CHECKED_COPY = (
     "(a) ours, a commit per line",
     "(b) ours, 100 lines a commit, 2 workers",
     "django-hordak, a commit per line",
     "django-hordak, 100 lines a commit",
     "COPY of the same rows",
+    "COPY, with the foreign keys",
 )
 AIMS = (
     ("(a) / hordak", SINGLE, HORDAK, 2.4),
     ("(b) / hordak", BATCHED, HORDAK, 9.0),
     ("(b) / COPY", BATCHED, COPY, 0.65),
 )
+LOAD = "load average {:.1f} {:.1f} {:.1f} on {} cores"
 
 
 class Bench:
@@ -63,6 +66,7 @@ class Bench:
         self._hordak(HORDAK, few, batch=1)
         self._ours(BATCHED, lines, batch=100, workers=2)
         self._note(COPY, *copying.copy(self.engine))
+        self._note(CHECKED_COPY, *copying.copy(self.engine, copying.CHECKED))
         self._hordak(HORDAK_100, few, batch=100)
 
     def _ours(self, name: str, lines: int, *, batch: int, workers: int) -> None:
@@ -85,6 +89,7 @@ class Bench:
         """The line that was sold by the rules, and what a first run warms."""
         ours.settle(self.url, batch=100, workers=1)
         copying.copy(self.engine)
+        copying.copy(self.engine, copying.CHECKED)
 
     def close(self) -> None:
         """End the other ledger and let go of the database."""
@@ -98,7 +103,7 @@ def report(bench: Bench) -> None:
     medians = {name: median(rates) for name, rates in bench.rates.items()}
     for name, rate in medians.items():
         spread = f"{min(bench.rates[name]):.0f} to {max(bench.rates[name]):.0f}"
-        print(f"{name:<42} {rate:8.0f} lines/s   ({spread})")
+        print(f"{name:<42} {rate:8.0f} lines/s   ({spread})", flush=True)
     for name, ours_name, other, aim in AIMS:
         ratio = medians[ours_name] / medians[other]
         print(f"{name:<42} {ratio:8.2f}           aim {aim} {'reached' if ratio >= aim else 'NOT REACHED'}")
@@ -117,7 +122,8 @@ def main() -> None:
         bench.settle_first()
         for number in range(asked.rounds):
             bench.round(asked.lines)
-            print(f"round {number + 1} of {asked.rounds}", flush=True)
+            load = LOAD.format(*os.getloadavg(), os.cpu_count())
+            print(f"round {number + 1} of {asked.rounds}, {load}", flush=True)
         report(bench)
         bench.world.add_lines(asked.lines)
         print(ours.profile(bench.url, batch=100))
@@ -127,7 +133,11 @@ def main() -> None:
             bench.rates.clear()
             bench.world.add_lines(asked.lines)
             seconds = ours.settle(bench.url, batch=100, workers=2)
-            print(f"with {stored:>10,} transfers stored {asked.lines / seconds:8.0f} lines/s", flush=True)
+            load = LOAD.format(*os.getloadavg(), os.cpu_count())
+            print(
+                f"with {stored:>10,} transfers stored {asked.lines / seconds:8.0f} lines/s, {load}",
+                flush=True,
+            )
         bench.close()
     finally:
         server.stop()

@@ -1,32 +1,41 @@
-"""The floor: the very rows that settling wrote, loaded with COPY into tables of the same columns, keys and indexes."""
+"""The floor: the very rows that settling wrote, loaded with COPY into tables of the same columns, keys and indexes; and
+once more into tables that have the foreign keys as well, to see what these cost.
+"""
 
 from __future__ import annotations
 
 import time
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 
+PLAIN, CHECKED = "copy", "checked_copy"
+FOREIGN_KEYS = """
+SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = CAST(:table AS regclass) AND contype = 'f'
+"""
 TABLES = ("entry", "transfer", "settlement", "linkage_pool", "pool_distribution", "credit")
 
 
 def make_tables(engine: Engine) -> None:
-    """Empty copies of the tables with everything but foreign keys and triggers."""
+    """Empty copies of the tables with everything but triggers; one of each without foreign keys."""
     with engine.begin() as connection:
         for table in TABLES:
-            connection.exec_driver_sql(f"CREATE TABLE copy_{table} (LIKE {table} INCLUDING ALL)")
+            for prefix in (PLAIN, CHECKED):
+                connection.exec_driver_sql(f"CREATE TABLE {prefix}_{table} (LIKE {table} INCLUDING ALL)")
+            for key in connection.scalars(text(FOREIGN_KEYS), {"table": table}).all():
+                connection.exec_driver_sql(f"ALTER TABLE {CHECKED}_{table} ADD {key}")
 
 
-def copy(engine: Engine) -> tuple[int, float]:
+def copy(engine: Engine, prefix: str = PLAIN) -> tuple[int, float]:
     """Load what was settled since the last time, in one transaction; returns lines and seconds."""
     raw = engine.raw_connection()
     driver = raw.driver_connection
     try:
         with driver.cursor() as cursor:
-            rows = {table: _new_rows(cursor, table) for table in TABLES}
+            rows = {table: _new_rows(cursor, table, prefix) for table in TABLES}
             driver.commit()
             began = time.perf_counter()
             for table in TABLES:
-                with cursor.copy(f"COPY copy_{table} FROM STDIN") as target:
+                with cursor.copy(f"COPY {prefix}_{table} FROM STDIN") as target:
                     target.write(rows[table])
             driver.commit()
             took = time.perf_counter() - began
@@ -35,8 +44,9 @@ def copy(engine: Engine) -> tuple[int, float]:
         raw.close()
 
 
-def _new_rows(cursor: object, table: str) -> bytes:
+def _new_rows(cursor: object, table: str, prefix: str) -> bytes:
     key = "line_id" if table == "settlement" else "pool_id" if table == "pool_distribution" else "id"
-    query = f"SELECT * FROM {table} t WHERE t.{key} > (SELECT coalesce(max({key}), 0) FROM copy_{table}) ORDER BY {key}"
+    last = f"SELECT coalesce(max({key}), 0) FROM {prefix}_{table}"
+    query = f"SELECT * FROM {table} t WHERE t.{key} > ({last}) ORDER BY {key}"
     with cursor.copy(f"COPY ({query}) TO STDOUT") as source:  # type: ignore[attr-defined]
         return b"".join(bytes(piece) for piece in source)

@@ -7,15 +7,21 @@ triggers hold as for any insert; what SQLAlchemy would fill in (`default=`) has 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
 from typing import Any, cast
 
 import psycopg
-from sqlalchemy import Table, func, insert, select
+from sqlalchemy import Table, func, insert, select, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from marketplace.core.db import Base
+
+FEW = 200  # rows: up to here waiting for answers costs more than what COPY saves
+NUMBERS = text("SELECT nextval(pg_get_serial_sequence(:table, 'id')) FROM generate_series(1, :count)")
 
 
 def is_postgresql(session: Session) -> bool:
@@ -31,11 +37,36 @@ def next_ids(session: Session, model: type[Base], count: int) -> list[int]:
     """
     table = cast("Table", model.__table__)
     if is_postgresql(session):
-        sequence = func.pg_get_serial_sequence(table.name, "id")
-        numbers = func.generate_series(1, count).table_valued("number")
-        return sorted(session.scalars(select(func.nextval(sequence)).select_from(numbers)))
+        asked = {"table": table.name, "count": count}
+        return sorted(session.connection().execute(NUMBERS, asked).scalars())
     last = session.scalar(select(func.max(table.c.id))) or 0
     return list(range(last + 1, last + 1 + count))
+
+
+class Rows:
+    """New rows of several tables, collected in the order in which they refer to each other and then written together.
+
+    On PostgreSQL few rows go as one INSERT a table, sent without waiting for the answers in between; many go by COPY.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._waiting: list[tuple[type[Base], Sequence[str], list[Sequence[Any]]]] = []
+
+    def add(self, model: type[Base], columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+        """Collect rows of `model`, each with the values of `columns`; codes are given as their text."""
+        if given := list(rows):
+            self._waiting.append((model, columns, given))
+
+    def write(self) -> None:
+        """Write what was collected. Raises IntegrityError when the database refuses a row."""
+        waiting, self._waiting = self._waiting, []
+        count = sum(len(rows) for _, _, rows in waiting)
+        if is_postgresql(self._session) and count <= FEW:
+            _insert_at_once(self._session, waiting)
+            return
+        for model, columns, rows in waiting:
+            write_rows(self._session, model, columns, rows)
 
 
 def write_rows(
@@ -53,11 +84,47 @@ def write_rows(
 
 
 def _copy(session: Session, table: Table, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    connection = cast("psycopg.Connection[Any]", session.connection().connection.driver_connection)
     statement = f"COPY {table.name} ({', '.join(columns)}) FROM STDIN"
+    with (
+        _wrapped(statement),
+        _driver(session).cursor() as cursor,
+        cursor.copy(statement.encode()) as target,
+    ):
+        for row in rows:
+            target.write_row(row)
+
+
+def _insert_at_once(
+    session: Session, waiting: Sequence[tuple[type[Base], Sequence[str], list[Sequence[Any]]]]
+) -> None:
+    connection = _driver(session)
+    with _wrapped("INSERT of several tables"), connection.pipeline(), connection.cursor() as cursor:
+        for model, columns, rows in waiting:
+            name, names = cast("Table", model.__table__).name, ", ".join(columns)
+            statement = (  # one text a table, whatever the number of rows, so that it is planned once
+                f"INSERT INTO {name} ({names})"  # noqa: S608 - names from the models
+                f" SELECT {names} FROM json_populate_recordset(NULL::{name}, %s::json)"
+            )
+            given = [dict(zip(columns, row, strict=True)) for row in rows]
+            cursor.execute(statement.encode(), [json.dumps(given, ensure_ascii=False, default=_as_text)])
+
+
+def _as_text(value: object) -> str:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, bytes):
+        return f"\\x{value.hex()}"
+    raise TypeError(type(value))
+
+
+def _driver(session: Session) -> psycopg.Connection[Any]:
+    return cast("psycopg.Connection[Any]", session.connection().connection.driver_connection)
+
+
+@contextmanager
+def _wrapped(statement: str) -> Iterator[None]:
+    """Let what the driver refuses look as if SQLAlchemy had sent it."""
     try:
-        with connection.cursor() as cursor, cursor.copy(statement.encode()) as target:
-            for row in rows:
-                target.write_row(row)
+        yield
     except psycopg.Error as error:
         raise DBAPIError.instance(statement, None, error, psycopg.Error) from error

@@ -17,18 +17,20 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from marketplace.core.bulk import Rows
 from marketplace.core.clock import now
 from marketplace.core.errors import Conflict
 from marketplace.core.ids import public_nos
 from marketplace.core.labels import N_
 from marketplace.ledger.accounts import AccountKey
 from marketplace.ledger.bodies import canonical_body, content_of, hash_of
-from marketplace.ledger.models import Entry, EntryKind
+from marketplace.ledger.models import Entry, EntryKind, Transfer
 from marketplace.ledger.writing import (
+    TRANSFER_COLUMNS,
     account_ids,
+    add_new_entries,
     entries_by_key,
     insert_entries,
-    insert_new_entries,
     insert_transfers,
 )
 
@@ -154,18 +156,18 @@ def post_entries(session: Session, drafts: Sequence[EntryDraft]) -> list[Entry]:
     return [entries[draft.idempotency_key] for draft in drafts]
 
 
-def post_new_entries(session: Session, drafts: Sequence[EntryDraft]) -> list[int]:
-    """Post `drafts` that the caller knows to be new, and return the ids of their entries in the same order.
+def post_new_entries(session: Session, rows: Rows, drafts: Sequence[EntryDraft]) -> list[int]:
+    """Collect in `rows` the entries of `drafts` that the caller knows to be new; their ids in the same order.
 
     For whoever holds a lock on what each entry is about and has seen that nothing was posted for it: nothing is looked
-    up before and nothing read back. Raises IntegrityError when a key was used after all; then the transaction must end.
+    up before and nothing read back. A key that was used after all is refused when `rows` are written (IntegrityError).
     """
     session.flush()
     ordered = sorted(drafts, key=_order)
     accounts = account_ids(session, (key for draft in ordered for key in draft.accounts))
-    written = insert_new_entries(session, _entry_rows(ordered))
+    written = add_new_entries(session, rows, _entry_rows(ordered))
     ids = {draft.idempotency_key: key for draft, key in zip(ordered, written, strict=True)}
-    insert_transfers(session, _transfer_rows(ordered, ids, accounts))
+    rows.add(Transfer, TRANSFER_COLUMNS, _transfer_rows(ordered, ids, accounts))
     return [ids[draft.idempotency_key] for draft in drafts]
 
 

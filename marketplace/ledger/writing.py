@@ -10,16 +10,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, TypeVar, cast
 
-from sqlalchemy import Insert, Table, insert, select
+from sqlalchemy import Insert, Table, bindparam, insert, select
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.orm import Session
 
-from marketplace.core.bulk import is_postgresql, next_ids, write_rows
+from marketplace.core.bulk import Rows, is_postgresql, next_ids, write_rows
 from marketplace.ledger.accounts import OWNER_COLUMNS, AccountKey
 from marketplace.ledger.models import Account, Entry, Transfer
 
 T = TypeVar("T")
 LOOKUP_CHUNK = 5_000
+ACCOUNTS_NAMED = select(Account.key, Account.id).where(Account.key.in_(bindparam("keys", expanding=True)))
 TRANSFER_COLUMNS = (
     "entry_id",
     "position",
@@ -48,7 +49,7 @@ def account_ids(session: Session, keys: Iterable[AccountKey]) -> dict[str, int]:
 def _existing_accounts(session: Session, texts: Iterable[str]) -> dict[str, int]:
     found: dict[str, int] = {}
     for chunk in _chunks(texts):
-        rows = session.execute(select(Account.key, Account.id).where(Account.key.in_(chunk)))
+        rows = session.connection().execute(ACCOUNTS_NAMED, {"keys": chunk})
         found |= {row.key: row.id for row in rows}
     return found
 
@@ -71,15 +72,12 @@ def insert_entries(session: Session, rows: Sequence[dict[str, Any]]) -> dict[str
     return {row.idempotency_key: row.id for row in session.execute(statement, rows)}
 
 
-def insert_new_entries(session: Session, rows: Sequence[dict[str, Any]]) -> list[int]:
-    """Insert entries whose keys nobody has used; their ids, ascending, in the order of `rows`.
-
-    Raises IntegrityError when a key is taken after all.
-    """
-    ids = next_ids(session, Entry, len(rows))
-    if rows:
-        values = ((key, *row.values()) for key, row in zip(ids, rows, strict=True))
-        write_rows(session, Entry, ("id", *rows[0]), values)
+def add_new_entries(session: Session, rows: Rows, entries: Sequence[dict[str, Any]]) -> list[int]:
+    """Collect entries whose keys nobody has used; their ids, ascending, in the order of `entries`."""
+    ids = next_ids(session, Entry, len(entries))
+    if entries:
+        values = ((key, *entry.values()) for key, entry in zip(ids, entries, strict=True))
+        rows.add(Entry, ("id", *entries[0]), values)
     return ids
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date, datetime
 
-from sqlalchemy import ColumnElement, Select, exists, false, func, or_, select
+from sqlalchemy import ColumnElement, Select, bindparam, exists, false, func, or_, select
 from sqlalchemy.orm import Session, joinedload, selectinload
 
 from marketplace.core.clock import today
@@ -358,6 +358,27 @@ def period_totals(session: Session, period_ids: Collection[int]) -> Mapping[int,
     }
 
 
+WEIGHTS = (
+    select(
+        Entitlement.mechanism,
+        Entitlement.lot_id,
+        Entitlement.period_id,
+        Entitlement.household_id,
+        func.sum(Entitlement.amount_fen),
+    )
+    .where(
+        Entitlement.id <= bindparam("as_of"),
+        or_(
+            Entitlement.lot_id.in_(bindparam("lots", expanding=True)),
+            Entitlement.period_id.in_(bindparam("periods", expanding=True)),
+        ),
+    )
+    .group_by(Entitlement.mechanism, Entitlement.lot_id, Entitlement.period_id, Entitlement.household_id)
+    .order_by(Entitlement.household_id)
+)
+WEIGHTS_NOW = WEIGHTS.where(~is_void())
+
+
 def weights_in_scope(
     session: Session,
     scopes: Sequence[Scope],
@@ -378,22 +399,10 @@ def weights_in_scope(
         return weights
     if at is None:
         hold_voids(session)
-    rows = session.execute(
-        select(
-            Entitlement.mechanism,
-            Entitlement.lot_id,
-            Entitlement.period_id,
-            Entitlement.household_id,
-            func.sum(Entitlement.amount_fen),
-        )
-        .where(
-            Entitlement.id <= as_of_entitlement_id,
-            or_(Entitlement.lot_id.in_(lots), Entitlement.period_id.in_(periods)),
-            ~is_void(at),
-        )
-        .group_by(Entitlement.mechanism, Entitlement.lot_id, Entitlement.period_id, Entitlement.household_id)
-        .order_by(Entitlement.household_id)
-    )
+    statement = WEIGHTS.where(~is_void(at)) if at is not None else WEIGHTS_NOW
+    asked = {"as_of": as_of_entitlement_id, "lots": lots, "periods": periods}
+    session.flush()
+    rows = session.connection().execute(statement, asked)
     for mechanism, lot_id, period_id, household_id, amount_fen in rows:
         scope = (mechanism, lot_id, period_id)
         if scope in weights:

@@ -18,6 +18,9 @@ from marketplace.linkage.models import Entitlement, EntitlementVoid, Evidence, L
 
 LOCK = 20_201  # of the database: weights are read under a share of it, voids are written under the whole
 
+WHOLE = select(func.pg_advisory_xact_lock(LOCK))
+SHARE = select(func.pg_advisory_xact_lock_shared(LOCK))
+
 
 def is_void(at: datetime | None = None) -> ColumnElement[bool]:
     """Whether an entitlement is left out of what is decided at `at` (aware); of what is decided now when None."""
@@ -34,8 +37,7 @@ def hold_voids(session: Session, *, writes: bool = False) -> None:
     `writes` is for who writes voids. SQLite has one writer at a time anyway.
     """
     if session.get_bind().dialect.name == "postgresql":
-        lock = func.pg_advisory_xact_lock if writes else func.pg_advisory_xact_lock_shared
-        session.execute(select(lock(LOCK)))
+        session.connection().execute(WHOLE if writes else SHARE)
 
 
 def entitlements_to_void(session: Session, household_id: int, from_on: date) -> list[Entitlement]:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy.orm import Session
 
+from marketplace.core.bulk import Rows
 from marketplace.core.clock import business_day, now
 from marketplace.ledger.accounts import AccountKey
 from marketplace.ledger.models import EntryKind
@@ -62,7 +63,7 @@ def distribute_pools(session: Session, *, limit: int = 500) -> int:
         )
         for (pool, share, cooperative_id), entry in zip(ready, entries, strict=True)
     ]
-    keep_shares(session, shared, as_of=as_of, at=now())
+    keep_shares(session, Rows(session), shared, as_of=as_of, at=now())
     catch_up(session, sorted(taken))
     return len(ready)
 

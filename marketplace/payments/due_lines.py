@@ -6,6 +6,7 @@ settle, so finding the next lines does not grow with what was settled before.
 
 from __future__ import annotations
 
+import typing
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -14,10 +15,12 @@ from typing import Any
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
+    Connection,
     Date,
     Integer,
     Select,
     String,
+    Table,
     bindparam,
     cast,
     func,
@@ -122,11 +125,15 @@ def due_lines(session: Session, *, limit: int) -> Due:
     """Up to `limit` accepted and paid lines without a settlement, oldest first, their parts locked against a second
     worker. A line that was refunded whole before it settled never settles.
     """
-    rows = session.execute(LOCKED, {"most": limit}).all()
+    session.flush()
+    connection = (
+        session.connection()
+    )  # as Core statements: one pass over one line should cost little more than its rows
+    rows = connection.execute(LOCKED, {"most": limit}).all()
     if not rows:
         return Due([], set(), 0)
     # Another worker may have settled some between the read and the lock: asked only now that they are ours.
-    known = _known_of(session, rows)
+    known = _known_of(connection, rows)
     lines = []
     for line_id, _, cooperative_id, full_fen, version_id, accepted_at, paid_at in rows:
         net_fen = full_fen - known.refunded_fen.get(line_id, 0)
@@ -199,14 +206,14 @@ KNOWN = union_all(
 )
 
 
-def _known_of(session: Session, lines: Sequence[Any]) -> _Known:
+def _known_of(connection: Connection, lines: Sequence[Any]) -> _Known:
     asked = {
         "lines": [line.id for line in lines],
         "versions": sorted({line.listing_version_id for line in lines}),
         "cooperatives": sorted({line.cooperative_id for line in lines}),
     }
     known = _Known()
-    for what, of_id, code, first, second, starts_on, ends_on in session.execute(KNOWN, asked):
+    for what, of_id, code, first, second, starts_on, ends_on in connection.execute(KNOWN, asked):
         match what:
             case "settled":
                 known.settled.add(of_id)
@@ -229,11 +236,19 @@ def _known_of(session: Session, lines: Sequence[Any]) -> _Known:
     return known
 
 
+_PARTS = typing.cast("Table", OrderPart.__table__)
+CLOSED = (
+    update(_PARTS)
+    .where(
+        _PARTS.c.id.in_(bindparam("parts", expanding=True)),
+        ~select(OrderLine.id)
+        .where(OrderLine.part_id == _PARTS.c.id, ~_is_settled(), ~is_wholly_refunded())
+        .exists(),
+    )
+    .values(settled_at=bindparam("at"))
+)
+
+
 def close_parts(session: Session, part_ids: Collection[int], *, at: datetime) -> None:
     """Take the parts of which nothing is left to settle out of the index of due ones. They must be locked."""
-    table = OrderPart.__table__
-    is_left = select(OrderLine.id).where(
-        OrderLine.part_id == table.c.id, ~_is_settled(), ~is_wholly_refunded()
-    )
-    closed = update(table).where(table.c.id.in_(sorted(part_ids)), ~is_left.exists())
-    session.execute(closed.values(settled_at=at))
+    session.connection().execute(CLOSED, {"parts": sorted(part_ids), "at": at})

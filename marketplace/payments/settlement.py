@@ -18,7 +18,7 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from marketplace.core.bulk import next_ids, write_rows
+from marketplace.core.bulk import Rows, next_ids
 from marketplace.core.clock import now
 from marketplace.core.ids import public_nos
 from marketplace.ledger.accounts import AccountKey
@@ -157,10 +157,10 @@ def settle_lines(session: Session, *, limit: int = 500) -> int:
     )
     villages = villages_behind(session, weights)
     settled = [_settling(line, weights) for line in due.lines]
-    entry_ids = post_new_entries(session, [_settlement_entry(one, villages) for one in settled])
+    rows = Rows(session)
+    entry_ids = post_new_entries(session, rows, [_settlement_entry(one, villages) for one in settled])
     settled_at = now()
-    write_rows(
-        session,
+    rows.add(
         Settlement,
         ("line_id", "cooperative_id", "net_fen", "pool_fen", "entry_id", "rule_version", "settled_at"),
         (
@@ -176,8 +176,8 @@ def settle_lines(session: Session, *, limit: int = 500) -> int:
             for (line, shares), entry_id in zip(settled, entry_ids, strict=True)
         ),
     )
-    shared = _keep_pools(session, settled, weights, entry_ids, settled_at)
-    keep_shares(session, shared, as_of=due.as_of_entitlement_id, at=settled_at)
+    shared = _keep_pools(session, rows, settled, weights, entry_ids, settled_at)
+    keep_shares(session, rows, shared, as_of=due.as_of_entitlement_id, at=settled_at)
     close_parts(session, due.part_ids, at=settled_at)
     return len(settled)
 
@@ -224,12 +224,13 @@ def villages_behind(session: Session, weights: Weights) -> Villages:
 
 def _keep_pools(
     session: Session,
+    rows: Rows,
     settled: Sequence[Settling],
     weights: Weights,
     entry_ids: Sequence[int],
     settled_at: datetime,
 ) -> list[SharedPool]:
-    """Write the pools of settled lines; returns those that are shared out at once."""
+    """Collect the pools of settled lines; returns those that are shared out at once."""
     kept = [
         (line, share, credited, entry_id)
         for (line, shares), entry_id in zip(settled, entry_ids, strict=True)
@@ -238,8 +239,7 @@ def _keep_pools(
     if not kept:
         return []
     ids = next_ids(session, LinkagePool, len(kept))
-    write_rows(
-        session,
+    rows.add(
         LinkagePool,
         POOL_COLUMNS,
         (
@@ -280,15 +280,16 @@ class SharedPool:
     entry_id: int
 
 
-def keep_shares(session: Session, shared: Sequence[SharedPool], *, as_of: int, at: datetime) -> None:
-    """Write the distributions and credits of pools that were shared out, and let them replace guarantees that stand.
-
-    In a fixed number of statements.
+def keep_shares(
+    session: Session, rows: Rows, shared: Sequence[SharedPool], *, as_of: int, at: datetime
+) -> None:
+    """Write `rows` with the distributions and credits of pools that were shared out, and let them replace guarantees
+    that stand. In a fixed number of statements.
     """
     if not shared:
+        rows.write()
         return
-    write_rows(
-        session,
+    rows.add(
         PoolDistribution,
         DISTRIBUTION_COLUMNS,
         (
@@ -304,7 +305,8 @@ def keep_shares(session: Session, shared: Sequence[SharedPool], *, as_of: int, a
             for pool in shared
         ),
     )
-    write_rows(session, Credit, CREDIT_COLUMNS, _credit_rows(shared, at))
+    rows.add(Credit, CREDIT_COLUMNS, _credit_rows(shared, at))
+    rows.write()
     pools = [
         CreditedPool(pool.pool_id, pool.line_id, pool.share.scope, pool.cooperative_id, pool.credited)
         for pool in shared

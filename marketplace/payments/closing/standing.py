@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Subquery, case, cast, func, insert, select
+from sqlalchemy import BigInteger, Subquery, bindparam, case, cast, func, insert, select
 from sqlalchemy.orm import Session
 
 from marketplace.ledger.posting import EntryDraft, post_entries
@@ -22,6 +22,17 @@ Held = tuple[str, int]  # scope key, household id
 CHANGE_FEN = case(
     (GuaranteePosting.direction == Direction.POSTED, GuaranteePosting.amount_fen),
     else_=-GuaranteePosting.amount_fen,
+)
+STANDING = (
+    select(
+        GuaranteePosting.scope_key,
+        GuaranteePosting.household_id,
+        func.sum(CHANGE_FEN),
+        func.max(GuaranteePosting.position),
+    )
+    .where(GuaranteePosting.scope_key.in_(bindparam("scopes", expanding=True)))
+    .group_by(GuaranteePosting.scope_key, GuaranteePosting.household_id)
+    .having(func.sum(CHANGE_FEN) > 0)
 )
 
 
@@ -55,16 +66,11 @@ def standing_guarantees() -> Subquery:
 
 def standing_in(session: Session, scopes: Collection[Scope]) -> dict[Held, Standing]:
     """The guarantees above zero that stand in `scopes`, in one statement."""
-    group = (GuaranteePosting.scope_key, GuaranteePosting.household_id)
-    query = (
-        select(*group, func.sum(CHANGE_FEN), func.max(GuaranteePosting.position))
-        .where(GuaranteePosting.scope_key.in_(sorted({scope_key(scope) for scope in scopes})))
-        .group_by(*group)
-        .having(func.sum(CHANGE_FEN) > 0)
-    )
+    session.flush()
+    asked = {"scopes": sorted({scope_key(scope) for scope in scopes})}
     return {
         (key, household_id): Standing(int(fen), position)
-        for key, household_id, fen, position in session.execute(query)
+        for key, household_id, fen, position in session.connection().execute(STANDING, asked)
     }
 
 
