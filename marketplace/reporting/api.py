@@ -97,22 +97,27 @@ def _credit_document(row: Any) -> dict[str, Any]:
     }
 
 
-def _statement(household: Household, asked: dict[str, Any]) -> dict[str, Any]:
+def _statement(
+    household: Household, asked: dict[str, Any], *, cooperative_id: int | None = None
+) -> dict[str, Any]:
+    """The statement; with `cooperative_id` only what came from that cooperative."""
     session, limit = current_session(), asked["limit"]
     since = asked.get("since") or today().replace(month=1, day=1)
     until = asked.get("until") or max(today(), since)
     if until < since:
         raise Refused("span", N_("结束日期不能早于开始日期"), field="until")
     span = income.Span(since, until)
-    query = income.credits_of(household.id, span).limit(limit + 1)
+    query = income.credits_of(household.id, span, cooperative_id=cooperative_id).limit(limit + 1)
     if "after" in asked:
         own = select(Credit.id).where(Credit.public_no == asked["after"], Credit.household_id == household.id)
+        if cooperative_id is not None:
+            own = own.where(Credit.cooperative_id == cooperative_id)
         cursor = session.scalar(own)
         if cursor is None:
             raise NotFound
         query = query.where(Credit.id < cursor)
     rows = session.execute(query).all()
-    months = income.months_of(session, household.id, span)
+    months = income.months_of(session, household.id, span, cooperative_id=cooperative_id)
     return {
         "household": household.public_no,
         "since": since,
@@ -133,7 +138,7 @@ def _statement(household: Household, asked: dict[str, Any]) -> dict[str, Any]:
                 "reason": change.reason,
                 "goods": change.title,
             }
-            for change in income.later_changes(session, household.id, span)
+            for change in income.later_changes(session, household.id, span, cooperative_id=cooperative_id)
         ],
         "next": rows[limit - 1].Credit.public_no if len(rows) > limit else None,
     }
@@ -156,5 +161,7 @@ def own_statement(asked: dict[str, Any]) -> dict[str, Any]:
 @bp.arguments(StatementQuerySchema, location="query")
 @bp.response(200, StatementSchema)
 def household_statement(asked: dict[str, Any], household_no: str) -> dict[str, Any]:
-    """The statement of a household the reader may see."""
-    return _statement(household_by_no(current_session(), current_actor(), household_no), asked)
+    """The statement of a household the reader may see; for a cooperative what came from itself."""
+    session, actor = current_session(), current_actor()
+    household = household_by_no(session, actor, household_no)
+    return _statement(household, asked, cooperative_id=actor.cooperative_id)

@@ -1,6 +1,7 @@
 """A household's income: by mechanism and by month, each credit back to its goods. Pending is never added to credited.
 
-Who bought is shown as its kind and county only.
+Who bought is shown as its kind and county only. `cooperative_id` leaves only what came from that cooperative: a
+cooperative does not read what a household earns elsewhere (None: from all).
 """
 
 from __future__ import annotations
@@ -8,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, Subquery, func, select, union_all
+from sqlalchemy import ColumnElement, Row, Select, Subquery, and_, func, select, union_all
 from sqlalchemy.orm import Session
 
 from marketplace.core.clock import SHANGHAI, end_of, start_of
@@ -47,7 +49,17 @@ class MonthIncome:
     amount_fen: int
 
 
-def credits_of(household_id: int, span: Span | None = None) -> Select[tuple[Credit, ...]]:
+def _concerns(model: Any, household_id: int, cooperative_id: int | None) -> ColumnElement[bool]:
+    """Rows of `model` about the household, of one cooperative or of all."""
+    wanted = [model.household_id == household_id]
+    if cooperative_id is not None:
+        wanted.append(model.cooperative_id == cooperative_id)
+    return and_(*wanted)
+
+
+def credits_of(
+    household_id: int, span: Span | None = None, *, cooperative_id: int | None = None
+) -> Select[tuple[Credit, ...]]:
     """A household's credits with goods, cooperative, and the buyer's kind and county; newest first.
 
     Rows: Credit, attribution, line title, line number, cooperative name, order kind, unit kind, county name.
@@ -69,7 +81,7 @@ def credits_of(household_id: int, span: Span | None = None) -> Select[tuple[Cred
         .join(Order, Order.id == OrderLine.order_id)
         .outerjoin(BuyerUnit, BuyerUnit.id == Order.buyer_unit_id)
         .outerjoin(Region, Region.code == Order.buyer_county_code)
-        .where(Credit.household_id == household_id)
+        .where(_concerns(Credit, household_id, cooperative_id))
         .order_by(Credit.id.desc())
     )
     if span is not None:
@@ -83,9 +95,11 @@ def buyer_words(order_kind: OrderKind, unit_kind: UnitKind | None) -> OrderKind 
     return unit_kind or order_kind
 
 
-def months_of(session: Session, household_id: int, span: Span | None = None) -> list[MonthIncome]:
+def months_of(
+    session: Session, household_id: int, span: Span | None = None, *, cooperative_id: int | None = None
+) -> list[MonthIncome]:
     """Credited fen, less what was taken back, by Shanghai month and mechanism, newest month first."""
-    changes = _changes(household_id, span)
+    changes = _changes(household_id, span, cooperative_id)
     totals: dict[tuple[int, int, Mechanism], int] = {}
     for at, mechanism, amount_fen in session.execute(
         select(changes.c.at, changes.c.mechanism, changes.c.fen)
@@ -100,12 +114,12 @@ def months_of(session: Session, household_id: int, span: Span | None = None) -> 
     ]
 
 
-def _changes(household_id: int, span: Span | None) -> Subquery:
+def _changes(household_id: int, span: Span | None, cooperative_id: int | None) -> Subquery:
     """What raised (positive) or lowered the credited money of a household, each on its own day: rows of at, mechanism,
     pool_id, fen."""
     arms = [
         select(at.label("at"), model.mechanism, model.pool_id, fen.label("fen"))
-        .where(model.household_id == household_id)
+        .where(_concerns(model, household_id, cooperative_id))
         .where(*(() if span is None else (at >= span.instants[0], at < span.instants[1])))
         for model, at, fen in (
             (Credit, Credit.credited_at, Credit.amount_fen),
@@ -133,14 +147,19 @@ class Change:
 
 
 def later_changes(
-    session: Session, household_id: int, span: Span | None = None, *, limit: int = 200
+    session: Session,
+    household_id: int,
+    span: Span | None = None,
+    *,
+    cooperative_id: int | None = None,
+    limit: int = 200,
 ) -> list[Change]:
     """What refunds and corrections changed of a household's credits, newest first."""
     within = () if span is None else span.instants
     taken = (
         select(CreditReversal, OrderLine.title)
         .join(OrderLine, OrderLine.id == CreditReversal.line_id)
-        .where(CreditReversal.household_id == household_id)
+        .where(_concerns(CreditReversal, household_id, cooperative_id))
         .order_by(CreditReversal.id.desc())
         .limit(limit)
     )
@@ -148,7 +167,7 @@ def later_changes(
         select(CreditAddition, OrderLine.title, Entry.reason)
         .join(OrderLine, OrderLine.id == CreditAddition.line_id)
         .join(Entry, Entry.id == CreditAddition.entry_id)
-        .where(CreditAddition.household_id == household_id)
+        .where(_concerns(CreditAddition, household_id, cooperative_id))
         .order_by(CreditAddition.id.desc())
         .limit(limit)
     )
@@ -181,7 +200,12 @@ class Guarantee:
 
 
 def guarantees_of(
-    session: Session, household_id: int, span: Span | None = None, *, limit: int = 200
+    session: Session,
+    household_id: int,
+    span: Span | None = None,
+    *,
+    cooperative_id: int | None = None,
+    limit: int = 200,
 ) -> list[Guarantee]:
     """The guarantees of a household, newest first."""
     query = (
@@ -195,7 +219,7 @@ def guarantees_of(
         )
         .outerjoin(Lot, Lot.id == GuaranteePosting.lot_id)
         .outerjoin(LinkagePeriod, LinkagePeriod.id == GuaranteePosting.period_id)
-        .where(GuaranteePosting.household_id == household_id, *_posted_in(span))
+        .where(_concerns(GuaranteePosting, household_id, cooperative_id), *_posted_in(span))
         .order_by(GuaranteePosting.id.desc())
         .limit(limit)
     )
@@ -205,10 +229,12 @@ def guarantees_of(
     ]
 
 
-def guaranteed_fen(session: Session, household_id: int, span: Span | None = None) -> int:
+def guaranteed_fen(
+    session: Session, household_id: int, span: Span | None = None, *, cooperative_id: int | None = None
+) -> int:
     """What guarantees added in all, in fen, less what later income took the place of."""
     query = select(func.coalesce(func.sum(CHANGE_FEN), 0)).where(
-        GuaranteePosting.household_id == household_id, *_posted_in(span)
+        _concerns(GuaranteePosting, household_id, cooperative_id), *_posted_in(span)
     )
     return int(session.scalar(query) or 0)
 
@@ -228,10 +254,12 @@ def by_mechanism(months: Sequence[MonthIncome]) -> dict[Mechanism, int]:
     return totals
 
 
-def by_attribution(session: Session, household_id: int, span: Span | None = None) -> dict[Attribution, int]:
+def by_attribution(
+    session: Session, household_id: int, span: Span | None = None, *, cooperative_id: int | None = None
+) -> dict[Attribution, int]:
     """Credited fen, less what was taken back, DIRECT and ALLOCATED apart: the two are never added up into one claim
     about an order."""
-    changes = _changes(household_id, span)
+    changes = _changes(household_id, span, cooperative_id)
     query = (
         select(LinkagePool.attribution, func.sum(changes.c.fen))
         .join(LinkagePool, LinkagePool.id == changes.c.pool_id)
@@ -240,20 +268,20 @@ def by_attribution(session: Session, household_id: int, span: Span | None = None
     return {attribution: int(amount) for attribution, amount in session.execute(query)}
 
 
-def entitled_fen(session: Session, household_id: int) -> int:
+def entitled_fen(session: Session, household_id: int, *, cooperative_id: int | None = None) -> int:
     """What agreements and evidence say is owed, in all: another fact than what was credited."""
     query = select(func.coalesce(func.sum(Entitlement.amount_fen), 0)).where(
-        Entitlement.household_id == household_id
+        _concerns(Entitlement, household_id, cooperative_id)
     )
     return int(session.scalar(query) or 0)
 
 
 def pending_lines(
-    session: Session, household_id: int, *, limit: int = 20
+    session: Session, household_id: int, *, cooperative_id: int | None = None, limit: int = 20
 ) -> Sequence[Row[tuple[str, str, PartState]]]:
     """Lines under way that drew on lots this household delivered to: (title, line number, state). Not money yet."""
     lots = select(Entitlement.lot_id).where(
-        Entitlement.household_id == household_id, Entitlement.lot_id.is_not(None)
+        _concerns(Entitlement, household_id, cooperative_id), Entitlement.lot_id.is_not(None)
     )
     from_lots = _lines_of_lots(lots)
     settled = select(Settlement.line_id).where(Settlement.line_id == OrderLine.id).exists()

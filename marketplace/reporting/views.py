@@ -37,22 +37,29 @@ def _own_household() -> Household:
     return household
 
 
+def _reads_only() -> int | None:
+    """The cooperative of the reader, whose part alone it reads of a household's income; None for who reads all."""
+    return current_actor().cooperative_id
+
+
 def _income_page(household: Household, *, own: bool) -> str:
-    session = current_session()
-    months = income.months_of(session, household.id)
+    session, only = current_session(), None if own else _reads_only()
+    months = income.months_of(session, household.id, cooperative_id=only)
+    credited = income.credits_of(household.id, cooperative_id=only)
     return render_template(
         "reporting/income.html",
         household=household,
         own=own,
+        is_part=only is not None,
         months=months,
         by_mechanism=income.by_mechanism(months),
-        by_attribution=income.by_attribution(session, household.id),
-        entitled_fen=income.entitled_fen(session, household.id),
-        pending=income.pending_lines(session, household.id),
-        page=page_of(session, income.credits_of(household.id), scalars=False),
-        changes=income.later_changes(session, household.id),
-        guarantees=income.guarantees_of(session, household.id),
-        guaranteed_fen=income.guaranteed_fen(session, household.id),
+        by_attribution=income.by_attribution(session, household.id, cooperative_id=only),
+        entitled_fen=income.entitled_fen(session, household.id, cooperative_id=only),
+        pending=income.pending_lines(session, household.id, cooperative_id=only),
+        page=page_of(session, credited, scalars=False),
+        changes=income.later_changes(session, household.id, cooperative_id=only),
+        guarantees=income.guarantees_of(session, household.id, cooperative_id=only),
+        guaranteed_fen=income.guaranteed_fen(session, household.id, cooperative_id=only),
         buyer_words=income.buyer_words,
     )
 
@@ -81,21 +88,22 @@ def _span() -> income.Span:
     return income.Span(min(since, until), max(since, until))
 
 
-def _statement_page(household: Household) -> str:
-    session, span = current_session(), _span()
-    months = income.months_of(session, household.id, span)
-    rows = session.execute(income.credits_of(household.id, span).limit(500)).all()
+def _statement_page(household: Household, *, own: bool) -> str:
+    session, span, only = current_session(), _span(), None if own else _reads_only()
+    months = income.months_of(session, household.id, span, cooperative_id=only)
+    credited = income.credits_of(household.id, span, cooperative_id=only)
     return render_template(
         "reporting/statement.html",
         household=household,
         span=span,
+        is_part=only is not None,
         months=months,
         by_mechanism=income.by_mechanism(months),
-        by_attribution=income.by_attribution(session, household.id, span),
-        rows=rows,
-        changes=income.later_changes(session, household.id, span, limit=500),
-        guarantees=income.guarantees_of(session, household.id, span, limit=500),
-        guaranteed_fen=income.guaranteed_fen(session, household.id, span),
+        by_attribution=income.by_attribution(session, household.id, span, cooperative_id=only),
+        rows=session.execute(credited.limit(500)).all(),
+        changes=income.later_changes(session, household.id, span, cooperative_id=only, limit=500),
+        guarantees=income.guarantees_of(session, household.id, span, cooperative_id=only, limit=500),
+        guaranteed_fen=income.guaranteed_fen(session, household.id, span, cooperative_id=only),
         buyer_words=income.buyer_words,
         made_at=now(),
     )
@@ -105,11 +113,12 @@ def _statement_page(household: Household) -> str:
 @requires(Permission.READ_OWN_INCOME)
 def my_statement() -> ResponseReturnValue:
     """The own statement, to print."""
-    return _statement_page(_own_household())
+    return _statement_page(_own_household(), own=True)
 
 
 @bp.get("/households/<household_no>/statement")
 @requires(Permission.READ_HOUSEHOLDS)
 def household_statement(household_no: str) -> ResponseReturnValue:
     """The statement of a household the reader may see, to print and hand over."""
-    return _statement_page(household_by_no(current_session(), current_actor(), household_no))
+    household = household_by_no(current_session(), current_actor(), household_no)
+    return _statement_page(household, own=False)

@@ -13,20 +13,22 @@ from marketplace.identity.models import Role, User
 from marketplace.identity.rules import issue_token
 from marketplace.linkage.models import Attribution, Mechanism
 from marketplace.ordering.models import OrderKind
-from marketplace.payments.models import Payment
+from marketplace.payments.models import Credit, Payment
 from marketplace.payments.rules import apply_payment, bill_accepted_parts
 from marketplace.payments.settlement import settle_lines
 from marketplace.procurement.rules import approve_order
+from marketplace.registry.models import Cooperative, Enrolment
 from marketplace.registry.queries import household_of
 from marketplace.reporting import income
 from tests.conftest import HeldClock, MarketClient
 from tests.factories.identity import official_with
-from tests.factories.linkage import ContractFactory, EntitlementFactory
+from tests.factories.linkage import ContractFactory, EntitlementFactory, LeaseFactory, PeriodFactory
 from tests.factories.registry import (
     BuyerUnitFactory,
     CooperativeFactory,
     EnrolmentFactory,
     actor_at,
+    user_of,
     user_of_household,
 )
 from tests.factories.trade import buy, deliver, offer, sell
@@ -127,3 +129,84 @@ def test_an_auditor_of_the_county_may_read_it(client: MarketClient, session: Ses
 def test_nothing_yet_is_said_kindly(client: MarketClient, session: Session, clock: HeldClock) -> None:
     client.sign_in(user_of_household(EnrolmentFactory().household))
     assert "还没有入账" in client.get("/my/income").text
+
+
+def test_a_cooperative_reads_what_came_from_itself_alone(
+    client: MarketClient, session: Session, earner: User
+) -> None:
+    """The household earned 15.00 with the first cooperative, all under contract, and 20.00 of rent with the second."""
+    household = household_of(session, actor_of(earner))
+    assert household is not None
+    first = session.scalars(select(Credit).limit(1)).one().cooperative_id
+    second = EnrolmentFactory(household=household, cooperative=CooperativeFactory())
+    _earn_rent(session, second)
+    asked = "since=2026-01-01&until=2026-12-31"
+    pages = [f"/households/{household.public_no}/{page}?{asked}" for page in ("income", "statement")]
+
+    for cooperative_id, own, others in ((first, "15.00", "20.00"), (second.cooperative_id, "20.00", "15.00")):
+        client.sign_in(_manager(session, cooperative_id))
+        for page in pages:
+            shown = client.get(page)
+            assert shown.status_code == 200
+            assert own in shown.text
+            assert others not in shown.text
+            assert "35.00" not in shown.text
+            assert "只是与本合作社有关的内容" in shown.text
+            assert ("土地流转" in shown.text) == (cooperative_id != first)
+
+    client.sign_in(earner)
+    everything = [f"/my/{page}?{asked}" for page in ("income", "statement")]
+    assert all("35.00" in client.get(page).text for page in everything)
+    for official in (Role.AUDITOR, Role.COUNTY_REVIEWER):
+        client.sign_in(official_with(official))
+        assert all("35.00" in client.get(page).text for page in pages)
+
+
+def test_the_api_gives_a_cooperative_what_came_from_itself_alone(
+    client: MarketClient, session: Session, earner: User
+) -> None:
+    household = household_of(session, actor_of(earner))
+    assert household is not None
+    second = EnrolmentFactory(household=household, cooperative=CooperativeFactory())
+    _earn_rent(session, second)
+    _token, secret = issue_token(
+        session, actor_of(_manager(session, second.cooperative_id)), name="a cooperative's own books"
+    )
+    asked = client.get(
+        f"/api/v1/statements/{household.public_no}?since=2026-01-01&until=2026-12-31",
+        headers={"Authorization": f"Bearer {secret}"},
+    )
+    assert asked.status_code == 200
+    assert (asked.json["credited_fen"], [item["amount_fen"] for item in asked.json["items"]]) == (
+        2_000,
+        [2_000],
+    )
+    assert asked.json["by_mechanism"] == [{"mechanism": "land_transfer", "amount_fen": 2_000}]
+
+
+def test_figures_of_one_cooperative_leave_the_others_out(session: Session, earner: User) -> None:
+    household = household_id(session, earner)
+    nobody = CooperativeFactory().id
+    assert income.months_of(session, household, cooperative_id=nobody) == []
+    assert income.by_attribution(session, household, cooperative_id=nobody) == {}
+    assert income.entitled_fen(session, household, cooperative_id=nobody) == 0
+    assert income.later_changes(session, household, cooperative_id=nobody) == []
+    assert income.guarantees_of(session, household, cooperative_id=nobody) == []
+    assert income.guaranteed_fen(session, household, cooperative_id=nobody) == 0
+    assert session.execute(income.credits_of(household, cooperative_id=nobody)).all() == []
+    assert income.pending_lines(session, household, cooperative_id=nobody) == []
+
+
+def _earn_rent(session: Session, enrolment: Enrolment) -> None:
+    """20.00 for a parcel, a fifth of an order of 100.00."""
+    cooperative = enrolment.cooperative
+    period = PeriodFactory(cooperative=cooperative)
+    lease = LeaseFactory(enrolment=enrolment)
+    EntitlementFactory(agreement=lease, period=period)
+    offered = offer(session, cooperative, terms={Mechanism.LAND_TRANSFER: 2_000})
+    sell(session, offered, units=2, key="an-order-of-the-second-cooperative")
+    settle_lines(session)
+
+
+def _manager(session: Session, cooperative_id: int) -> User:
+    return user_of(session.get_one(Cooperative, cooperative_id))
