@@ -68,7 +68,7 @@ def _own(session: Session, households: list[int]) -> dict[int, int]:
     return {household: found.get(household, 0) for household in households}
 
 
-def _at_once(engine: Engine, *works: Callable[[Session], object]) -> list[str]:
+def at_once(engine: Engine, *works: Callable[[Session], object]) -> list[str]:
     start, outcomes, maker = threading.Barrier(len(works)), list[str](), session_maker(engine)
 
     def run(work: Callable[[Session], object]) -> None:
@@ -102,7 +102,7 @@ def test_two_people_who_agree_at_the_same_moment_post_once(
     people = [county(), county()]
     session.commit()
 
-    outcomes = _at_once(
+    outcomes = at_once(
         engine,
         *(lambda own, who=who: agree_correction(own, who, own.get_one(CorrectionSet, key)) for who in people),
     )
@@ -125,7 +125,7 @@ def test_a_refund_beside_a_correction_waits_or_refuses_it(
     reviewer, manager = county(), actor_at(cooperative)
     session.commit()
 
-    outcomes = _at_once(
+    outcomes = at_once(
         engine,
         lambda own: agree_correction(own, reviewer, own.get_one(CorrectionSet, key)),
         lambda own: agree_refund(own, manager, own.get_one(Refund, refund_id)),

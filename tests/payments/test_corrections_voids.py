@@ -6,7 +6,7 @@ from __future__ import annotations
 from datetime import date, timedelta
 
 import pytest
-from sqlalchemy import insert, select
+from sqlalchemy import Engine, insert, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -35,6 +35,7 @@ from tests.factories.refunds import refunded, standing
 from tests.factories.registry import CooperativeFactory, EnrolmentFactory, beneficiary_policy
 from tests.factories.trade import Offer, offer, sell
 from tests.payments.test_corrections import county, findings, ineligible, snapshot
+from tests.payments.test_corrections_paths import at_once
 
 FROM = date(2026, 5, 10)  # before the slips of 20 May
 BEFORE = date(2026, 5, 5)
@@ -353,3 +354,33 @@ def test_a_traced_credit_is_recomputed_by_the_weights_of_its_day(
         assert sum(one.amount_fen for one in traced.evidence) == credit.weight_fen
     gone = session.scalars(select(Credit).where(Credit.household_id == three[2])).one()
     assert trace_credit(session, auditor, gone.public_no).standing_fen == 0
+
+
+@pytest.mark.databases("postgresql")
+def test_a_sale_settled_beside_the_correction_is_before_or_after_it(
+    engine: Engine,
+    session: Session,
+    clock: HeldClock,
+    cooperative: Cooperative,
+    offered: Offer,
+    three: list[int],
+) -> None:
+    key, reviewer = proposed(session, three[2]).id, county()
+    for number in range(3):
+        sell(session, offered, units=10, key=f"an-order-with-number-{number}")
+    session.commit()
+
+    def settle(own: Session) -> None:
+        for _ in range(3):
+            settle_lines(own, limit=1)
+            own.commit()
+
+    outcomes = at_once(
+        engine, settle, lambda own: agree_correction(own, reviewer, own.get_one(CorrectionSet, key))
+    )
+    session.rollback()
+    assert outcomes in (["done", "done"], ["done", "ground_moved"])
+    voided = session.scalar(select(EntitlementVoid.voided_at))
+    late = select(Credit).where(Credit.household_id == three[2], Credit.credited_at >= voided)
+    assert voided is None or session.scalars(late).all() == []
+    clean(session)
