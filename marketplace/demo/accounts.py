@@ -1,4 +1,4 @@
-"""The accounts a visitor of the demo signs in with: one for each role, all under one documented password.
+"""The accounts a visitor signs in with: one for each role, two where two people are needed, under one password.
 
 The password stands here and nowhere else; what is kept in the database is its hash.
 """
@@ -22,6 +22,7 @@ ACCOUNTS: dict[str, Role] = {
     "village": Role.VILLAGE_REVIEWER,
     "township": Role.TOWNSHIP_REVIEWER,
     "county": Role.COUNTY_REVIEWER,
+    "county2": Role.COUNTY_REVIEWER,
     "orderer": Role.UNIT_ORDERER,
     "approver": Role.UNIT_APPROVER,
     "receiver": Role.UNIT_RECEIVER,

@@ -18,6 +18,23 @@ from marketplace.linkage.models import Mechanism
 
 FOLDER = Path(__file__).parent
 SMALL_LISTINGS = 60
+FURTHER_TERMS: dict[
+    str, dict[Mechanism, int]
+] = {  # of every listing of a cooperative, beside what the file says
+    "shexi": {Mechanism.EMPLOYMENT: 300, Mechanism.SHARE_COOPERATION: 200, Mechanism.ASSET_LEASE: 150},
+    "wuzhifeng": {Mechanism.EMPLOYMENT: 250, Mechanism.SHARE_COOPERATION: 200},
+    "tanghu": {Mechanism.EMPLOYMENT: 350},
+    "duiqian": {Mechanism.ASSET_LEASE: 200},
+    "jinzhu": {Mechanism.EMPLOYMENT: 300, Mechanism.SHARE_COOPERATION: 200},
+    "huxi": {Mechanism.EMPLOYMENT: 300},
+}
+TRUSTED = {
+    "wuzhifeng": "油茶籽",
+    "duiqian": "晚稻谷",
+    "liukeng": "晚稻谷",
+    "huxi": "鲜莲蓬籽",
+}  # commodity in trust
+TRUSTED_BP = 400
 
 
 @dataclass(frozen=True)
@@ -112,7 +129,10 @@ def _read_listings() -> Iterator[DemoListing]:
             terms = {
                 Mechanism.CONTRACT_FARMING: int(row["contract_bp"]),
                 Mechanism.LAND_TRANSFER: int(row["land_bp"]),
+                **FURTHER_TERMS.get(row["cooperative"], {}),
             }
+            if TRUSTED.get(row["cooperative"]) == row["commodity"]:
+                terms[Mechanism.PRODUCTION_TRUSTEESHIP] = TRUSTED_BP
             first, _, last = row["months"].partition("-")
             yield DemoListing(
                 key=f"{row['cooperative']}-{number}",

@@ -53,6 +53,7 @@ class Seller:
     place: int
     villages: list[Region]
     households_wanted: int = 0
+    key: str = ""
     manager: User | None = None
     clerk: User | None = None
     row: Cooperative | None = None

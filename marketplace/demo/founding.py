@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
+from functools import partial
 
 from sqlalchemy import select
 
 from marketplace.catalog.loading import load_categories
+from marketplace.core import clock
+from marketplace.demo.timeline import at_hour
 from marketplace.demo.world import World
 from marketplace.identity.actors import Actor, actor_of
 from marketplace.identity.models import OrganisationKind, Role, User
 from marketplace.identity.rules import open_organisation
+from marketplace.linkage.mechanisms.land_transfer.grain import record_grain_price
 from marketplace.registry.buyer_units.rules import register_buyer_unit
 from marketplace.registry.identifiers import make_uscc
 from marketplace.registry.models import BuyerUnit, Region, UnitKind
@@ -18,8 +23,11 @@ from marketplace.registry.offices.rules import register_office
 from marketplace.registry.rules import load_policies, load_regions
 
 PROVINCE = "36"
+GRAIN_FEN = (258, 262)  # a kilogram, year by year
 REVIEWERS = {12: Role.VILLAGE_REVIEWER, 9: Role.TOWNSHIP_REVIEWER, 6: Role.COUNTY_REVIEWER}
 REVIEWER_LOGINS = {12: "village", 9: "township", 6: "county"}
+COUNTY = 6
+COLLEAGUE = "county2"  # what needs two people needs a second one in the county
 COUNTY_OFFICE = "农业农村局"
 TOWNSHIP_OFFICE = "人民政府"
 UNITS = (
@@ -60,11 +68,31 @@ def load_facts(world: World) -> None:
         world.session, kind=OrganisationKind.PLATFORM, name="赣品助农平台（演示）", region_code=PROVINCE
     )
     world.operator = world.account("operator", world.people.name(), Role.OPERATOR, organisation=platform)
+    _record_grain_prices(world)
     province = register_office(
         world.session, world.operating, name="江西省乡村振兴工作专班", region_code=PROVINCE
     )
     world.account("auditor", world.people.name(), Role.AUDITOR, organisation=province)
     world.account("supervisor", world.people.name(), Role.SUPERVISOR, organisation=province)
+
+
+def _record_grain_prices(world: World) -> None:
+    """What a kilogram of rice is worth in the province, for the years of the demo, each in its own year."""
+    for place, year in enumerate(range(clock.today().year, world.last_on.year + 1)):
+        at = max(clock.now(), at_hour(date(year, 1, 4), 9))
+        world.timeline.at(at, partial(_record_grain_price, world, GRAIN_FEN[place % len(GRAIN_FEN)]))
+
+
+def _record_grain_price(world: World, fen_per_kg: int) -> None:
+    year = clock.today().year
+    record_grain_price(
+        world.session,
+        world.operating,
+        region_code=PROVINCE,
+        year=year,
+        fen_per_kg=fen_per_kg,
+        source=f"国家发展改革委公布的 {year} 年中晚籼稻最低收购价",
+    )
 
 
 def open_offices(world: World, codes: list[str]) -> None:
@@ -85,6 +113,10 @@ def open_offices(world: World, codes: list[str]) -> None:
         world.officials[code] = world.account(
             login, world.people.name(), REVIEWERS[level], organisation=world.offices[code]
         )
+        if level == COUNTY and counted[level] == 1:
+            world.colleagues[code] = world.account(
+                COLLEAGUE, world.people.name(), REVIEWERS[level], organisation=world.offices[code]
+            )
 
 
 def register_canteens(world: World, county_codes: list[str]) -> list[Canteen]:

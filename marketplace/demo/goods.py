@@ -99,6 +99,7 @@ def sellers_of(world: World) -> list[Seller]:
             place,
             _villages_around(world, content.village_code),
             content.households,
+            key=content.key,
         )
         for place, content in enumerate(demo_cooperatives()[: world.scale.cooperatives])
     ]

@@ -14,8 +14,10 @@ from marketplace.core import clock
 from marketplace.core.money import split_by_weights
 from marketplace.demo.agreements import Fields
 from marketplace.demo.goods import Good
+from marketplace.demo.labour import Labour
 from marketplace.demo.plan import PlannedOrder
 from marketplace.demo.timeline import at_hour
+from marketplace.demo.trust import Trust
 from marketplace.demo.world import World
 from marketplace.linkage.models import Agreement, Lot
 from marketplace.linkage.rules import open_lot, record_weigh_slip
@@ -59,9 +61,17 @@ def plan_lots(world: World, goods: Sequence[Good], orders: Sequence[PlannedOrder
 class Harvest:
     """Opens lots and weighs produce into them."""
 
-    def __init__(self, world: World, fields: Mapping[int, Fields]) -> None:
+    def __init__(
+        self,
+        world: World,
+        fields: Mapping[int, Fields],
+        labour: Mapping[int, Labour],
+        trusts: Mapping[int, Trust],
+    ) -> None:
         self.world = world
         self.fields = fields
+        self.labour = labour
+        self.trusts = trusts
         self._slips = count(1)
 
     def plan(self, lots: Sequence[PlannedLot]) -> None:
@@ -82,7 +92,11 @@ class Harvest:
             yield_bp=good.content.yield_bp,
         )
         assign_lot(self.world.session, good.seller.acting, good.made, lot)
-        contracts = self.fields[good.seller.place].contracts[good.content.commodity]
+        place_of_seller = good.seller.place
+        if place_of_seller in self.labour:
+            self.labour[place_of_seller].help_with(lot)
+        self.trusts[place_of_seller].bring_into(lot)
+        contracts = self._contracts(good)
         chosen = sorted(
             self.world.random.sample(contracts, min(len(contracts), self.world.random.randrange(3, 6))),
             key=lambda agreement: agreement.id,
@@ -96,6 +110,11 @@ class Harvest:
             if steps:
                 self.world.timeline.at(at, partial(self.weigh, good, lot, agreement, steps * STEP_G, price))
 
+    def _contracts(self, good: Good) -> list[Agreement]:
+        """Who delivers for a good."""
+        contracts = self.fields[good.seller.place].contracts[good.content.commodity]
+        return [one for one in contracts if one.household_id not in self.world.gone]
+
     def _market_price(self, good: Good) -> int | None:
         """The day's market price in fen a kilogram, in steps of ten; for the cheapest grade often none is quoted."""
         farm_price = good.content.farm_price_fen_per_kg
@@ -104,8 +123,10 @@ class Harvest:
         return max(10, farm_price * self.world.random.randrange(94, 110) // 1000 * 10)
 
     def weigh(self, good: Good, lot: Lot, agreement: Agreement, net_g: int, price: int | None) -> None:
-        """Record one slip."""
+        """Record one slip, of a neighbour when the household does not meet the conditions any more."""
         clerk = good.seller.clerking
+        if agreement.household_id in self.world.gone:
+            agreement = self._contracts(good)[0]
         record_weigh_slip(
             self.world.session,
             clerk,

@@ -18,10 +18,12 @@ from marketplace.core import clock, ids
 from marketplace.core.errors import Refused
 from marketplace.core.labels import N_
 from marketplace.demo.accounts import shared_hashes
+from marketplace.demo.aftersales import Aftersales
 from marketplace.demo.agreements import Fields
 from marketplace.demo.bank import Bank
-from marketplace.demo.content import demo_cooperatives
+from marketplace.demo.content import FURTHER_TERMS, demo_cooperatives
 from marketplace.demo.entry import Seller, apply_for, case_of, pass_on, plan_entry
+from marketplace.demo.findings import Findings
 from marketplace.demo.founding import load_facts, open_offices, register_canteens, register_staff
 from marketplace.demo.goods import Good, goods_of, sellers_of
 from marketplace.demo.harvest import Harvest, plan_lots
@@ -32,13 +34,21 @@ from marketplace.demo.households import (
     unbound_households,
     upload_with_mistakes,
 )
+from marketplace.demo.labour import Labour
+from marketplace.demo.pay_day import PayDay
 from marketplace.demo.plan import plan_orders
+from marketplace.demo.property_income import Assets, Stakes
 from marketplace.demo.scale import SCALES
 from marketplace.demo.shop import Shop
 from marketplace.demo.timeline import at_hour
 from marketplace.demo.trade import Trade
+from marketplace.demo.trust import Trust
 from marketplace.demo.world import BEFORE_DAYS, Tools, World
+from marketplace.demo.year_end import YearEnd
 from marketplace.identity.models import User
+from marketplace.linkage.models import Mechanism
+from marketplace.payments.charges import collect_charges
+from marketplace.payments.closing.shortfalls import post_due_guarantees
 from marketplace.payments.distribution import distribute_pools
 from marketplace.payments.notices import apply_notices
 from marketplace.payments.settlement import settle_lines
@@ -46,6 +56,7 @@ from marketplace.registry.models import Region
 from marketplace.registry.reviews.rules import file_objection
 
 ENTRY_DAY, HOUSEHOLDS_DAY, AGREEMENTS_DAY = -88, -64, -48
+GUARANTEES_DAY, GUARANTEES_EVERY = -10, 28  # how often what fell due is looked after
 WITHDRAWN = 20  # of so many goods one is taken off sale at the end of the year
 APPLICANTS = (
     ("山苍子", "把野生山苍子驯化成片，蒸馏精油"),
@@ -113,13 +124,21 @@ def _plan(world: World) -> None:
     sold = goods[: len(goods) - len(goods) // WITHDRAWN]
     orders = plan_orders(world, sold)
     fields = {seller.place: _plan_seller(world, seller, goods) for seller in sellers}
+    labour = {seller.place: _plan_labour(world, seller) for seller in sellers if _hires(seller)}
+    trusts = {seller.place: _plan_trust(world, seller, goods) for seller in sellers}
     shop = Shop(world, goods)
     shop.plan()
     shop.plan_changes(sold[3::9], goods[len(sold) :])
-    harvest = Harvest(world, fields)
+    harvest = Harvest(world, fields, labour, trusts)
     harvest.plan(plan_lots(world, goods, orders))
-    trade = Trade(world, sellers, canteens, staff)
+    aftersales = Aftersales(world, sellers, canteens, staff)
+    trade = Trade(world, sellers, canteens, staff, aftersales.call_off)
     trade.plan(orders)
+    aftersales.plan()
+    for seller in sellers:
+        YearEnd(world, seller, fields[seller.place]).plan()
+    PayDay(world, sellers).plan()
+    Findings(world, sellers).plan()
     _plan_sweeps(world, Bank(world, trade.unpaid_parts))
     _plan_desks(world, sellers, applicants, shop, harvest, trade)
 
@@ -151,30 +170,56 @@ def _codes_in(county_code: str, sellers: Sequence[Seller]) -> list[str]:
 
 
 def _plan_seller(world: World, seller: Seller, goods: Sequence[Good]) -> Fields:
-    """Entry, households, agreements; returns its agreements to be."""
+    """Entry, households, agreements, stakes and assets; returns its agreements over produce and land to be."""
     is_whole = world.scale.cooperatives == len(demo_cooperatives())
     count = seller.households_wanted if is_whole else world.scale.households // world.scale.cooperatives
     with_account = world.scale.households_with_account // world.scale.cooperatives + (seller.place == 0)
     plan_entry(world, seller, world.day(ENTRY_DAY + seller.place))
     plan_households(world, seller, world.day(HOUSEHOLDS_DAY + seller.place), count, with_account)
     fields = Fields(world, seller, [good for good in goods if good.seller is seller])
-    fields.plan(world.day(AGREEMENTS_DAY + seller.place))
+    signed_on = world.day(AGREEMENTS_DAY + seller.place)
+    fields.plan(signed_on)
+    Stakes(world, seller).plan(signed_on)
+    Assets(world, seller).plan(signed_on)
     return fields
 
 
+def _hires(seller: Seller) -> bool:
+    return Mechanism.EMPLOYMENT in FURTHER_TERMS.get(seller.key, {})
+
+
+def _plan_labour(world: World, seller: Seller) -> Labour:
+    labour = Labour(world, seller)
+    labour.plan(world.day(AGREEMENTS_DAY + seller.place))
+    return labour
+
+
+def _plan_trust(world: World, seller: Seller, goods: Sequence[Good]) -> Trust:
+    trust = Trust(world, seller, [good for good in goods if good.seller is seller])
+    trust.plan(world.day(AGREEMENTS_DAY + seller.place))
+    return trust
+
+
 def _plan_sweeps(world: World, bank: Bank) -> None:
-    """What the jobs and the cashier do: in the evening of days on which something was accepted, paid or recorded, and
-    every Monday."""
+    """What the jobs and the cashier do: one evening soon after something was accepted, paid or recorded, every Monday,
+    and every four weeks for what fell due."""
 
     def sweep() -> None:
         bank.bill()
         while settle_lines(world.session) or distribute_pools(world.session):
             pass
 
+    def guarantee() -> None:
+        sweep()
+        post_due_guarantees(world.session)
+        collect_charges(world.session)
+
     world.sweep = sweep
     monday = world.first_on + timedelta(days=-world.first_on.weekday() % 7)
     world.timeline.weekly(monday, bank.import_week, hour=9, minute=40)
-    world.timeline.at(world.present, sweep)
+    for day in range(GUARANTEES_DAY, (world.last_on - world.first_on).days, GUARANTEES_EVERY):
+        world.timeline.at(at_hour(world.day(day), 20), guarantee)
+    world.timeline.at(world.present, guarantee)
 
 
 def _plan_desks(

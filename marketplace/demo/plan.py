@@ -44,17 +44,19 @@ class Fate(StrEnum):
     DECLINED = "declined"
     CANCELLED = "cancelled"
     ABANDONED = "abandoned"
+    CALLED_OFF = "called off"
 
 
 FATES = {  # how often, of a hundred
     OrderKind.CANTEEN: {Fate.COMPLETE: 92, Fate.REJECTED: 3, Fate.DECLINED: 3, Fate.CANCELLED: 2},
-    OrderKind.PERSONAL: {Fate.COMPLETE: 93, Fate.ABANDONED: 5, Fate.CANCELLED: 2},
+    OrderKind.PERSONAL: {Fate.COMPLETE: 92, Fate.ABANDONED: 5, Fate.CANCELLED: 2, Fate.CALLED_OFF: 1},
 }
 SURE = (  # what even the smallest demo has
     (OrderKind.CANTEEN, Fate.REJECTED),
     (OrderKind.PERSONAL, Fate.ABANDONED),
     (OrderKind.CANTEEN, Fate.COMPLETE),
     (OrderKind.PERSONAL, Fate.COMPLETE),
+    (OrderKind.PERSONAL, Fate.CALLED_OFF),
 )
 
 

@@ -46,12 +46,18 @@ class Trade:
     """Plays planned orders on the timeline. Cooperatives are found by their id once they have one."""
 
     def __init__(
-        self, world: World, sellers: Sequence[Seller], canteens: Sequence[Canteen], staff: Sequence[User]
+        self,
+        world: World,
+        sellers: Sequence[Seller],
+        canteens: Sequence[Canteen],
+        staff: Sequence[User],
+        call_off: Callable[[OrderPart, Actor], None],
     ) -> None:
         self.world = world
         self.sellers = sellers
         self.canteens = canteens
         self.staff = staff
+        self.call_off = call_off
         self.unpaid_parts: set[int] = set()
         self._notices = count(1)
         self._gateway = StripeGateway(
@@ -204,6 +210,10 @@ class Trade:
 
     def _confirm(self, planned: PlannedOrder, part: OrderPart, seller: Seller, receiver: Actor) -> None:
         confirm_part(self.world.session, seller.clerking, part)
+        if planned.fate is Fate.CALLED_OFF:
+            at = self.world.later(clock.now(), 0)
+            self.world.timeline.at(at, partial(self.call_off, part, receiver))
+            return
         at = self.world.later(clock.now(), self.world.random.choice((0, 1, 1)))
         self._then(planned, PartEvent.SHIP, at, partial(self._ship, planned, part, seller, receiver))
 

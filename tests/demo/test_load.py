@@ -11,9 +11,9 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from marketplace.app import OUTCOMES
-from marketplace.audit.cli import CHECKS
+from marketplace.audit.cli import CHECKS, audit
 from marketplace.audit.recompute.run import recompute_everything
-from marketplace.catalog.models import Listing, ListingState
+from marketplace.catalog.models import LinkageTerm, Listing, ListingState
 from marketplace.core.crypto import DataKey
 from marketplace.core.errors import Refused
 from marketplace.core.files import FileStore
@@ -26,10 +26,24 @@ from marketplace.identity.actors import actor_of
 from marketplace.identity.models import Role, TrailEntry, User
 from marketplace.identity.passwords import Passwords
 from marketplace.ledger.checks import run_checks
-from marketplace.linkage.models import Entitlement
+from marketplace.linkage.late_corrections.models import LateCorrection
+from marketplace.linkage.mechanisms.land_transfer.models import GrainPrice
+from marketplace.linkage.mechanisms.share_cooperation.models import ShareResolution
+from marketplace.linkage.models import (
+    Charge,
+    ChargeKind,
+    Entitlement,
+    LinkagePeriod,
+    Mechanism,
+    PeriodState,
+)
 from marketplace.ordering.models import Order, OrderLine, OrderPart
 from marketplace.ordering.states import PartState
+from marketplace.payments.closing.models import Direction, GuaranteePosting, PeriodClosing
+from marketplace.payments.corrections.models import CorrectionSet, CorrectionState
 from marketplace.payments.models import BankLine, Credit, LinkagePool, Payment, PoolDistribution, Settlement
+from marketplace.payments.payouts.models import BatchState, Payout, PayoutBatch, PayoutState
+from marketplace.payments.refunds.models import CreditReversal, Refund, RefundState
 from marketplace.registry.models import (
     Cooperative,
     CooperativeState,
@@ -99,6 +113,69 @@ def test_a_loaded_demo_holds_together_and_gives_every_role_its_work(session, too
         assert tasks_of(session, actor_of(user)) or role in WITHOUT_TASKS, login_name
 
 
+@pytest.mark.databases("sqlite")
+def test_the_year_of_the_demo_has_every_mechanism_a_closed_year_refunds_payouts_and_a_correction(
+    session, tools, clock
+):
+    load(session, tools)
+
+    assert_evidence_and_periods(session)
+    assert_money_came_back(session)
+    assert_money_went_out(session)
+
+
+def assert_evidence_and_periods(session: Session) -> None:
+    for model in (Entitlement, Credit):
+        assert set(session.scalars(select(model.mechanism).distinct())) == set(Mechanism)
+    offered = session.scalars(select(LinkageTerm.mechanism).distinct())
+    assert set(offered) == set(Mechanism)
+    assert set(session.scalars(select(Charge.kind))) == set(ChargeKind)
+    assert {price.year for price in session.scalars(select(GrainPrice))} == {2025, 2026}
+    assert count(session, ShareResolution) == TINY.cooperatives
+    assert count(session, LateCorrection) == TINY.cooperatives
+
+    states = session.scalars(select(LinkagePeriod.state)).all()
+    assert sorted(states) == [PeriodState.CLOSED] * TINY.cooperatives + [PeriodState.OPEN] * TINY.cooperatives
+    closings = session.scalars(select(PeriodClosing)).all()
+    assert all(closing.top_up_fen > 0 for closing in closings)
+    assert sum(closing.village_fen for closing in closings) > 0
+    assert set(session.scalars(select(GuaranteePosting.direction))) == set(Direction)
+
+    shared = select(PoolDistribution.pool_id)
+    assert total(session, LinkagePool.pool_fen, LinkagePool.id.not_in(shared)) > 0
+
+
+def assert_money_came_back(session: Session) -> None:
+    refunds = session.scalars(select(Refund.state)).all()
+    assert refunds.count(RefundState.RETURNED) == 3
+    assert [refunds.count(one) for one in (RefundState.AGREED, RefundState.DECLINED, RefundState.ASKED)] == [
+        1
+    ] * 3
+    assert total(session, CreditReversal.relief_fen) > 0
+
+    sets = session.scalars(select(CorrectionSet).order_by(CorrectionSet.id)).all()
+    assert [found.state for found in sets] == [CorrectionState.POSTED, CorrectionState.PROPOSED]
+    assert sets[0].taken_fen > 0
+    assert sets[0].decided_by not in (None, sets[0].proposed_by)
+
+
+def assert_money_went_out(session: Session) -> None:
+    payouts = session.scalars(select(Payout).order_by(Payout.id)).all()
+    failed = [payout for payout in payouts if payout.state is PayoutState.FAILED]
+    assert len(failed) == 2
+    paid_again = [
+        payout
+        for payout in payouts
+        if payout.household_id == failed[0].household_id and payout.state is PayoutState.PAID
+    ]
+    assert paid_again
+    assert all(payout.account_id != failed[0].account_id for payout in paid_again)
+    batches = session.scalars(select(PayoutBatch)).all()
+    assert [batch.state for batch in batches] == [*[BatchState.FINISHED] * 3, BatchState.PREPARED]
+    assert [batch.county_code is None for batch in batches] == [True, True, False, True]
+    assert all(batch.approved_by not in (None, batch.prepared_by) for batch in batches[:3])
+
+
 def facts_of(session: Session) -> dict[str, list[tuple[Any, ...]]]:
     """What a visitor could compare: numbers, names, amounts, days. Neither ids nor what is sealed."""
     asked = {
@@ -166,8 +243,27 @@ def test_the_command_loads_once_and_the_accounts_are_printed(app, session, clock
     printed = run(demo, ["accounts"]).output.splitlines()
 
     assert first.exit_code == 0, first.output
+    checked = run(audit, ["recompute"])
+    assert checked.exit_code == 0, checked.output
     assert "2026-05" in first.output
     assert second.exit_code == 1
     assert count(session, Order) == TINY.orders
     assert [line.split()[0] for line in printed] == list(ACCOUNTS)
     assert all(PASSWORD in line for line in printed)
+
+    credit = session.scalars(select(Credit).order_by(Credit.id)).all()[-1]
+    tamper(session, credit)
+    found = run(audit, ["recompute"])
+    assert found.exit_code == 1
+    assert f"入账 {credit.public_no}" in found.output
+    assert f"存的是 {credit.amount_fen + 1} 分，重算是 {credit.amount_fen} 分" in found.output
+
+
+def tamper(session: Session, credit: Credit) -> None:
+    """Change one fen as somebody who owns the database could, past its triggers."""
+    connection = session.connection()
+    triggers = "SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'credit'"
+    for name in connection.exec_driver_sql(triggers).scalars().all():
+        connection.exec_driver_sql(f'DROP TRIGGER "{name}"')
+    connection.exec_driver_sql("UPDATE credit SET amount_fen = amount_fen + 1 WHERE id = ?", (credit.id,))
+    session.commit()

@@ -39,7 +39,7 @@ def send_refunds(session: Session, gateway: PaymentGateway, *, limit: int = BATC
     answers = {key: _ask(gateway, ref, fen, number) for key, ref, fen, number in waiting}
     for key, answer in answers.items():
         if answer is not None:
-            _keep_answer(session, key, answer)
+            keep_answer(session, key, answer)
     session.flush()
     return sum(answer is not None for answer in answers.values())
 
@@ -54,7 +54,8 @@ def _ask(gateway: PaymentGateway, ref: str, fen: int, number: str) -> RefundMade
         return None
 
 
-def _keep_answer(session: Session, refund_id: int, answer: RefundMade | GatewayRefused) -> None:
+def keep_answer(session: Session, refund_id: int, answer: RefundMade | GatewayRefused) -> None:
+    """Keep what the gateway answered about a refund that is to be sent; one that was answered before stays."""
     refund = session.get_one(Refund, refund_id, with_for_update={"of": Refund}, populate_existing=True)
     if refund.state is not RefundState.AGREED:
         return  # another worker was told the same
