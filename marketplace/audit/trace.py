@@ -199,7 +199,7 @@ def _weights_then(session: Session, pool: LinkagePool, distribution: PoolDistrib
     return weights
 
 
-def _entitlements(pool: LinkagePool, distribution: PoolDistribution) -> Select[tuple[Entitlement]]:
+def _entitlements(pool: LinkagePool, distribution: PoolDistribution) -> Select[Entitlement]:
     in_scope = (
         Entitlement.lot_id == pool.lot_id
         if pool.lot_id is not None

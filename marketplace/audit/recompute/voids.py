@@ -103,7 +103,8 @@ def _found(session: Session, cooperative_id: int) -> dict[int, list[_Found]]:
     )
     found: dict[int, list[_Found]] = defaultdict(list)
     for household_id, public_no, from_on, decided_at in session.execute(query):
-        found[household_id].append(_Found(public_no, from_on, decided_at))
+        if decided_at is not None:
+            found[household_id].append(_Found(public_no, from_on, decided_at))
     return found
 
 
@@ -119,6 +120,7 @@ def _late_days(session: Session, cooperative_id: int) -> dict[int, date]:
     return {
         entitlement_id: occurred_on or starts_on
         for entitlement_id, occurred_on, starts_on in session.execute(query)
+        if entitlement_id is not None
     }
 
 
@@ -138,6 +140,6 @@ def _stored(session: Session, cooperative_id: int) -> dict[tuple[int, int], _Kep
         .where(Entitlement.cooperative_id == cooperative_id)
     )
     return {
-        (entitlement_id, household_id): _Kept(*facts)
-        for entitlement_id, household_id, *facts in session.execute(query)
+        (entitlement_id, household_id): _Kept(evidence_no, fen, correction_no, voided_at)
+        for entitlement_id, household_id, evidence_no, fen, correction_no, voided_at in session.execute(query)
     }
