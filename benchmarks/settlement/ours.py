@@ -49,8 +49,12 @@ def _work(url: str, batch: int, start: Barrier, end: Barrier) -> None:
         session.execute(select(Settlement.line_id).limit(1))  # connected, models configured
         session.rollback()
     start.wait()
-    _settle_all(sessions, batch)
-    end.wait()
+    try:
+        _settle_all(sessions, batch)
+        end.wait()
+    except BaseException:
+        end.abort()  # or the others would wait for ever
+        raise
 
 
 def _settle_all(sessions: object, batch: int) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 from sqlalchemy import (
     BigInteger,
+    BindParameter,
     ColumnElement,
     Connection,
     Date,
@@ -78,7 +79,9 @@ class PeriodFinder:
             LinkagePeriod.cooperative_id, LinkagePeriod.id, LinkagePeriod.starts_on, LinkagePeriod.ends_on
         )
         rows = session.execute(query.where(LinkagePeriod.cooperative_id.in_(cooperative_ids)))
-        self._periods: list[tuple[int, int, date, date]] = [tuple(row) for row in rows]
+        self._periods: list[tuple[int, int, date, date]] = [
+            (owner_id, period_id, starts_on, ends_on) for owner_id, period_id, starts_on, ends_on in rows
+        ]
 
     def covering(self, cooperative_id: int, day: date) -> int | None:
         """The period of a cooperative that holds `day` (its end is exclusive), None when there is none."""
@@ -129,7 +132,7 @@ def due_lines(session: Session, *, limit: int) -> Due:
     connection = (
         session.connection()
     )  # as Core statements: one pass over one line should cost little more than its rows
-    rows = connection.execute(LOCKED, {"most": limit}).all()
+    rows: Sequence[Any] = connection.execute(LOCKED, {"most": limit}).all()
     if not rows:
         return Due([], set(), 0)
     # Another worker may have settled some between the read and the lock: asked only now that they are ours.
@@ -139,7 +142,7 @@ def due_lines(session: Session, *, limit: int) -> Due:
         net_fen = full_fen - known.refunded_fen.get(line_id, 0)
         if line_id in known.settled or net_fen <= 0:
             continue
-        due_at = max(accepted_at, paid_at)
+        due_at: datetime = max(accepted_at, paid_at)
         terms, lots = known.terms.get(version_id, ()), tuple(known.lots.get(line_id, ()))
         period_id = _covering(known.periods, cooperative_id, business_day(due_at))
         lines.append(DueLine(line_id, cooperative_id, net_fen, due_at, terms, lots, period_id))
@@ -183,7 +186,7 @@ def _rows_of(
     )
 
 
-_LINES = bindparam("lines", expanding=True)
+_LINES: BindParameter[int] = bindparam("lines", expanding=True)
 KNOWN = union_all(
     _rows_of("settled", Settlement.line_id).where(Settlement.line_id.in_(_LINES)),
     _rows_of("refunded", RefundedLine.line_id, func.sum(RefundedLine.amount_fen))
