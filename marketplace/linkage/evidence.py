@@ -21,6 +21,7 @@ from marketplace.core.labels import N_
 from marketplace.identity.actors import Actor
 from marketplace.identity.models import StoredFile
 from marketplace.identity.permissions import Permission
+from marketplace.linkage.as_of import hold_entitlements
 from marketplace.linkage.mechanisms.seam import Computed
 from marketplace.linkage.models import (
     Agreement,
@@ -148,6 +149,7 @@ def grant_entitlement(
     period_id: int | None = None,
 ) -> Entitlement:
     """Add what the evidence entitles the agreement's household to, in the scope of a lot or of a linkage period."""
+    hold_entitlements(session)
     entitlement = Entitlement(
         household_id=agreement.household_id,
         cooperative_id=agreement.cooperative_id,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sqlalchemy import ColumnElement, func, or_, select
+from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.orm import Session
 
 from marketplace.core.bulk import Rows
@@ -16,6 +16,7 @@ from marketplace.core.clock import business_day, now
 from marketplace.ledger.accounts import AccountKey
 from marketplace.ledger.models import EntryKind
 from marketplace.ledger.posting import EntryDraft, TransferDraft, post_entries
+from marketplace.linkage.as_of import last_entitlement_id
 from marketplace.linkage.models import Entitlement, LinkagePeriod
 from marketplace.linkage.queries import weights_in_scope
 from marketplace.linkage.voids import is_void
@@ -43,7 +44,7 @@ def distribute_pools(session: Session, *, limit: int = 500) -> int:
     waiting = waiting_pools(session, limit=limit)
     if not waiting:
         return 0
-    as_of = session.scalar(select(func.max(Entitlement.id))) or 0
+    as_of = session.scalar(select(last_entitlement_id())) or 0
     scopes = sorted({share.scope for _, share, _ in waiting}, key=str)
     weights = weights_in_scope(session, scopes, as_of_entitlement_id=as_of)
     ready = [row for row in waiting if any(weights.get(row[1].scope, {}).values())]

@@ -36,7 +36,8 @@ from sqlalchemy.orm import Session
 
 from marketplace.catalog.models import LinkageTerm
 from marketplace.core.clock import business_day
-from marketplace.linkage.models import Entitlement, LinkagePeriod, Mechanism
+from marketplace.linkage.as_of import last_entitlement_id
+from marketplace.linkage.models import LinkagePeriod, Mechanism
 from marketplace.ordering.models import LineLot, OrderLine, OrderPart
 from marketplace.ordering.states import PartState
 from marketplace.payments.models import Settlement
@@ -205,7 +206,7 @@ KNOWN = union_all(
         LinkagePeriod.id,
         days=(LinkagePeriod.starts_on, LinkagePeriod.ends_on),
     ).where(LinkagePeriod.cooperative_id.in_(bindparam("cooperatives", expanding=True))),
-    _rows_of("as_of", func.coalesce(func.max(Entitlement.id), 0)),
+    _rows_of("as_of", last_entitlement_id()),
 )
 
 

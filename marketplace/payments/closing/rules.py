@@ -5,7 +5,7 @@ Confirming posts what households miss and what village collectives keep, and loc
 
 from __future__ import annotations
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from marketplace.core.clock import now
@@ -18,8 +18,9 @@ from marketplace.ledger.accounts import AccountKey
 from marketplace.ledger.models import EntryKind
 from marketplace.ledger.posting import EntryDraft, TransferDraft, post_entry
 from marketplace.ledger.writing import account_ids
+from marketplace.linkage.as_of import last_entitlement_id
 from marketplace.linkage.mechanisms.asset_lease.queries import retained_by_village
-from marketplace.linkage.models import Entitlement, LinkagePeriod, PeriodState
+from marketplace.linkage.models import LinkagePeriod, PeriodState
 from marketplace.payments.closing.models import ClosingState, PeriodClosing
 from marketplace.payments.closing.queries import closing_of, figures_hash, is_over, totals_of_period
 from marketplace.payments.closing.shortfalls import create_accounts, post_shortfalls, shortfalls
@@ -40,7 +41,7 @@ def prepare_closing(session: Session, actor: Actor, period: LinkagePeriod) -> Pe
     closing = PeriodClosing(
         period_id=period.id,
         period=period,
-        as_of_entitlement_id=session.scalar(select(func.max(Entitlement.id))) or 0,
+        as_of_entitlement_id=session.scalar(select(last_entitlement_id())) or 0,
         figures_hash=figures_hash(session, period.id),
         households=figures.households,
         due_fen=figures.due_fen,
