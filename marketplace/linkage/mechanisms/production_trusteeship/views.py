@@ -16,6 +16,7 @@ from marketplace.identity.permissions import Permission
 from marketplace.linkage import queries
 from marketplace.linkage.mechanisms.production_trusteeship.forms import YieldForm
 from marketplace.linkage.mechanisms.production_trusteeship.formula import season_of
+from marketplace.linkage.mechanisms.production_trusteeship.mechanism import season_words
 from marketplace.linkage.mechanisms.production_trusteeship.models import HalfYear
 from marketplace.linkage.mechanisms.production_trusteeship.queries import lots_for, records_under
 from marketplace.linkage.mechanisms.production_trusteeship.rules import record_yield, season_on
@@ -26,6 +27,7 @@ from marketplace.web.locale import label
 from marketplace.web.transaction import current_session
 
 bp = Blueprint("production_trusteeship", __name__)
+bp.add_app_template_global(season_words)
 
 
 @bp.route("/agreements/<agreement_no>/yields/new", methods=["GET", "POST"])
