@@ -270,7 +270,8 @@ def _object(world: World, applicant: Seller) -> None:
 
 def _ask_neighbours(world: World, first: Seller, neighbour: Seller | None) -> None:
     if neighbour is not None:
-        propose_elsewhere(world, neighbour, first.households[:3])
+        asked = [household for household in first.households if household.id not in world.gone]
+        propose_elsewhere(world, neighbour, asked[:3])
 
 
 def _end_eligibility(world: World, seller: Seller) -> None:
