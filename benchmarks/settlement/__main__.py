@@ -84,6 +84,7 @@ class Bench:
 
     def _note(self, name: str, lines: int, seconds: float) -> None:
         self.rates.setdefault(name, []).append(lines / seconds)
+        print(f"  {name:<42} {lines / seconds:8.0f} lines/s", flush=True)
 
     def settle_first(self) -> None:
         """The line that was sold by the rules, and what a first run warms."""
