@@ -263,7 +263,7 @@ def test_a_contract_is_signed_with_its_later_terms(session, office, agreement):
     address = f"/linkage/agreements/new/{other.household.public_no}/contract_farming"
     half = office.post(address, data={**typed, "bonus_share_bp": ""})
     assert (half.status_code, "约定交货量和超量奖励要一起填" in half.text) == (422, True)
-    assert "<details open>" in half.text
+    assert '<details class="more-fields" open>' in half.text
     office.post(address, data=typed)
     signed = session.scalars(select(Agreement).where(Agreement.household_id == other.household_id)).one()
     terms = signed.versions[0].terms

@@ -52,7 +52,7 @@ COLUMNS = {
 OPTIONAL = frozenset({"reason"})
 LOOKUP_CHUNK = 5_000
 MAX_REASON = 100
-BANK_WORDS = ("系统", "网络", "超时", "头寸", "限额", "清算", "行内", "银行")
+BANK_WORDS = ("系统", "网络", "超时", "头寸", "限额", "清算", "行内")
 ACCOUNT_WORDS = ("账号", "账户", "户名", "卡", "销户", "冻结", "挂失", "止付", "睡眠")
 _LONG_NUMBER = re.compile(r"\d{6,}")
 
