@@ -100,12 +100,12 @@ class Person:
         self._arrive()
 
     def goes_to(self, place: str) -> None:
-        """Use the main navigation; on a phone the bar of tabs, and what it unfolds."""
+        """Use the main navigation, on a phone the bar of tabs, and what it unfolds."""
         bar = self.page.get_by_role(
             "navigation", name=self.words("常用" if self.theatre.is_phone else "主导航"), exact=True
         )
         link = bar.get_by_role("link", name=self.words(place), exact=True)
-        if self.theatre.is_phone and not link.is_visible():
+        if not link.is_visible():
             self.unfolds("更多", within=bar)
         self.clicks(link)
 
