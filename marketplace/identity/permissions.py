@@ -22,6 +22,7 @@ class Permission(StrEnum):
     MANAGE_LISTINGS = "cooperative:listing:manage"
     MANAGE_USERS = "platform:user:manage"
     MATCH_BANK_LINES = "platform:statement:match"
+    MEDIATE_DISPUTES = "government:dispute:mediate"
     ORDER_FOR_UNIT = "unit:order:place"
     PAY_FOR_UNIT = "unit:order:pay"
     PREPARE_PAYOUTS = "linkage:payout:prepare"
@@ -63,6 +64,7 @@ ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
             P.ANSWER_REVIEWS,
             P.APPROVE_PAYOUTS,
             P.CORRECT_CREDITS,
+            P.MEDIATE_DISPUTES,
             P.PREPARE_PAYOUTS,
             P.READ_HOUSEHOLDS,
             P.RECORD_STATUS,

@@ -6,7 +6,7 @@ part is cancelled; the lot's mass-balance constraint makes overselling impossibl
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
@@ -24,10 +24,18 @@ from marketplace.registry.models import BuyerUnit, Cooperative
 
 
 class OrderKind(LabelledEnum):
-    """Whose money it is: a person's own, or a canteen's. Personal purchases never count towards a quota."""
+    """Whose money it is: a person's own, a canteen's, or a union's. Only what a canteen buys counts towards a quota."""
 
     PERSONAL = "personal", N_("个人订单")
     CANTEEN = "canteen", N_("食堂采购")
+    UNION = "union", N_("工会福利")
+
+
+class PaymentStart(LabelledEnum):
+    """The day from which a unit's days to pay are counted."""
+
+    DELIVERY = "delivery", N_("自收货之日")
+    INSPECTION = "inspection", N_("自验收合格之日")
 
 
 class CartLine(Base):
@@ -50,12 +58,24 @@ class CartLine(Base):
 
 
 class Order(Base):
-    """One submission of one buyer. The client's idempotency key makes a repeated submit the same order."""
+    """One submission of one buyer. The client's idempotency key makes a repeated submit the same order.
+
+    A unit's order carries its terms of payment, frozen: `payment_days` from `payment_start`, then `late_rate_bp` of
+    what is owed a day, and the legal basis of both (State Council Decree 728, revised as 802: at most 60 days).
+    `deliver_on` is the day the buyer wants the goods, where one was named.
+    """
 
     __tablename__ = "customer_order"
     __table_args__ = (
         UniqueConstraint("buyer_user_id", "idempotency_key"),
-        CheckConstraint("(kind = 'canteen') = (buyer_unit_id IS NOT NULL)", name="unit_of_canteen"),
+        CheckConstraint("(kind = 'personal') = (buyer_unit_id IS NULL)", name="unit_of_kind"),
+        CheckConstraint(
+            "(buyer_unit_id IS NULL) = (payment_days IS NULL) AND (buyer_unit_id IS NULL) = (payment_start IS NULL)"
+            " AND (buyer_unit_id IS NULL) = (late_rate_bp IS NULL)",
+            name="terms_of_unit",
+        ),
+        CheckConstraint("payment_days >= 1 AND payment_days <= 60", name="payment_days"),
+        CheckConstraint("late_rate_bp >= 0 AND late_rate_bp <= 100", name="late_rate"),
         CheckConstraint("approved_by IS NULL OR approved_by <> buyer_user_id", name="separate_duties"),
         CheckConstraint("total_fen > 0", name="total"),
         Index("ix_customer_order_buyer", "buyer_user_id", "id"),
@@ -73,6 +93,11 @@ class Order(Base):
     recipient_phone: Mapped[str] = mapped_column(String(20))
     address: Mapped[str] = mapped_column(String(200))
     note: Mapped[str] = mapped_column(String(300), default="")
+    deliver_on: Mapped[date | None]
+    payment_days: Mapped[int | None]
+    payment_start: Mapped[PaymentStart | None] = mapped_column(code_of(PaymentStart, "payment_start"))
+    late_rate_bp: Mapped[int | None]
+    payment_basis: Mapped[str] = mapped_column(String(200), default="")
     total_fen: Mapped[int] = mapped_column(BigInteger)
     placed_at: Mapped[datetime] = mapped_column(UtcInstant, default=now, index=True)
     approved_by: Mapped[int | None] = mapped_column(ForeignKey("user_account.id"))
@@ -97,6 +122,10 @@ class OrderPart(Base):
     __table_args__ = (
         UniqueConstraint("order_id", "cooperative_id"),
         CheckConstraint("total_fen > 0", name="total"),
+        CheckConstraint(
+            "evaluated_at IS NULL OR (accepted_at IS NOT NULL AND paid_at IS NOT NULL)", name="evaluated"
+        ),
+        CheckConstraint("invoiced_at IS NULL OR accepted_at IS NOT NULL", name="invoiced"),
         Index("ix_order_part_cooperative", "cooperative_id", "state", "id"),
         Index("ix_order_part_settling", "state", "paid_at"),
         Index("ix_order_part_due", "id", sqlite_where=DUE, postgresql_where=DUE),
@@ -114,6 +143,8 @@ class OrderPart(Base):
     received_at: Mapped[datetime | None] = mapped_column(UtcInstant)
     accepted_at: Mapped[datetime | None] = mapped_column(UtcInstant)
     paid_at: Mapped[datetime | None] = mapped_column(UtcInstant)
+    invoiced_at: Mapped[datetime | None] = mapped_column(UtcInstant)
+    evaluated_at: Mapped[datetime | None] = mapped_column(UtcInstant)
     settled_at: Mapped[datetime | None] = mapped_column(UtcInstant)
 
     order: Mapped[Order] = relationship(back_populates="parts", lazy="joined")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
+from typing import Any
 
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.exc import IntegrityError
@@ -27,8 +28,9 @@ from marketplace.ordering.models import (
     OrderLine,
     OrderPart,
     PartChange,
+    PaymentStart,
 )
-from marketplace.ordering.states import PartEvent, PartState, transition_of
+from marketplace.ordering.states import SELLERS, PartEvent, PartState, duties_of, transition_of
 from marketplace.ordering.stock import Goods, hold_grams, release_lines
 from marketplace.registry.models import BuyerUnit
 
@@ -36,13 +38,21 @@ MAX_QUANTITY = 100_000
 MAX_LINES = 100
 MAX_NOTE = 300
 MAX_CARRIER = 40
-PERMISSION_OF = {OrderKind.PERSONAL: Permission.BUY_PERSONALLY, OrderKind.CANTEEN: Permission.ORDER_FOR_UNIT}
-FIRST_STATE = {OrderKind.PERSONAL: PartState.AWAITING_PAYMENT, OrderKind.CANTEEN: PartState.AWAITING_APPROVAL}
+PERMISSION_OF = {
+    OrderKind.PERSONAL: Permission.BUY_PERSONALLY,
+    OrderKind.CANTEEN: Permission.ORDER_FOR_UNIT,
+    OrderKind.UNION: Permission.ORDER_FOR_UNIT,
+}
+FIRST_STATE = {
+    OrderKind.PERSONAL: PartState.AWAITING_PAYMENT,
+    OrderKind.CANTEEN: PartState.AWAITING_APPROVAL,
+    OrderKind.UNION: PartState.AWAITING_APPROVAL,
+}
 NOT_FOR = {  # duties that an order of the other kind does not know
     OrderKind.PERSONAL: frozenset({Permission.ORDER_FOR_UNIT, Permission.RECEIVE_FOR_UNIT}),
     OrderKind.CANTEEN: frozenset({Permission.BUY_PERSONALLY}),
+    OrderKind.UNION: frozenset({Permission.BUY_PERSONALLY}),
 }
-SELLERS_EVENTS = frozenset({PartEvent.CONFIRM, PartEvent.DECLINE, PartEvent.SHIP})
 DELIVERY_LENGTHS = {"recipient_name": 60, "recipient_phone": 20, "address": 200, "note": MAX_NOTE}
 RETURNS_GOODS = frozenset({PartEvent.CANCEL, PartEvent.EXPIRE, PartEvent.REJECT, PartEvent.DECLINE})
 
@@ -55,6 +65,29 @@ class Delivery:
     recipient_phone: str
     address: str
     note: str = ""
+
+
+@dataclass(frozen=True)
+class PaymentTerms:
+    """When a unit has to pay, and what it owes for each day it is late: `late_rate_bp` basis points of the sum."""
+
+    days: int
+    start: PaymentStart
+    late_rate_bp: int
+    basis: str
+
+    @property
+    def columns(self) -> dict[str, Any]:
+        """The columns of an order that freeze them."""
+        return {
+            "payment_days": self.days,
+            "payment_start": self.start,
+            "late_rate_bp": self.late_rate_bp,
+            "payment_basis": self.basis,
+        }
+
+
+STATUTORY_TERMS = PaymentTerms(30, PaymentStart.INSPECTION, 5, "国务院令第 728 号（第 802 号修订）")
 
 
 @dataclass(frozen=True)
@@ -136,13 +169,15 @@ def place_order(
     lines: Sequence[tuple[str, int]],
     delivery: Delivery,
     seen: Mapping[str, tuple[int, int]] | None = None,
+    terms: PaymentTerms = STATUTORY_TERMS,
+    deliver_on: date | None = None,
 ) -> Order:
     """Place an order for (listing number, units) `lines`, split into one part per cooperative, holding its goods.
 
-    `seen` is (version, units) of each listing as the buyer was shown it: nothing is bought at terms nobody saw. The
-    same key of the same buyer gives the first order, whatever the lines. Raises Refused for an empty
-    or malformed order, Conflict when a listing has changed, is no longer for sale or has too little left; then nothing
-    is placed or held.
+    `seen` is (version, units) of each listing as the buyer was shown it: nothing is bought at terms nobody saw. `terms`
+    are frozen in a unit's order; `deliver_on` is the day the buyer wants the goods. The same key of the same buyer
+    gives the first order, whatever the lines. Raises Refused for an empty or malformed order, Conflict when a listing
+    has changed, is no longer for sale or has too little left; then nothing is placed or held.
     """
     actor.require(PERMISSION_OF[kind])
     first = _order_under_key(session, actor, idempotency_key)
@@ -162,6 +197,8 @@ def place_order(
         recipient_phone=delivery.recipient_phone.strip(),
         address=delivery.address.strip(),
         note=delivery.note.strip(),
+        deliver_on=deliver_on,
+        **(terms.columns if unit else {}),
         total_fen=sum(wish.price_fen * wish.quantity for wish in wanted),
     )
     try:
@@ -330,16 +367,24 @@ def move_part(
 
 
 def _require_party(actor: Actor, part: OrderPart, event: PartEvent) -> None:
-    """Raise NotFound unless the part is the actor's to move: as its cooperative, as the unit, as the person."""
-    order = part.order
-    if event in SELLERS_EVENTS:
-        own = actor.cooperative_id == part.cooperative_id
-    elif order.kind is OrderKind.CANTEEN:
-        own = actor.buyer_unit_id == order.buyer_unit_id
+    """Raise NotFound unless the part is the actor's to move: as its cooperative, as its county, as the unit or the
+    person that bought it."""
+    duties, order = duties_of(event), part.order
+    if Permission.FULFIL_ORDERS in duties and actor.cooperative_id == part.cooperative_id:
+        return
+    if Permission.MEDIATE_DISPUTES in duties and mediates(actor, part):
+        return
+    if order.buyer_unit_id is None:
+        bought = actor.user_id == order.buyer_user_id
     else:
-        own = actor.user_id == order.buyer_user_id
-    if not own:
+        bought = actor.buyer_unit_id == order.buyer_unit_id
+    if not bought or duties == SELLERS:
         raise NotFound
+
+
+def mediates(actor: Actor, part: OrderPart) -> bool:
+    """Whether a contested rejection of this part is the actor's to decide: an official of the cooperative's county."""
+    return actor.can(Permission.MEDIATE_DISPUTES) and actor.county_code == part.cooperative.county_code
 
 
 def _units_by_listing(session: Session, part: OrderPart) -> dict[int, int]:

@@ -95,7 +95,7 @@ def keep_checkout(session: Session, payment_id: int, opened: CheckoutOpened) -> 
 
 
 def bill_accepted_parts(session: Session) -> int:
-    """Bill every accepted canteen part that has no bill: receivable -> escrow, and a transfer to wait for.
+    """Bill every accepted part of a unit's order that has no bill: receivable -> escrow, and a transfer to wait for.
 
     A sweep, safe to repeat and to run from two workers (the ledger key is the part). Returns how many were billed.
     """
@@ -106,7 +106,7 @@ def bill_accepted_parts(session: Session) -> int:
         .where(
             OrderPart.state == PartState.ACCEPTED,
             OrderPart.paid_at.is_(None),
-            Order.kind == OrderKind.CANTEEN,
+            Order.buyer_unit_id.is_not(None),
             ~billed,
         )
         .order_by(OrderPart.id)

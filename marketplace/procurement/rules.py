@@ -9,7 +9,7 @@ from marketplace.core.errors import Forbidden, NotFound
 from marketplace.core.labels import N_
 from marketplace.identity.actors import Actor
 from marketplace.identity.permissions import Permission
-from marketplace.ordering.models import Order, OrderKind
+from marketplace.ordering.models import Order
 from marketplace.ordering.rules import move_part, required_reason
 from marketplace.ordering.states import PartEvent
 
@@ -17,7 +17,7 @@ from marketplace.ordering.states import PartEvent
 def _require_other(actor: Actor, order: Order) -> None:
     """Separation of duties: the approver is of the same unit, and another person than the orderer."""
     actor.require(Permission.APPROVE_ORDERS)
-    if order.kind is not OrderKind.CANTEEN or order.buyer_unit_id != actor.buyer_unit_id:
+    if order.buyer_unit_id is None or order.buyer_unit_id != actor.buyer_unit_id:
         raise NotFound
     if order.buyer_user_id == actor.user_id:
         raise Forbidden("own_order", N_("下单人不能审批自己的采购单，请由另一位审批人办理"))

@@ -112,4 +112,6 @@ def test_every_history_of_the_schema_has_its_triggers(session: Session, backend:
     expected = {f"{history}_refuse_{what}" for history in histories for what in refusals}
     there = set(session.scalars(text(query)))
     assert expected - there == set()
-    assert {name for name in there if name.endswith(tuple(f"_refuse_{what}" for what in refusals))} == expected
+    assert {
+        name for name in there if name.endswith(tuple(f"_refuse_{what}" for what in refusals))
+    } == expected

@@ -46,7 +46,7 @@ def may_ask(actor: Actor, order: Order) -> bool:
 
 def is_refundable(part: OrderPart) -> bool:
     """Whether money of a part can be asked back now: it was paid, or accepted on credit."""
-    if part.order.kind is OrderKind.CANTEEN:
+    if part.order.buyer_unit_id is not None:
         return part.state is PartState.ACCEPTED
     return part.paid_at is not None and part.state in PAID_STATES
 

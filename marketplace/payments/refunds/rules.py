@@ -25,7 +25,7 @@ from marketplace.core.labels import N_
 from marketplace.identity.actors import Actor
 from marketplace.identity.permissions import Permission
 from marketplace.identity.trail import record_trail
-from marketplace.ordering.models import OrderKind, OrderLine, OrderPart
+from marketplace.ordering.models import OrderLine, OrderPart
 from marketplace.ordering.rules import move_part, required_reason
 from marketplace.ordering.states import PartEvent
 from marketplace.payments.models import Payment, PaymentState
@@ -187,7 +187,7 @@ def _decide(actor: Actor, refund: Refund, note: str) -> None:
 def _payment_held(session: Session, part: OrderPart) -> Payment:
     """The payment behind a part, and the parts, held. Raises Conflict when there is none, or not yet."""
     payment = payment_behind(session, part)
-    if payment is None and part.order.kind is OrderKind.CANTEEN:
+    if payment is None and part.order.buyer_unit_id is not None:
         bill_accepted_parts(session)
         payment = payment_behind(session, part)
     if payment is None:

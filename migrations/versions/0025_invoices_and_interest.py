@@ -1,0 +1,16 @@
+"""Invoices, terms of payment and late interest."""
+
+from __future__ import annotations
+
+revision = "0025"
+down_revision = "0024"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    pass
+
+
+def downgrade() -> None:
+    pass
