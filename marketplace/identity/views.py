@@ -5,7 +5,6 @@ The accounts of others are in `user_views`.
 
 from __future__ import annotations
 
-from io import BytesIO
 from urllib.parse import urlsplit
 
 from flask import (
@@ -17,7 +16,6 @@ from flask import (
     redirect,
     render_template,
     request,
-    send_file,
 )
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
@@ -31,6 +29,7 @@ from marketplace.identity.forms import PasswordForm, RegisterForm, SignInForm, T
 from marketplace.identity.models import Role
 from marketplace.identity.permissions import Permission
 from marketplace.identity.trail_words import ROOMS, trail_detail, trail_words
+from marketplace.web.downloads import download
 from marketplace.web.forms import place_error
 from marketplace.web.limits import limited_sign_in
 from marketplace.web.locale import COOKIE, LOCALES
@@ -192,7 +191,7 @@ def stored_file(file_no: str) -> ResponseReturnValue:
     """Download a file of one's own organisation."""
     file = queries.own_file(current_session(), current_actor(), file_no)
     content = current_app.extensions["files"].read(file.address, sealed=file.sealed)
-    return send_file(BytesIO(content), mimetype=file.media_type, as_attachment=True, download_name=file.name)
+    return download(content, file.media_type, name=file.name)
 
 
 @bp.get("/trail")

@@ -7,14 +7,11 @@ from typing import Any
 
 from flask import (
     Blueprint,
-    Response,
     current_app,
     flash,
-    make_response,
     redirect,
     render_template,
     request,
-    send_file,
     url_for,
 )
 from flask.typing import ResponseReturnValue
@@ -33,6 +30,7 @@ from marketplace.linkage.sheet_queries import sheet_by_no, sheets_visible_to
 from marketplace.linkage.sheet_workbooks import empty_sheet
 from marketplace.registry.roster.rules import MEDIA_TYPES
 from marketplace.registry.roster.workbooks import write_marked
+from marketplace.web.downloads import download
 from marketplace.web.forms import place_error
 from marketplace.web.paging import page_of
 from marketplace.web.transaction import current_session
@@ -97,10 +95,7 @@ def _asked_lot() -> Lot | None:
 def template(name: str) -> ResponseReturnValue:
     """The empty template."""
     sheet_format = sheets.format_named(name)
-    response = make_response(empty_sheet(sheet_format, _))
-    response.mimetype = MEDIA_TYPES["xlsx"]
-    response.headers.set("Content-Disposition", "attachment", filename=_(sheet_format.title) + ".xlsx")
-    return response
+    return download(empty_sheet(sheet_format, _), MEDIA_TYPES["xlsx"], name=_(sheet_format.title) + ".xlsx")
 
 
 @bp.get("/sheets/<sheet_no>")
@@ -148,12 +143,8 @@ def marked(sheet_no: str) -> ResponseReturnValue:
     reader = sheets.sheet_reader(sheets.format_named(sheet.format), content)
     target = BytesIO()
     write_marked(target, reader, findings_of(sheet), heading=_("问题与修改办法"), explain=explain_finding)
-    target.seek(0)
     name = _("%(name)s（已标注）", name=sheet.file_name.rsplit(".", 1)[0]) + ".xlsx"
-    response: Response = send_file(
-        target, mimetype=MEDIA_TYPES["xlsx"], as_attachment=True, download_name=name
-    )
-    return response
+    return download(target.getvalue(), MEDIA_TYPES["xlsx"], name=name)
 
 
 def _sheet(sheet_no: str) -> EvidenceSheet:

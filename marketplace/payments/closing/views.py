@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from flask import Blueprint, Response, flash, make_response, redirect, render_template, request, url_for
+from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
@@ -21,6 +21,7 @@ from marketplace.linkage.views import shown_name
 from marketplace.payments.closing import queries, rules, sheets, unallocated
 from marketplace.payments.closing.forms import CorrectionForm, Way
 from marketplace.payments.closing.models import PeriodClosing
+from marketplace.web.downloads import download
 from marketplace.web.errors import explain
 from marketplace.web.forms import place_error
 from marketplace.web.locale import label
@@ -93,11 +94,8 @@ def figures(period_no: str, kind: str) -> ResponseReturnValue:
         content = sheets.figures_xlsx(rows, title=_("关账明细"), translate=_, shown_name=shown_name)
     else:
         content = sheets.figures_csv(rows, translate=_, shown_name=shown_name)
-    response: Response = make_response(content)
-    response.mimetype = SHEETS[kind]
     name = f"{_('关账明细')}-{found.starts_on.isoformat()}-{found.public_no}.{kind}"
-    response.headers.set("Content-Disposition", "attachment", filename=name)
-    return response
+    return download(content, SHEETS[kind], name=name)
 
 
 @bp.post("/linkage/periods/<period_no>/prepare")

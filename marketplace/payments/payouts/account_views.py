@@ -18,6 +18,7 @@ from marketplace.payments.payouts.views import LONGEST_LIST, UNPROCESSABLE, curr
 from marketplace.registry.forms import ReasonForm
 from marketplace.registry.models import Household
 from marketplace.registry.queries import household_by_no
+from marketplace.web.downloads import download
 from marketplace.web.errors import explain
 from marketplace.web.forms import place_error
 from marketplace.web.paging import page_of
@@ -69,10 +70,7 @@ def index() -> ResponseReturnValue:
 @recording
 def empty_template() -> ResponseReturnValue:
     """The empty sheet."""
-    response = make_response(template())
-    response.mimetype = XLSX
-    response.headers.set("Content-Disposition", "attachment", filename=_("收款账号表") + ".xlsx")
-    return response
+    return download(template(), XLSX, name=_("收款账号表") + ".xlsx")
 
 
 @bp.get("/payouts/accounts/sheets/<sheet_no>")

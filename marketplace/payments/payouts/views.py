@@ -7,10 +7,8 @@ from typing import Any
 
 from flask import (
     Blueprint,
-    Response,
     current_app,
     flash,
-    make_response,
     redirect,
     render_template,
     request,
@@ -28,6 +26,7 @@ from marketplace.payments.payouts.files import shipped_layouts
 from marketplace.payments.payouts.forms import PlanForm, PrepareForm, ResultForm, layout_name
 from marketplace.payments.payouts.jobs import SEND_PAYOUTS
 from marketplace.payments.payouts.models import BatchState, PayoutBatch, PayoutState, SheetState
+from marketplace.web.downloads import download
 from marketplace.web.errors import explain
 from marketplace.web.forms import place_error
 from marketplace.web.jobs import nudge
@@ -194,13 +193,8 @@ def bank_file(batch_no: str) -> ResponseReturnValue:
     """The bank's file; who took it is kept, so it is asked for with a press of a button."""
     found = _batch(batch_no)
     content = rules.open_bank_file(current_session(), current_actor(), current_files(), found)
-    response: Response = make_response(content)
-    response.mimetype = "text/csv" if found.layout["extension"] == "csv" else "text/plain"
-    response.headers.set(
-        "Content-Disposition", "attachment", filename=f"{found.public_no}.{found.layout['extension']}"
-    )
-    response.headers["Cache-Control"] = "no-store"
-    return response
+    media_type = "text/csv" if found.layout["extension"] == "csv" else "text/plain"
+    return download(content, media_type, name=f"{found.public_no}.{found.layout['extension']}")
 
 
 @bp.get("/<batch_no>/list")

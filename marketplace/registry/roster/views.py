@@ -31,6 +31,7 @@ from marketplace.registry.roster.columns import Column
 from marketplace.registry.roster.forms import UploadForm
 from marketplace.registry.roster.sheets import SheetReader
 from marketplace.registry.roster.workbooks import HOW_TO_FILL, template, write_marked
+from marketplace.web.downloads import download
 from marketplace.web.forms import place_error
 from marketplace.web.jobs import nudge
 from marketplace.web.paging import page_of
@@ -79,10 +80,7 @@ def _upload(form: UploadForm) -> RosterImport:
 @enrolling
 def empty_template() -> ResponseReturnValue:
     """The empty template."""
-    response = make_response(template(_))
-    response.mimetype = XLSX
-    response.headers.set("Content-Disposition", "attachment", filename=_("农户名册模板") + ".xlsx")
-    return response
+    return download(template(_), XLSX, name=_("农户名册模板") + ".xlsx")
 
 
 def _roster(roster_no: str) -> RosterImport:
