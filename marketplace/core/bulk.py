@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import date
 from typing import Any, cast
 
 import psycopg
@@ -110,7 +110,7 @@ def _insert_at_once(
 
 
 def _as_text(value: object) -> str:
-    if isinstance(value, datetime):
+    if isinstance(value, date):  # an instant is one too
         return value.isoformat()
     if isinstance(value, bytes):
         return f"\\x{value.hex()}"

@@ -7,7 +7,7 @@ from flask_wtf import FlaskForm
 from wtforms import HiddenField, IntegerField, StringField, TextAreaField
 from wtforms.validators import DataRequired, InputRequired, Length, NumberRange, Regexp
 
-from marketplace.ordering.rules import MAX_QUANTITY
+from marketplace.ordering.wishes import MAX_QUANTITY
 from marketplace.web.forms import OnceForm
 
 REQUIRED = InputRequired(_l("请填写这一项"))

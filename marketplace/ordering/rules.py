@@ -12,9 +12,9 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from marketplace.catalog.models import Listing, ListingVersion
-from marketplace.catalog.queries import SaleStop, is_in_force, listings_by_nos, sale_stop, unit_price_fen
+from marketplace.catalog.queries import listings_by_nos
 from marketplace.catalog.rules import count_sold, index_anew
-from marketplace.core.clock import now, today
+from marketplace.core.clock import now
 from marketplace.core.errors import Conflict, Forbidden, NotFound, Refused
 from marketplace.core.labels import N_
 from marketplace.identity.actors import Actor
@@ -22,7 +22,6 @@ from marketplace.identity.permissions import Permission
 from marketplace.identity.trail import record_trail
 from marketplace.ordering.models import (
     CartLine,
-    LineLot,
     Order,
     OrderKind,
     OrderLine,
@@ -31,11 +30,19 @@ from marketplace.ordering.models import (
     PaymentStart,
 )
 from marketplace.ordering.states import SELLERS, PartEvent, PartState, duties_of, transition_of
-from marketplace.ordering.stock import Goods, hold_grams, release_lines
+from marketplace.ordering.stock import hold_grams, release_lines
+from marketplace.ordering.wishes import (
+    MAX_LINES,
+    Wish,
+    check_quantity,
+    frozen_facts,
+    goods_of,
+    require_for_sale,
+    units_wanted,
+    wishes_of,
+)
 from marketplace.registry.models import BuyerUnit
 
-MAX_QUANTITY = 100_000
-MAX_LINES = 100
 MAX_NOTE = 300
 MAX_CARRIER = 40
 PERMISSION_OF = {
@@ -90,35 +97,6 @@ class PaymentTerms:
 STATUTORY_TERMS = PaymentTerms(30, PaymentStart.INSPECTION, 5, "国务院令第 728 号（第 802 号修订）")
 
 
-@dataclass(frozen=True)
-class Wish:
-    """Units of a listing at the version it has now."""
-
-    listing: Listing
-    version: ListingVersion
-    quantity: int
-
-    @property
-    def price_fen(self) -> int:
-        """What one unit costs at this quantity."""
-        return unit_price_fen(self.version, self.quantity)
-
-
-def _check_quantity(quantity: int) -> None:
-    if not 1 <= quantity <= MAX_QUANTITY:
-        raise Refused("quantity", N_("数量须在 1 到 %(most)s 之间"), field="quantity", most=MAX_QUANTITY)
-
-
-def _require_for_sale(listing: Listing) -> ListingVersion:
-    """What the listing says now. Raises Conflict when it cannot be bought."""
-    stop = sale_stop(listing, today())
-    if stop is SaleStop.CERTIFICATE_LAPSED:
-        raise Conflict(stop.value, N_("“%(title)s”的认证已到期，暂停销售"), title=listing.product.name)
-    if stop is not None or listing.current_version is None:
-        raise Conflict("not_for_sale", N_("“%(title)s”已下架，不能购买"), title=listing.product.name)
-    return listing.current_version
-
-
 def put_in_cart(
     session: Session, actor: Actor, *, kind: OrderKind, listing: Listing, quantity: int
 ) -> CartLine:
@@ -127,8 +105,8 @@ def put_in_cart(
     Raises Refused for a quantity that cannot be or a full cart, Conflict when the listing is not for sale.
     """
     actor.require(PERMISSION_OF[kind])
-    _check_quantity(quantity)
-    _require_for_sale(listing)
+    check_quantity(quantity)
+    require_for_sale(listing)
     own = select(CartLine).where(CartLine.user_id == actor.user_id, CartLine.kind == kind)
     line = session.scalar(own.where(CartLine.listing_id == listing.id))
     if line is None:
@@ -137,7 +115,7 @@ def put_in_cart(
         line = CartLine(user_id=actor.user_id, kind=kind, listing=listing, quantity=quantity)
         session.add(line)
     else:
-        _check_quantity(line.quantity + quantity)
+        check_quantity(line.quantity + quantity)
         line.quantity += quantity
     session.flush()
     return line
@@ -155,7 +133,7 @@ def change_cart(session: Session, actor: Actor, *, kind: OrderKind, listing_no: 
     if quantity == 0:
         session.delete(line)
     else:
-        _check_quantity(quantity)
+        check_quantity(quantity)
         line.quantity = quantity
     session.flush()
 
@@ -171,34 +149,33 @@ def place_order(
     seen: Mapping[str, tuple[int, int]] | None = None,
     terms: PaymentTerms = STATUTORY_TERMS,
     deliver_on: date | None = None,
+    prices: Mapping[str, int] | None = None,
 ) -> Order:
     """Place an order for (listing number, units) `lines`, split into one part per cooperative, holding its goods.
 
     `seen` is (version, units) of each listing as the buyer was shown it: nothing is bought at terms nobody saw. `terms`
-    are frozen in a unit's order; `deliver_on` is the day the buyer wants the goods. The same key of the same buyer
-    gives the first order, whatever the lines. Raises Refused for an empty or malformed order, Conflict when a listing
-    has changed, is no longer for sale or has too little left; then nothing is placed or held.
+    are frozen in a unit's order; `deliver_on` is the day the buyer wants the goods; `prices` are the fen a unit of
+    listings whose price was agreed elsewhere. The same key of the same buyer gives the first order, whatever the lines.
+    Raises Refused for an empty or malformed order, Conflict when a listing has changed, is no longer for sale or has
+    too little left; then nothing is placed or held.
     """
     actor.require(PERMISSION_OF[kind])
     first = _order_under_key(session, actor, idempotency_key)
     if first is not None:
         return first
-    _check_delivery(delivery)
+    check_delivery(delivery)
     unit = _unit_of(session, actor, kind)
-    wanted = _wishes(session, lines, seen)
+    units = units_wanted(lines, seen)
+    wanted = wishes_of(
+        {row.public_no: row for row in listings_by_nos(session, list(units))}, units, seen, prices
+    )
     order = Order(
         kind=kind,
         buyer_user_id=actor.user_id,
-        buyer_unit_id=unit.id if unit else None,
-        buyer_unit=unit,
-        buyer_county_code=unit.county_code if unit else actor.county_code,
         idempotency_key=idempotency_key,
-        recipient_name=delivery.recipient_name.strip(),
-        recipient_phone=delivery.recipient_phone.strip(),
-        address=delivery.address.strip(),
-        note=delivery.note.strip(),
+        **destination(actor, unit, delivery, terms),
+        buyer_unit=unit,
         deliver_on=deliver_on,
-        **(terms.columns if unit else {}),
         total_fen=sum(wish.price_fen * wish.quantity for wish in wanted),
     )
     try:
@@ -227,7 +204,22 @@ def _order_under_key(session: Session, actor: Actor, idempotency_key: str) -> Or
     return session.scalar(query)
 
 
-def _check_delivery(delivery: Delivery) -> None:
+def destination(
+    actor: Actor, unit: BuyerUnit | None, delivery: Delivery, terms: PaymentTerms
+) -> dict[str, Any]:
+    """The columns of an order that say for whom it is, where it goes, and when a unit pays."""
+    return {
+        "buyer_unit_id": unit.id if unit else None,
+        "buyer_county_code": unit.county_code if unit else actor.county_code,
+        "recipient_name": delivery.recipient_name.strip(),
+        "recipient_phone": delivery.recipient_phone.strip(),
+        "address": delivery.address.strip(),
+        "note": delivery.note.strip(),
+        **(terms.columns if unit else {}),
+    }
+
+
+def check_delivery(delivery: Delivery) -> None:
     """Raise Refused naming the field unless there is a person, a telephone and a place, each of a bearable length."""
     for name, most in DELIVERY_LENGTHS.items():
         text = getattr(delivery, name).strip()
@@ -246,43 +238,15 @@ def _unit_of(session: Session, actor: Actor, kind: OrderKind) -> BuyerUnit | Non
     return unit
 
 
-def _wishes(
-    session: Session, lines: Sequence[tuple[str, int]], seen: Mapping[str, tuple[int, int]] | None
-) -> list[Wish]:
-    """What is wanted of each listing, in the order of product ids."""
-    if not lines:
-        raise Refused("empty_order", N_("购物车是空的，请先选购"))
-    if len(lines) > MAX_LINES:
-        raise Refused("too_many_lines", N_("一张订单最多 %(most)s 种商品，请分开下单"), most=MAX_LINES)
-    quantities: dict[str, int] = {}
-    for listing_no, quantity in lines:
-        _check_quantity(quantity)
-        quantities[listing_no] = quantities.get(listing_no, 0) + quantity
-        _check_quantity(quantities[listing_no])
-    if seen is not None and quantities != {number: units for number, (_version, units) in seen.items()}:
-        raise Conflict("cart_changed", N_("购物车里的商品刚刚有变化，请核对后再提交"))
-    listings = listings_by_nos(session, list(quantities))
-    if len(listings) < len(quantities):
-        raise Conflict("listing_gone", N_("有商品已不存在，请回到购物车核对"))
-    wanted: list[Wish] = []
-    for listing in sorted(listings, key=lambda listing: listing.product_id):
-        version = _require_for_sale(listing)
-        if seen is not None and seen[listing.public_no][0] != version.version:
-            raise Conflict(
-                "listing_changed",
-                N_("“%(title)s”的价格或介绍刚刚更新，请核对后再提交"),
-                title=listing.product.name,
-            )
-        wanted.append(Wish(listing, version, quantities[listing.public_no]))
-    return wanted
-
-
 def _add_part(
     session: Session, actor: Actor, order: Order, cooperative_id: int, wanted: Sequence[Wish]
 ) -> None:
     """One cooperative's part of the order, its goods held."""
-    held = hold_grams(session, [_goods_of(wish) for wish in wanted])
-    lines = [_line_of(order, wish, held[wish.listing.product_id].lots) for wish in wanted]
+    held = hold_grams(session, [goods_of(wish) for wish in wanted])
+    lines = [
+        OrderLine(order_id=order.id, **frozen_facts(wish), lots=held[wish.listing.product_id].lots)
+        for wish in wanted
+    ]
     part = OrderPart(
         order=order,
         cooperative_id=cooperative_id,
@@ -294,30 +258,6 @@ def _add_part(
     session.flush()
     index_anew(session, [wish.listing.id for wish in wanted if held[wish.listing.product_id].sold_out])
     _note_change(session, actor, part, None, "")
-
-
-def _goods_of(wish: Wish) -> Goods:
-    unit_g = wish.version.net_mass_g
-    return Goods(wish.listing.product_id, unit_g * wish.quantity, unit_g, wish.version.title)
-
-
-def _line_of(order: Order, wish: Wish, lots: list[LineLot]) -> OrderLine:
-    """A line that pins what it saw."""
-    version, certificate = wish.version, wish.version.certificate
-    certified = is_in_force(certificate, today())
-    return OrderLine(
-        order_id=order.id,
-        cooperative_id=wish.listing.cooperative_id,
-        listing_version_id=version.id,
-        title=version.title,
-        unit_name=version.unit_name,
-        net_mass_g=version.net_mass_g,
-        quantity=wish.quantity,
-        unit_price_fen=wish.price_fen,
-        net_fen=wish.price_fen * wish.quantity,
-        certificate_no=certificate.number if certificate and certified else "",
-        lots=lots,
-    )
 
 
 def _empty_cart(session: Session, actor: Actor, kind: OrderKind, listing_ids: Sequence[int]) -> None:

@@ -1,17 +1,17 @@
 """Holding the grams of lots for order lines, and giving them back.
 
 Stock is not a number of its own: it is what the lots of a product still have free, taken oldest harvest first. A
-cooperative's lots are locked in the order of their ids, by those who take and by those who give back, so that two
-never wait for each other; the lot's mass-balance constraint stands behind it.
+cooperative's lots are locked in the order of their ids, and cooperatives in the order of theirs, by those who take and
+by those who give back, so that two never wait for each other; the lot's mass-balance constraint stands behind it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from typing import cast
 
-from sqlalchemy import select, update
+from sqlalchemy import Table, bindparam, select, update
 from sqlalchemy.orm import Session
 
 from marketplace.catalog.models import ProductLot
@@ -32,12 +32,11 @@ class Goods:
 
 
 @dataclass(frozen=True)
-class FreeLot:
-    """What a lot has left, in grams."""
+class Taken:
+    """The grams taken of one product, as (lot id, grams), and whether less than a unit is left for others."""
 
-    lot_id: int
-    harvested_on: date
-    free_g: int
+    shares: tuple[tuple[int, int], ...]
+    sold_out: bool
 
 
 @dataclass(frozen=True)
@@ -48,31 +47,70 @@ class Held:
     sold_out: bool
 
 
+class Shelves:
+    """The free grams of products, locked as the database has them now; taken for one order after the other and then
+    committed together, in two statements whatever their number."""
+
+    def __init__(self, session: Session, product_ids: Sequence[int]) -> None:
+        self._session = session
+        self._free: dict[int, dict[int, int]] = {}  # grams by lot, by product, oldest harvest first
+        self._taken: dict[int, int] = {}
+        for product_id, lot_id, free_g in _free_lots(session, product_ids):
+            self._free.setdefault(product_id, {})[lot_id] = free_g
+
+    def take(self, wanted: Sequence[Goods]) -> dict[int, Taken]:
+        """Take the goods of one order, each product named once; returns what was taken by product.
+
+        Raises Conflict when there is too little of one; then nothing is taken.
+        """
+        for goods in wanted:
+            available = sum(self._free.get(goods.product_id, {}).values())
+            if available < goods.mass_g:
+                raise Conflict(
+                    "out_of_stock",
+                    N_("“%(title)s”现在只剩 %(units)s 件可买，请调整数量"),
+                    title=goods.title,
+                    units=available // goods.unit_g,
+                )
+        return {goods.product_id: self._take_product(goods) for goods in wanted}
+
+    def _take_product(self, goods: Goods) -> Taken:
+        free, mass_g = self._free[goods.product_id], goods.mass_g
+        shares: list[tuple[int, int]] = []
+        for lot_id, free_g in free.items():
+            share = min(free_g, mass_g)
+            if share > 0:
+                shares.append((lot_id, share))
+                free[lot_id] -= share
+                self._taken[lot_id] = self._taken.get(lot_id, 0) + share
+                mass_g -= share
+        return Taken(tuple(shares), sum(free.values()) < goods.unit_g)
+
+    def commit(self) -> None:
+        """Count what was taken as committed."""
+        taken, self._taken = self._taken, {}
+        _commit(self._session, taken)
+
+
 def hold_grams(session: Session, wanted: Sequence[Goods]) -> dict[int, Held]:
     """Commit the goods of one cooperative, each product named once; returns what was taken by product.
 
     Raises Conflict when there is too little of one. Nothing stays held then, because the caller's transaction ends.
     """
-    free = _free_lots(session, [goods.product_id for goods in wanted])
-    held: dict[int, Held] = {}
-    for goods in wanted:
-        lots = sorted(free.get(goods.product_id, ()), key=lambda lot: (lot.harvested_on, lot.lot_id))
-        available = sum(lot.free_g for lot in lots)
-        if available < goods.mass_g:
-            raise Conflict(
-                "out_of_stock",
-                N_("“%(title)s”现在只剩 %(units)s 件可买，请调整数量"),
-                title=goods.title,
-                units=available // goods.unit_g,
-            )
-        held[goods.product_id] = Held(_take(lots, goods.mass_g), available - goods.mass_g < goods.unit_g)
-    for share in sorted((share for one in held.values() for share in one.lots), key=lambda lot: lot.lot_id):
-        _commit(session, share.lot_id, share.mass_g)
-    return held
+    shelves = Shelves(session, [goods.product_id for goods in wanted])
+    taken = shelves.take(wanted)
+    shelves.commit()
+    return {
+        product_id: Held(
+            [LineLot(lot_id=lot_id, mass_g=mass_g) for lot_id, mass_g in one.shares], one.sold_out
+        )
+        for product_id, one in taken.items()
+    }
 
 
-def _free_lots(session: Session, product_ids: Sequence[int]) -> dict[int, list[FreeLot]]:
-    """The lots of products with something left, locked, as the database has them now."""
+def _free_lots(session: Session, product_ids: Sequence[int]) -> Iterator[tuple[int, int, int]]:
+    """(product id, lot id, free grams) of the lots of products with something left, oldest harvest first; locked, as
+    the database has them now."""
     query = (
         select(
             ProductLot.product_id,
@@ -87,31 +125,25 @@ def _free_lots(session: Session, product_ids: Sequence[int]) -> dict[int, list[F
             ProductLot.product_id.in_(product_ids),
             Lot.committed_g * 10_000 < Lot.received_g * Lot.yield_bp,
         )
-        .order_by(Lot.id)
+        .order_by(Lot.cooperative_id, Lot.id)
         .with_for_update(of=Lot)
     )
-    found: dict[int, list[FreeLot]] = {}
-    for product_id, lot_id, harvested_on, received_g, yield_bp, committed_g in session.execute(query):
-        free_g = received_g * yield_bp // 10_000 - committed_g
-        found.setdefault(product_id, []).append(FreeLot(lot_id, harvested_on, free_g))
-    return found
+    rows = sorted(session.execute(query).all(), key=lambda row: (row.harvested_on, row.id))
+    for product_id, lot_id, _harvested_on, received_g, yield_bp, committed_g in rows:
+        yield product_id, lot_id, received_g * yield_bp // 10_000 - committed_g
 
 
-def _take(lots: Iterable[FreeLot], mass_g: int) -> list[LineLot]:
-    """The rows that keep which lot a line drew on, in the order they are drawn."""
-    taken: list[LineLot] = []
-    for lot in lots:
-        share = min(lot.free_g, mass_g)
-        if share > 0:
-            taken.append(LineLot(lot_id=lot.lot_id, mass_g=share))
-            mass_g -= share
-    return taken
-
-
-def _commit(session: Session, lot_id: int, mass_g: int) -> None:
-    """Move the committed grams of a lot by `mass_g`, negative to give back."""
-    statement = update(Lot).where(Lot.id == lot_id).values(committed_g=Lot.committed_g + mass_g)
-    session.execute(statement.execution_options(synchronize_session=False))
+def _commit(session: Session, grams: Mapping[int, int]) -> None:
+    """Move the committed grams of lots, negative to give back, in the order of ids."""
+    if not grams:
+        return
+    lots = cast("Table", Lot.__table__)
+    statement = (
+        update(lots)
+        .where(lots.c.id == bindparam("lot"))
+        .values(committed_g=lots.c.committed_g + bindparam("grams"))
+    )
+    session.execute(statement, [{"lot": lot_id, "grams": grams[lot_id]} for lot_id in sorted(grams)])
 
 
 def release_lines(session: Session, lines: Sequence[OrderLine]) -> None:
@@ -119,6 +151,5 @@ def release_lines(session: Session, lines: Sequence[OrderLine]) -> None:
     grams: dict[int, int] = {}
     for line in lines:
         for share in line.lots:
-            grams[share.lot_id] = grams.get(share.lot_id, 0) + share.mass_g
-    for lot_id in sorted(grams):
-        _commit(session, lot_id, -grams[lot_id])
+            grams[share.lot_id] = grams.get(share.lot_id, 0) - share.mass_g
+    _commit(session, grams)
