@@ -146,7 +146,7 @@ def _place_new(
             ready.append(_made_ready(draft, listings, units, shelves))
         except DomainError as refusal:
             answers[draft.key] = refusal
-    shelves.commit()
+    shelves.hold()
     placed = _write(session, ready)
     return answers | {one.draft.key: order for one, order in zip(ready, placed, strict=True)}
 

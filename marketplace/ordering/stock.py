@@ -86,7 +86,7 @@ class Shelves:
                 mass_g -= share
         return Taken(tuple(shares), sum(free.values()) < goods.unit_g)
 
-    def commit(self) -> None:
+    def hold(self) -> None:
         """Count what was taken as committed."""
         taken, self._taken = self._taken, {}
         _commit(self._session, taken)
@@ -99,7 +99,7 @@ def hold_grams(session: Session, wanted: Sequence[Goods]) -> dict[int, Held]:
     """
     shelves = Shelves(session, [goods.product_id for goods in wanted])
     taken = shelves.take(wanted)
-    shelves.commit()
+    shelves.hold()
     return {
         product_id: Held(
             [LineLot(lot_id=lot_id, mass_g=mass_g) for lot_id, mass_g in one.shares], one.sold_out
