@@ -80,6 +80,9 @@ class Order(Base):
         CheckConstraint("total_fen > 0", name="total"),
         Index("ix_customer_order_buyer", "buyer_user_id", "id"),
         Index("ix_customer_order_unit", "buyer_unit_id", "id"),
+        Index(  # what approvals and budgets refer to, so that they know whose order it is
+            "uq_customer_order_duties", "id", "buyer_unit_id", "buyer_user_id", unique=True
+        ),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)

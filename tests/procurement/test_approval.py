@@ -3,59 +3,26 @@
 from __future__ import annotations
 
 import pytest
-from sqlalchemy import func, select, text
+from sqlalchemy import select, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from marketplace.core.errors import Conflict, DomainError, Forbidden, NotFound, Refused
-from marketplace.identity.actors import Actor
+from marketplace.core.errors import Conflict, Forbidden, NotFound, Refused
 from marketplace.identity.models import Role, TrailEntry
-from marketplace.ordering.models import Order, OrderKind, PartChange
 from marketplace.ordering.rules import accept_part, receive_part
 from marketplace.ordering.states import PartState
 from marketplace.procurement.queries import awaiting_approval, tasks_of
 from marketplace.procurement.rules import approve_order, reject_order
 from tests.conftest import HeldClock
 from tests.factories.identity import actor_with
-from tests.factories.registry import BuyerUnitFactory, CooperativeFactory, actor_at
-from tests.factories.trade import UNIT_G, Offer, buy, offer, staff_buyer
-
-
-class Canteen:
-    """A unit with an order over two cooperatives that waits for approval."""
-
-    def __init__(self, session: Session) -> None:
-        self.unit = BuyerUnitFactory()
-        self.orderer, self.approver, self.receiver, self.payer = (
-            actor_at(self.unit, role)
-            for role in (Role.UNIT_ORDERER, Role.UNIT_APPROVER, Role.UNIT_RECEIVER, Role.UNIT_PAYER)
-        )
-        self.both = actor_at(self.unit, Role.UNIT_ORDERER, Role.UNIT_APPROVER)
-        self.offers: list[Offer] = [offer(session, CooperativeFactory()) for _ in range(2)]
-        self.order: Order = self.placed_by(session, self.orderer)
-
-    def placed_by(self, session: Session, orderer: Actor, *, key: str = "a-canteen-s-order") -> Order:
-        lines = [(one, 3) for one in self.offers]
-        return buy(session, orderer, *lines, kind=OrderKind.CANTEEN, key=key)
-
-    def is_untouched(self, session: Session) -> bool:
-        session.expire_all()
-        moved = session.scalar(
-            select(func.count()).select_from(PartChange).where(PartChange.event.is_not(None))
-        )
-        waiting = {part.state for part in self.order.parts} == {PartState.AWAITING_APPROVAL}
-        return waiting and moved == 0 and (self.order.approved_by, self.order.rejection_reason) == (None, "")
+from tests.factories.registry import BuyerUnitFactory, actor_at
+from tests.factories.trade import UNIT_G, buy, staff_buyer
+from tests.procurement.canteen import Canteen, refusal
 
 
 @pytest.fixture
 def canteen(session: Session, clock: HeldClock) -> Canteen:
     return Canteen(session)
-
-
-def refusal(session: Session, act) -> DomainError:
-    with pytest.raises(DomainError) as refused, session.begin_nested():
-        act()
-    return refused.value
 
 
 def test_another_person_of_the_unit_approves(canteen: Canteen, session: Session, clock: HeldClock) -> None:

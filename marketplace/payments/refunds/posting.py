@@ -17,6 +17,7 @@ from marketplace.payments.models import LinkagePool, Payment, PaymentState, Sett
 from marketplace.payments.refunds.models import Refund, RefundedLine, RefundLine, ReversalCause
 from marketplace.payments.refunds.reversing import Reversal, Taking, reverse_credits
 from marketplace.payments.refunds.standing import PoolStanding, refunded_after_settlement, standing_of_pools
+from marketplace.procurement.budgets.rules import release_budget
 
 
 def post_refund(session: Session, actor: Actor, refund: Refund, payment: Payment) -> None:
@@ -37,6 +38,7 @@ def post_refund(session: Session, actor: Actor, refund: Refund, payment: Payment
     reversals = _reversals(session, actor, refund, settled, entries_of, target)
     entries |= dict(zip((line.line_id for line in settled), reverse_credits(session, reversals), strict=True))
     _keep(session, refund, {line_id: entry.id for line_id, entry in entries.items()}, set(entries_of))
+    release_budget(session, part=refund.part, refund_no=refund.public_no, amount_fen=refund.amount_fen)
 
 
 def _money_goes_to(refund: Refund, payment: Payment) -> AccountKey:
