@@ -183,8 +183,6 @@ KEYS = {
     "granted_fen": N_("预算金额"),
     "limit_fen": N_("审批限额"),
     "purpose": N_("预算科目"),
-    "step": N_("步骤"),
-    "steps": N_("步数"),
     "until_on": N_("到"),
     "year": N_("年度"),
     "asset_no": N_("资产登记号"),

@@ -94,7 +94,7 @@ class PaymentTerms:
         }
 
 
-STATUTORY_TERMS = PaymentTerms(30, PaymentStart.INSPECTION, 5, "国务院令第 728 号（第 802 号修订）")
+STATUTORY_TERMS = PaymentTerms(30, PaymentStart.INSPECTION, 5, N_("国务院令第 728 号（第 802 号修订）"))
 
 
 def put_in_cart(
