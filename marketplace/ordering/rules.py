@@ -327,15 +327,19 @@ def mediates(actor: Actor, part: OrderPart) -> bool:
     return actor.can(Permission.MEDIATE_DISPUTES) and actor.county_code == part.cooperative.county_code
 
 
-def _units_by_listing(session: Session, part: OrderPart) -> dict[int, int]:
-    """The units of each listing in a part, by listing id."""
+def _units_by_listing(
+    session: Session, part: OrderPart, left_out: Mapping[int, int] | None = None
+) -> dict[int, int]:
+    """The units of each listing in a part, by listing id, less those `left_out` by line id."""
     query = (
-        select(ListingVersion.listing_id, func.sum(OrderLine.quantity))
+        select(ListingVersion.listing_id, OrderLine.id, OrderLine.quantity)
         .join(ListingVersion, ListingVersion.id == OrderLine.listing_version_id)
         .where(OrderLine.part_id == part.id)
-        .group_by(ListingVersion.listing_id)
     )
-    return {listing_id: int(units) for listing_id, units in session.execute(query)}
+    units: dict[int, int] = {}
+    for listing_id, line_id, quantity in session.execute(query):
+        units[listing_id] = units.get(listing_id, 0) + quantity - (left_out or {}).get(line_id, 0)
+    return units
 
 
 def _note_change(session: Session, actor: Actor, part: OrderPart, event: PartEvent | None, note: str) -> None:
@@ -393,12 +397,21 @@ def receive_part(session: Session, actor: Actor, part: OrderPart) -> OrderPart:
     return part
 
 
-def accept_part(session: Session, actor: Actor, part: OrderPart) -> OrderPart:
-    """The goods are what was ordered, whole."""
-    move_part(session, actor, part, PartEvent.ACCEPT)
+def accept_part(
+    session: Session,
+    actor: Actor,
+    part: OrderPart,
+    *,
+    by: PartEvent = PartEvent.ACCEPT,
+    note: str = "",
+    system: bool = False,
+    rejected: Mapping[int, int] | None = None,
+) -> OrderPart:
+    """The goods are accepted: whole, or all but the `rejected` units (by line id). `by` is the event that says so."""
+    move_part(session, actor, part, by, note=note, system=system)
     part.accepted_at = now()
     session.flush()
-    count_sold(session, _units_by_listing(session, part))
+    count_sold(session, _units_by_listing(session, part, rejected or {}))
     return part
 
 

@@ -43,13 +43,16 @@ from marketplace.ordering.states import PartState
 from marketplace.payments.models import Settlement
 from marketplace.payments.refunds.models import RefundedLine
 from marketplace.payments.refunds.standing import is_wholly_refunded
+from marketplace.procurement.receiving.goods import lots_after_replacement
+from marketplace.procurement.receiving.models import ReplacementLot
 
 Terms = tuple[tuple[Mechanism, int], ...]
 
 
 @dataclass(frozen=True)
 class DueLine:
-    """A line ready to settle: `terms` in the order of the mechanisms, `lots` as (lot id, grams).
+    """A line ready to settle: `terms` in the order of the mechanisms, `lots` as (lot id, grams), or (lot id, weight)
+    where rejected units were replaced from other lots.
 
     `net_fen` is the line's net less what was refunded before.
     """
@@ -145,6 +148,8 @@ def due_lines(session: Session, *, limit: int) -> Due:
             continue
         due_at: datetime = max(accepted_at, paid_at)
         terms, lots = known.terms.get(version_id, ()), tuple(known.lots.get(line_id, ()))
+        if line_id in known.replaced:
+            lots = tuple(lots_after_replacement(lots, known.replaced[line_id]))
         period_id = _covering(known.periods, cooperative_id, business_day(due_at))
         lines.append(DueLine(line_id, cooperative_id, net_fen, due_at, terms, lots, period_id))
     return Due(lines, {row.part_id for row in rows}, known.as_of)
@@ -158,6 +163,7 @@ class _Known:
     refunded_fen: dict[int, int] = field(default_factory=dict)
     rates: dict[int, dict[Mechanism, int]] = field(default_factory=dict)
     lots: dict[int, list[tuple[int, int]]] = field(default_factory=dict)
+    replaced: dict[int, dict[int, int]] = field(default_factory=dict)  # grams by lot id, by line
     periods: list[tuple[int, int, date, date]] = field(default_factory=list)
     as_of: int = 0
     terms: dict[int, Terms] = field(default_factory=dict)  # by listing version
@@ -200,6 +206,9 @@ KNOWN = union_all(
         code=type_coerce(LinkageTerm.mechanism, String),
     ).where(LinkageTerm.version_id.in_(bindparam("versions", expanding=True))),
     _rows_of("lot", LineLot.line_id, LineLot.lot_id, LineLot.mass_g).where(LineLot.line_id.in_(_LINES)),
+    _rows_of("replaced", ReplacementLot.line_id, ReplacementLot.lot_id, ReplacementLot.mass_g).where(
+        ReplacementLot.line_id.in_(_LINES)
+    ),
     _rows_of(
         "period",
         LinkagePeriod.cooperative_id,
@@ -227,6 +236,8 @@ def _known_of(connection: Connection, lines: Sequence[Any]) -> _Known:
                 known.rates.setdefault(of_id, {})[Mechanism(code)] = first
             case "lot":
                 known.lots.setdefault(of_id, []).append((first, second))
+            case "replaced":
+                known.replaced.setdefault(of_id, {})[first] = second
             case "period":
                 known.periods.append((of_id, first, starts_on, ends_on))
             case "as_of":

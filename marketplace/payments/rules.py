@@ -26,6 +26,7 @@ from marketplace.ordering.states import PartEvent, PartState
 from marketplace.payments.gateways.protocol import CheckoutOpened, CheckoutRequest
 from marketplace.payments.gateways.remittance_codes import new_code
 from marketplace.payments.models import Payment, PaymentMethod, PaymentState
+from marketplace.payments.refunds.rejections import ended_rejections, refund_rejection
 
 CARD_MINUTES = 60
 TERM_DAYS = (
@@ -96,6 +97,7 @@ def keep_checkout(session: Session, payment_id: int, opened: CheckoutOpened) -> 
 
 def bill_accepted_parts(session: Session) -> int:
     """Bill every accepted part of a unit's order that has no bill: receivable -> escrow, and a transfer to wait for.
+    What was rejected at the inspection comes off at once, as a refund.
 
     A sweep, safe to repeat and to run from two workers (the ledger key is the part). Returns how many were billed.
     """
@@ -118,17 +120,21 @@ def bill_accepted_parts(session: Session) -> int:
     done = set(session.scalars(select(Payment.part_id).where(Payment.part_id.in_(found)))) if found else set()
     pending = [part for key, part in found.items() if key not in done]
     post_entries(session, [_acceptance(part) for part in pending])
-    for part in pending:
-        session.add(
-            Payment(
-                order_id=part.order_id,
-                part_id=part.id,
-                method=PaymentMethod.BANK_TRANSFER,
-                amount_fen=part.total_fen,
-                remittance_code=new_code(),
-                due_on=business_day(part.accepted_at or now()) + timedelta(days=TERM_DAYS),
-            )
+    bills = {
+        part.id: Payment(
+            order_id=part.order_id,
+            part_id=part.id,
+            method=PaymentMethod.BANK_TRANSFER,
+            amount_fen=part.total_fen,
+            remittance_code=new_code(),
+            due_on=business_day(part.accepted_at or now()) + timedelta(days=TERM_DAYS),
         )
+        for part in pending
+    }
+    session.add_all(bills.values())
+    session.flush()
+    for part_id, inspection in ended_rejections(session, bills).items():
+        refund_rejection(session, SYSTEM, inspection, bills[part_id])
     session.flush()
     return len(pending)
 

@@ -5,7 +5,7 @@ They read the rows alone and trust nothing else (see ledger/checks.py).
 
 from __future__ import annotations
 
-from sqlalchemy import and_, func, or_, select
+from sqlalchemy import and_, func, or_, select, union_all
 from sqlalchemy.orm import Session, aliased
 
 from marketplace.core.labels import N_
@@ -24,6 +24,7 @@ from marketplace.payments.models import (
     Settlement,
 )
 from marketplace.payments.refunds.models import RefundedLine
+from marketplace.procurement.receiving.models import ReplacementLot
 
 
 def _settled_after_acceptance_and_payment(session: Session) -> Answer:
@@ -181,12 +182,17 @@ def _orders_add_up(session: Session) -> Answer:
 
 
 def _lots_hold_what_lines_drew(session: Session) -> Answer:
-    drawn = (
-        select(LineLot.lot_id, func.sum(LineLot.mass_g).label("mass_g"))
+    ordered = (
+        select(LineLot.lot_id, LineLot.mass_g)
         .join(OrderLine, OrderLine.id == LineLot.line_id)
         .join(OrderPart, OrderPart.id == OrderLine.part_id)
         .where(OrderPart.state != PartState.CANCELLED)
-        .group_by(LineLot.lot_id)
+    )
+    sent_again = select(ReplacementLot.lot_id, ReplacementLot.mass_g)
+    all_drawn = union_all(ordered, sent_again).subquery()
+    drawn = (
+        select(all_drawn.c.lot_id, func.sum(all_drawn.c.mass_g).label("mass_g"))
+        .group_by(all_drawn.c.lot_id)
         .subquery()
     )
     mass_g = func.coalesce(drawn.c.mass_g, 0)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, Subquery, and_, func, select, union_all
+from sqlalchemy import ColumnElement, CompoundSelect, Row, Select, Subquery, and_, func, select, union_all
 from sqlalchemy.orm import Session
 
 from marketplace.core.clock import SHANGHAI, end_of, start_of
@@ -23,7 +23,10 @@ from marketplace.payments.closing.models import GuaranteePosting
 from marketplace.payments.closing.standing import CHANGE_FEN
 from marketplace.payments.models import Credit, LinkagePool, Settlement
 from marketplace.payments.refunds.models import CreditAddition, CreditReversal, ReversalCause
+from marketplace.procurement.receiving.models import ReplacementLot
 from marketplace.registry.models import BuyerUnit, Cooperative, Region, UnitKind
+
+NEVER_SETTLE = (PartState.CANCELLED, PartState.RETURNED)
 
 
 @dataclass(frozen=True)
@@ -288,12 +291,13 @@ def pending_lines(
     query = (
         select(OrderLine.title, OrderLine.public_no, OrderPart.state)
         .join(OrderPart, OrderPart.id == OrderLine.part_id)
-        .where(OrderLine.id.in_(from_lots), ~settled, OrderPart.state != PartState.CANCELLED)
+        .where(OrderLine.id.in_(from_lots), ~settled, OrderPart.state.not_in(NEVER_SETTLE))
         .order_by(OrderLine.id.desc())
         .limit(limit)
     )
     return session.execute(query).all()
 
 
-def _lines_of_lots(lots: Select[tuple[int | None]]) -> Select[tuple[int]]:
-    return select(LineLot.line_id).where(LineLot.lot_id.in_(lots))
+def _lines_of_lots(lots: Select[tuple[int | None]]) -> CompoundSelect[tuple[int]]:
+    ordered = select(LineLot.line_id).where(LineLot.lot_id.in_(lots))
+    return ordered.union(select(ReplacementLot.line_id).where(ReplacementLot.lot_id.in_(lots)))

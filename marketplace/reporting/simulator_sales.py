@@ -20,10 +20,11 @@ from marketplace.core.errors import Refused
 from marketplace.core.labels import N_
 from marketplace.linkage.models import Entitlement, EntitlementVoid, Mechanism
 from marketplace.linkage.queries import attributions_of
-from marketplace.ordering.models import LineLot, OrderLine, OrderPart
+from marketplace.ordering.models import OrderLine, OrderPart
 from marketplace.payments.due_lines import DueLine, PeriodFinder
 from marketplace.payments.models import LinkagePool, PoolDistribution, Settlement
 from marketplace.payments.settlement import PoolShare, Scope
+from marketplace.procurement.receiving.queries import weights_of_lots
 
 MOST_LINES = 2_000
 Rates = Mapping[Mechanism, int]
@@ -124,7 +125,7 @@ def sales_of(session: Session, question: Question) -> list[Sale]:
         .where(OrderLine.id.in_(asked))
         .order_by(OrderLine.id)
     ).all()
-    terms, lots, kept = _terms(session, asked), _lots(session, asked), _kept(session, asked)
+    terms, lots, kept = _terms(session, asked), weights_of_lots(session, asked), _kept(session, asked)
     periods = PeriodFinder(session, {question.cooperative_id})
     sales = []
     for line_id, version_id, net_fen, settled_at, accepted_at, paid_at in rows:
@@ -152,15 +153,6 @@ def _terms(session: Session, asked: Select[int]) -> dict[int, tuple[tuple[Mechan
         version_id: tuple((one, rates[one]) for one in Mechanism if one in rates)
         for version_id, rates in found.items()
     }
-
-
-def _lots(session: Session, asked: Select[int]) -> dict[int, list[tuple[int, int]]]:
-    """(lot id, grams) by line, in the order of the lots."""
-    query = select(LineLot.line_id, LineLot.lot_id, LineLot.mass_g).where(LineLot.line_id.in_(asked))
-    found: dict[int, list[tuple[int, int]]] = {}
-    for line_id, lot_id, mass_g in session.execute(query.order_by(LineLot.line_id, LineLot.lot_id)):
-        found.setdefault(line_id, []).append((lot_id, mass_g))
-    return found
 
 
 def _kept(session: Session, asked: Select[int]) -> dict[int, dict[tuple[Mechanism, int | None], Kept]]:

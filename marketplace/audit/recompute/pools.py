@@ -23,10 +23,11 @@ from marketplace.core.clock import business_day
 from marketplace.linkage.attribution import pool_of_line, split_pool_over_lots
 from marketplace.linkage.mechanisms.table import MECHANISMS
 from marketplace.linkage.models import Attribution, Mechanism
-from marketplace.ordering.models import LineLot, OrderLine, OrderPart
+from marketplace.ordering.models import OrderLine, OrderPart
 from marketplace.ordering.states import PartState
 from marketplace.payments.models import LinkagePool, PoolDistribution, Settlement
 from marketplace.payments.refunds.models import RefundedLine
+from marketplace.procurement.receiving.queries import weights_of_lots
 
 CHUNK = 500
 RULE_VERSION = 1
@@ -90,7 +91,7 @@ def recompute_pools(
         ids = [settlement.line_id for settlement in settlements]
         lines = _lines(session, ids, periods)
         terms = _terms(session, {line.version_id for line in lines.values()})
-        lots = _lots(session, ids)
+        lots = weights_of_lots(session, ids)
         stored = _stored_pools(session, ids)
         for settlement in settlements:
             line, rows = lines[settlement.line_id], stored.get(settlement.line_id, [])
@@ -205,15 +206,6 @@ def _terms(session: Session, version_ids: set[int]) -> dict[int, list[tuple[Mech
         found.setdefault(version_id, []).append((mechanism, rate_bp))
     for terms in found.values():
         terms.sort(key=lambda term: order.index(term[0]))
-    return found
-
-
-def _lots(session: Session, ids: Sequence[int]) -> dict[int, list[tuple[int, int]]]:
-    """(lot, grams) of lines, the older lot first."""
-    query = select(LineLot.line_id, LineLot.lot_id, LineLot.mass_g).where(LineLot.line_id.in_(ids))
-    found: dict[int, list[tuple[int, int]]] = {}
-    for line_id, lot_id, mass_g in session.execute(query.order_by(LineLot.lot_id)):
-        found.setdefault(line_id, []).append((lot_id, mass_g))
     return found
 
 

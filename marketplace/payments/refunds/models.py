@@ -47,7 +47,10 @@ class RefundState(LabelledEnum):
 
 
 class Refund(Base):
-    """Money asked back for goods of one part. The buyer's idempotency key makes a repeated submit the same refund."""
+    """Money asked back for goods of one part. The buyer's idempotency key makes a repeated submit the same refund.
+
+    `inspection_id` is set on what follows from a rejection at the inspection: one refund a rejection.
+    """
 
     __tablename__ = "refund"
     __table_args__ = (
@@ -80,6 +83,7 @@ class Refund(Base):
     decided_at: Mapped[datetime | None] = mapped_column(UtcInstant)
     note: Mapped[str] = mapped_column(String(300), default="")
     payment_id: Mapped[int | None] = mapped_column(ForeignKey("payment.id"), index=True)
+    inspection_id: Mapped[int | None] = mapped_column(ForeignKey("inspection.id"), unique=True)
     method: Mapped[PaymentMethod | None] = mapped_column(code_of(PaymentMethod, "method"))
     provider_refund_ref: Mapped[str | None] = mapped_column(String(120), unique=True)
     failure: Mapped[str] = mapped_column(String(300), default="")

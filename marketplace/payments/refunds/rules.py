@@ -38,6 +38,7 @@ from marketplace.payments.refunds.queries import (
     payment_behind,
     refundable_lines,
 )
+from marketplace.payments.refunds.rejections import reduce_payment
 from marketplace.payments.rules import bill_accepted_parts, hold_payment
 
 
@@ -156,7 +157,7 @@ def agree_refund(session: Session, actor: Actor, refund: Refund, *, note: str = 
     _decide(actor, refund, note.strip()[:300])
     if payment.state is PaymentState.OPEN:
         refund.state = RefundState.REDUCED
-        _reduce(payment, refund.amount_fen)
+        reduce_payment(payment, refund.amount_fen)
     else:
         refund.state, refund.payment_id, refund.method = RefundState.AGREED, payment.id, payment.method
     session.flush()
@@ -193,14 +194,6 @@ def _payment_held(session: Session, part: OrderPart) -> Payment:
     if payment is None:
         raise Conflict("not_billed", N_("这笔货款还在记账，请一分钟后再试"))
     return hold_payment(session, payment)
-
-
-def _reduce(payment: Payment, amount_fen: int) -> None:
-    """The unit owes less. Nothing is asked any more when nothing is left to pay."""
-    if amount_fen < payment.amount_fen:
-        payment.amount_fen -= amount_fen
-    else:
-        payment.state = PaymentState.CANCELLED
 
 
 def _call_off(session: Session, actor: Actor, refund: Refund) -> None:

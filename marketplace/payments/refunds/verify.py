@@ -13,7 +13,8 @@ from marketplace.ledger.accounts import AccountKind
 from marketplace.ledger.checks import CHUNK, MAX_FINDINGS, Answer, Check, Finding, count_of, rows_found
 from marketplace.ledger.models import Account, Entry, EntryKind, Transfer
 from marketplace.linkage.attribution import reversal_of_credits
-from marketplace.ordering.models import OrderLine
+from marketplace.ordering.models import Order, OrderLine, OrderPart
+from marketplace.payments.models import Payment
 from marketplace.payments.refunds.models import (
     CreditAddition,
     CreditReversal,
@@ -21,7 +22,10 @@ from marketplace.payments.refunds.models import (
     RefundedLine,
     RefundState,
 )
+from marketplace.payments.refunds.rejections import TAKES_MONEY_OFF
 from marketplace.payments.refunds.standing import PoolStanding, refunded_after_settlement, standing_of_pools
+from marketplace.procurement.receiving.models import Inspection, RejectionOutcome
+from marketplace.procurement.receiving.queries import rejected_fen
 
 MONEY_BACK = (AccountKind.CLEARING, AccountKind.BUYER_RECEIVABLE)
 UNDECIDED = (RefundState.ASKED, RefundState.DECLINED)
@@ -210,7 +214,42 @@ def _reliefs_are_posted(session: Session) -> Answer:
     return count_of(session, CreditReversal), rows_found(session, "reliefs_are_posted", message, query)
 
 
+def _rejections_are_refunded(session: Session) -> Answer:
+    """What was rejected for good came off the bill, or went back to who had paid; to the fen, and only that."""
+    rejected = rejected_fen().subquery()
+    due = or_(
+        Order.buyer_unit_id.is_(None),
+        select(Payment.id).where(Payment.part_id == OrderPart.id).exists(),
+    )
+    takes_off = and_(RejectionOutcome.outcome.in_(TAKES_MONEY_OFF), due)
+    query = (
+        select(
+            Inspection.public_no.label("inspection"),
+            rejected.c.fen.label("rejected_fen"),
+            func.coalesce(Refund.amount_fen, 0).label("refunded_fen"),
+        )
+        .join(rejected, rejected.c.inspection_id == Inspection.id)
+        .join(OrderPart, OrderPart.id == Inspection.part_id)
+        .join(Order, Order.id == OrderPart.order_id)
+        .outerjoin(RejectionOutcome, RejectionOutcome.inspection_id == Inspection.id)
+        .outerjoin(Refund, Refund.inspection_id == Inspection.id)
+        .where(
+            or_(
+                and_(takes_off, func.coalesce(Refund.amount_fen, 0) != rejected.c.fen),
+                and_(
+                    Refund.id.is_not(None),
+                    or_(RejectionOutcome.outcome.is_(None), RejectionOutcome.outcome.not_in(TAKES_MONEY_OFF)),
+                ),
+            )
+        )
+        .order_by(Inspection.id)
+    )
+    message = N_("验收 %(inspection)s 拒收 %(rejected_fen)s 分，扣减或退回 %(refunded_fen)s 分")
+    return count_of(session, Inspection), rows_found(session, "rejections_are_refunded", message, query)
+
+
 CHECKS: tuple[Check, ...] = (
+    Check("rejections_are_refunded", N_("验收拒收的商品都已从货款中扣减或退回"), _rejections_are_refunded),
     Check("refunds_within_line", N_("每个订单行的退款不超过净额"), _refunds_within_the_line),
     Check("refunds_add_up", N_("每笔退款等于各行退款之和，未同意的没有退"), _refunds_add_up),
     Check("refunds_are_posted", N_("每行退款都按原额记账一次"), _refunds_are_posted),

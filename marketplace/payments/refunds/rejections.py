@@ -1,0 +1,115 @@
+"""What was rejected at the inspection becomes a refund that is agreed to, so that settlement, recomputation and checks
+know one notion of what a line is worth.
+
+Called where the part is billed (payments/rules.py), and for a paid personal order where the rejection ends
+(answers.py). The buyer asked by rejecting, who ended the rejection decided.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from marketplace.core.errors import Conflict
+from marketplace.core.labels import N_
+from marketplace.identity.actors import Actor
+from marketplace.identity.trail import record_trail
+from marketplace.ordering.models import OrderPart
+from marketplace.payments.models import Payment, PaymentState
+from marketplace.payments.refunds.models import Refund, RefundLine, RefundState
+from marketplace.payments.refunds.posting import post_refund
+from marketplace.payments.refunds.queries import refundable_lines
+from marketplace.procurement.receiving.models import Inspection, Outcome, RejectionOutcome
+
+TAKES_MONEY_OFF = (Outcome.AGREED, Outcome.RETURNED)
+
+
+def ended_rejections(session: Session, part_ids: Collection[int]) -> dict[int, Inspection]:
+    """The rejections that take money off their part and were not refunded yet, by part id."""
+    query = (
+        select(Inspection)
+        .join(RejectionOutcome, RejectionOutcome.inspection_id == Inspection.id)
+        .outerjoin(Refund, Refund.inspection_id == Inspection.id)
+        .where(
+            Inspection.part_id.in_(part_ids),
+            RejectionOutcome.outcome.in_(TAKES_MONEY_OFF),
+            Refund.id.is_(None),
+        )
+        .order_by(Inspection.id)
+    )
+    return {found.part_id: found for found in session.scalars(query)} if part_ids else {}
+
+
+def refund_rejection(session: Session, actor: Actor, inspection: Inspection, payment: Payment) -> Refund:
+    """The refund of what `inspection` rejected, agreed and posted: off an open bill, or out of what was paid.
+
+    `payment` and the part are held. Raises Conflict when units of the same goods were given back before, so that more
+    would go back than was bought.
+    """
+    outcome, part = inspection.outcome, inspection.part
+    if outcome is None or inspection.inspected_by is None:
+        raise ValueError("only a rejection that has ended takes money off")
+    _require_left(session, part, inspection)
+    lines = [
+        RefundLine(
+            line_id=line.line_id,
+            quantity=line.rejected_units,
+            unit_price_fen=line.unit_price_fen,
+            amount_fen=line.rejected_fen,
+        )
+        for line in inspection.lines
+        if line.rejected_units
+    ]
+    amount_fen = sum(line.amount_fen for line in lines)
+    refund = Refund(
+        order_id=part.order_id,
+        part_id=part.id,
+        cooperative_id=part.cooperative_id,
+        idempotency_key=f"rejection:{inspection.public_no}",
+        inspection_id=inspection.id,
+        amount_fen=amount_fen,
+        reason="；".join(line.words for line in inspection.lines if line.rejected_units)[:300],
+        asked_by=inspection.inspected_by,
+        asked_at=inspection.inspected_at,
+        decided_by=outcome.decided_by,
+        decided_at=outcome.decided_at,
+        note=outcome.reason,
+        lines=lines,
+    )
+    if payment.state is PaymentState.OPEN:
+        refund.state = RefundState.REDUCED
+        reduce_payment(payment, amount_fen)
+    else:
+        refund.state, refund.payment_id, refund.method = RefundState.AGREED, payment.id, payment.method
+    session.add(refund)
+    session.flush()
+    post_refund(session, actor, refund, payment)
+    record_trail(
+        session,
+        actor,
+        "payments.refund_rejection",
+        subject=("refund", refund.public_no),
+        cooperative_id=refund.cooperative_id,
+        buyer_unit_id=part.order.buyer_unit_id,
+        amount_fen=amount_fen,
+    )
+    return refund
+
+
+def _require_left(session: Session, part: OrderPart, inspection: Inspection) -> None:
+    """Units for which money went back, or is asked back, before they were inspected are not refunded again."""
+    left = {one.line.id: one.left for one in refundable_lines(session, part)}
+    if any(line.rejected_units > left[line.line_id] for line in inspection.lines):
+        raise Conflict(
+            "refunded_before", N_("这批货里有商品已经退款或正在申请退款，请先处理退款申请再答复拒收")
+        )
+
+
+def reduce_payment(payment: Payment, amount_fen: int) -> None:
+    """The unit owes less. Nothing is asked any more when nothing is left to pay."""
+    if amount_fen < payment.amount_fen:
+        payment.amount_fen -= amount_fen
+    else:
+        payment.state = PaymentState.CANCELLED

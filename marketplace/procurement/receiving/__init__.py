@@ -1,0 +1,1 @@
+"""Receiving goods, inspecting them, and what becomes of what was rejected."""
