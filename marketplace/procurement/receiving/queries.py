@@ -10,7 +10,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from sqlalchemy import Select, and_, func, or_, select
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select
 from sqlalchemy.orm import Session, joinedload, lazyload
 
 from marketplace.core.clock import today
@@ -153,7 +153,7 @@ def rejections_visible_to(actor: Actor) -> Select[Inspection]:
     """Inspections with rejected units, newest first: of the parts the actor sees, and for a county's mediator those
     contested in the county."""
     parts = parts_visible_to(actor).order_by(None).with_only_columns(OrderPart.id)
-    seen = Inspection.part_id.in_(parts)
+    seen: ColumnElement[bool] = Inspection.part_id.in_(parts)
     if actor.can(Permission.MEDIATE_DISPUTES) and actor.county_code is not None:
         seen = or_(seen, Inspection.id.in_(_disputed(actor)))
     query = select(Inspection).where(Inspection.has_rejections, seen).order_by(Inspection.id.desc())
@@ -204,7 +204,7 @@ def part_file_by_no(session: Session, actor: Actor, number: str) -> StoredFile:
     """A photo or paper about a delivery the actor may see. Raises NotFound."""
     parts = parts_visible_to(actor).order_by(None).with_only_columns(OrderPart.id)
     contested = select(Inspection.part_id).where(Inspection.id.in_(_disputed(actor)))
-    seen = PartFile.part_id.in_(parts)
+    seen: ColumnElement[bool] = PartFile.part_id.in_(parts)
     if actor.can(Permission.MEDIATE_DISPUTES) and actor.county_code is not None:
         seen = or_(seen, PartFile.part_id.in_(contested))
     query = select(StoredFile).join(PartFile).where(StoredFile.public_no == number, seen)
@@ -242,7 +242,7 @@ def overdue_receipts() -> Select[Receipt]:
     )
 
 
-def rejected_fen() -> Select[tuple[int, int]]:
+def rejected_fen() -> Select[int, int]:
     """What each inspection rejected, as (inspection id, fen); those that rejected nothing are left out."""
     fen = func.sum(InspectionLine.rejected_units * InspectionLine.unit_price_fen)
     query = select(InspectionLine.inspection_id, fen.label("fen")).where(InspectionLine.rejected_units > 0)
