@@ -16,6 +16,8 @@ STRICT := marketplace/core marketplace/ledger marketplace/linkage
 SOURCES := config.py wsgi.py marketplace migrations tests benchmarks
 CATALOGUES := $(wildcard marketplace/translations/*/LC_MESSAGES/messages.po)
 
+unexport PYTHONDONTWRITEBYTECODE # what one process has compiled, the next need not
+
 .PHONY: help run test check bench format lint types contracts templates tidy lock demo migrate \
 	migration assets translations strings system clean
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
@@ -20,18 +21,21 @@ from flask.testing import FlaskClient
 from jinja2 import FileSystemBytecodeCache
 from sqlalchemy import Engine, event
 from sqlalchemy.orm import Session
+from werkzeug.routing import Rule
 from werkzeug.test import TestResponse
 
 from config import Settings
 from marketplace.core import clock as core_clock
 from marketplace.core.crypto import DataKey
-from marketplace.core.db import open_engine, session_maker
+from marketplace.core.db import session_maker
 from marketplace.core.files import FileStore
 from marketplace.web.jobs import EXTENSION as JOBS, Jobs
-from marketplace.web.transaction import EXTENSION
+from marketplace.web.transaction import EXTENSION, Database
 from tests.databases import PostgresqlServer, PostgresqlStore, SqliteStore, borrowed
 from tests.factories.base import using
 
+sys.dont_write_bytecode = False  # else every worker, emulator and server of a run compiles the same again
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 hypothesis.settings.register_profile("ours", deadline=None)  # a busy machine is no counterexample
 hypothesis.settings.load_profile("ours")
 BACKENDS = ("sqlite", "postgresql")
@@ -108,17 +112,22 @@ def postgresql_store(pytestconfig: pytest.Config, worker_id: str) -> Iterator[Po
 
 
 @pytest.fixture
-def database_url(backend: str, request: pytest.FixtureRequest) -> Iterator[str]:
+def store(backend: str, request: pytest.FixtureRequest) -> SqliteStore | PostgresqlStore:
+    """Where this worker's database of that kind comes from."""
+    found: SqliteStore | PostgresqlStore = request.getfixturevalue(f"{backend}_store")
+    return found
+
+
+@pytest.fixture
+def database_url(store: SqliteStore | PostgresqlStore) -> Iterator[str]:
     """A database with the schema and no rows."""
-    with borrowed(request.getfixturevalue(f"{backend}_store")) as url:
+    with borrowed(store) as url:
         yield url
 
 
 @pytest.fixture
-def engine(database_url: str) -> Iterator[Engine]:
-    opened = open_engine(database_url, pool_size=32)
-    yield opened
-    opened.dispose()
+def engine(database_url: str, store: SqliteStore | PostgresqlStore) -> Engine:
+    return store.engines.lend(database_url, "test")
 
 
 @pytest.fixture
@@ -258,16 +267,37 @@ def compiled_templates(pytestconfig: pytest.Config) -> FileSystemBytecodeCache:
     return FileSystemBytecodeCache(str(pytestconfig.cache.mkdir("templates")))
 
 
+@pytest.fixture(scope="session")
+def compiled_addresses() -> Iterator[None]:
+    """What writes an address, compiled once for each rule and not once a test: most of the time an app takes."""
+    compile_one, compiled = Rule._compile_builder, dict[tuple[Any, ...], Any]()
+
+    def compiled_once(rule: Rule, append_unknown: bool = True) -> Any:
+        key = (rule.rule, *rule._trace, *sorted((rule.defaults or {}).items()), append_unknown)
+        if key not in compiled:
+            compiled[key] = compile_one(rule, append_unknown)
+        return compiled[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Rule, "_compile_builder", compiled_once)
+        yield
+
+
 @pytest.fixture
-def app(settings: Settings, compiled_templates: FileSystemBytecodeCache) -> Iterator[Flask]:
+def app(
+    settings: Settings,
+    compiled_templates: FileSystemBytecodeCache,
+    compiled_addresses: None,
+    store: SqliteStore | PostgresqlStore,
+) -> Flask:
     """The app; forms are accepted without a token (tests/web proves that the real ones are not)."""
     room = import_module("marketplace.app")  # late, so that rules are tested without the pages
     made: Flask = room.create_app(settings)
     made.config["WTF_CSRF_ENABLED"] = False
     made.jinja_env.bytecode_cache = compiled_templates
     made.test_client_class = MarketClient
-    yield made
-    made.extensions[EXTENSION].engine.dispose()
+    made.extensions[EXTENSION] = Database(store.engines.lend(settings.database_url, "app"))
+    return made
 
 
 @pytest.fixture

@@ -22,6 +22,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.pool import NullPool
 
+from marketplace.core.db import open_engine
 from marketplace.core.schema import upgrade
 
 SHAPE = """
@@ -50,10 +51,38 @@ def _note_commit(connection: object) -> None:
     COMMITS.append(None)
 
 
+class Engines:
+    """The engines of one database, kept for the whole run: what one has compiled it need not compile again.
+
+    Each use has its own, so that a test which counts statements counts only those it is about.
+    """
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[str, str], Engine] = {}
+
+    def lend(self, url: str, use: str) -> Engine:
+        """The engine for a use of the database, such as that of the pages."""
+        if (url, use) not in self._kept:
+            self._kept[url, use] = opened = open_engine(url, pool_size=32)
+            if opened.dialect.name == "sqlite":
+                event.listen(opened, "connect", _do_not_wait_for_the_disk)
+        return self._kept[url, use]
+
+    def disconnect(self) -> None:
+        """Close what is open; an engine connects again when it is asked."""
+        for engine in self._kept.values():
+            engine.dispose()
+
+
+def _do_not_wait_for_the_disk(connection: Any, _record: object) -> None:
+    connection.execute("PRAGMA synchronous=OFF")
+
+
 class SqliteStore:
     """A file copied from a template."""
 
     def __init__(self, folder: Path) -> None:
+        self.engines = Engines()
         self.template = folder / "template.sqlite3"
         self.file = folder / "market.sqlite3"
         self.clean = False
@@ -74,7 +103,8 @@ class SqliteStore:
         return url
 
     def close(self) -> None:
-        """Nothing to stop; pytest removes the folder."""
+        """Close what is open; pytest removes the folder."""
+        self.engines.disconnect()
 
 
 class PostgresqlStore:
@@ -85,6 +115,7 @@ class PostgresqlStore:
     """
 
     def __init__(self, admin_url: str, worker: str) -> None:
+        self.engines = Engines()
         self.url = make_url(admin_url)
         self.name = f"market_test_{os.getpid()}_{worker}"
         self.template = f"{self.name}_template"
@@ -231,3 +262,4 @@ def borrowed(store: SqliteStore | PostgresqlStore) -> Iterator[str]:
         yield url
     finally:
         store.clean = len(COMMITS) == before
+        store.engines.disconnect()
