@@ -39,6 +39,7 @@ from marketplace.payments.payouts import (
 from marketplace.payments.refunds import jobs as refund_jobs, views as refund_views
 from marketplace.payments.slips import views as slip_views
 from marketplace.procurement import views as procurement_views
+from marketplace.procurement.requests import jobs as request_jobs, views as request_views
 from marketplace.registry import cli as registry_cli, jobs as registry_jobs, views as registry_views
 from marketplace.registry.accounts import views as household_account_views
 from marketplace.registry.buyer_units import views as buyer_unit_views
@@ -96,6 +97,7 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
     workshop.bp,
     ordering_views.bp,
     procurement_views.bp,
+    request_views.bp,
     payment_views.bp,
     payout_account_views.bp,
     payout_views.bp,
@@ -121,6 +123,7 @@ JOBS: tuple[Job, ...] = (
     *registry_jobs.JOBS,
     *review_jobs.JOBS,
     *catalog_jobs.JOBS,
+    *request_jobs.JOBS,
     *payment_jobs.JOBS,
     *payout_jobs.JOBS,
     *refund_jobs.JOBS,

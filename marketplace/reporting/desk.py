@@ -26,6 +26,7 @@ from marketplace.payments.models import Credit, Payment, PaymentMethod, PaymentS
 from marketplace.payments.payouts import queries as payouts
 from marketplace.payments.refunds import queries as refunds
 from marketplace.procurement import queries as procurement
+from marketplace.procurement.requests import queries as requests
 from marketplace.registry import queries as registry
 from marketplace.registry.buyer_units import queries as buyer_units
 from marketplace.registry.cooperatives import queries as cooperatives
@@ -35,6 +36,7 @@ from marketplace.web.tasks import Task
 
 TASK_SOURCES: tuple[Callable[[Session, Actor], list[Task]], ...] = (
     procurement.tasks_of,
+    requests.tasks_of,
     ordering.tasks_of,
     payments.tasks_of,
     closing.tasks_of,
