@@ -20,7 +20,7 @@ from marketplace.core.labels import N_
 from marketplace.identity.actors import Actor
 from marketplace.identity.permissions import Permission
 from marketplace.identity.trail import record_trail
-from marketplace.ordering.rules import MAX_QUANTITY
+from marketplace.ordering.wishes import MAX_QUANTITY
 from marketplace.procurement.requests.facts import public_words
 from marketplace.procurement.requests.models import (
     OUTCOMES,
