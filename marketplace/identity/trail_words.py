@@ -22,7 +22,6 @@ ROOMS = {
     "ordering": N_("订单"),
     "procurement": N_("食堂采购"),
     "payments": N_("付款与结算"),
-    "procurement": N_("单位采购"),
     "ledger": N_("账本"),
     "audit": N_("核查"),
 }
