@@ -182,7 +182,7 @@ def resolve_line(line_no: str) -> ResponseReturnValue:
     line = queries.queued_line_by_no(session, line_no)
     candidates = queries.candidates_for(session, line)
     form = ResolveForm()
-    form.payment.choices = [SelectChoice(c.public_no, c.public_no) for c in candidates] + [
+    form.payment.choices = [SelectChoice(c.public_no, _shown_payment(c)) for c in candidates] + [
         SelectChoice("", _("不对应任何应付款"))
     ]
     if form.validate_on_submit():
@@ -199,6 +199,12 @@ def resolve_line(line_no: str) -> ResponseReturnValue:
             return redirect(url_for(".queue"), 303)
     page = render_template("payments/resolve_line.html", form=form, line=line, candidates=candidates)
     return page, 422 if form.errors else 200
+
+
+def _shown_payment(payment: Payment) -> str:
+    """Who owes it to whom, and the code it should have come with."""
+    unit = payment.order.buyer_unit
+    return f"{unit.name if unit else ''} · {payment.part.cooperative.name} · {payment.remittance_code}"
 
 
 @bp.post("/cashier/notices/<event_id>")

@@ -10,18 +10,33 @@ from datetime import date
 from typing import Any
 
 import factory
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from marketplace.identity.models import TrailEntry
 from marketplace.linkage.mechanisms.share_cooperation.decisions import Decision
 from marketplace.linkage.mechanisms.share_cooperation.mechanism import certificate_key
-from marketplace.linkage.mechanisms.share_cooperation.models import ShareResolution, StakeSource, StakeSpan
+from marketplace.linkage.mechanisms.share_cooperation.models import (
+    ShareDividend,
+    ShareResolution,
+    StakeReassignment,
+    StakeSource,
+    StakeSpan,
+)
 from marketplace.linkage.mechanisms.share_cooperation.rules import adopt_resolution
-from marketplace.linkage.models import Agreement, AgreementVersion, LinkagePeriod, Mechanism
+from marketplace.linkage.models import (
+    Agreement,
+    AgreementVersion,
+    Entitlement,
+    Evidence,
+    LinkagePeriod,
+    Mechanism,
+)
 from marketplace.linkage.spans import FOREVER
 from marketplace.registry.models import Cooperative
 from tests.factories.base import RowFactory
 from tests.factories.linkage import AgreementFactory, AgreementVersionFactory
-from tests.factories.registry import actor_at
+from tests.factories.registry import EnrolmentFactory, actor_at
 
 
 def stake_terms(certificate_no: str, *, stake_fen: int = 210_000, **changed: Any) -> dict[str, Any]:
@@ -97,3 +112,19 @@ def share_surplus(session: Session, period: LinkagePeriod, **changed: Any) -> Sh
     """A resolution of 2026-03-01 on the surplus of a period that is over, adopted by the cooperative's manager."""
     cooperative = session.get_one(Cooperative, period.cooperative_id)
     return adopt_resolution(session, actor_at(cooperative), period=period, decision=decision(**changed))
+
+
+def hold(cooperative: Any, **version: Any) -> Any:
+    """A stake of a newly enrolled household; `version` goes to its terms' version."""
+    fields = {f"version__{name}": value for name, value in version.items()}
+    return StakeFactory(enrolment=EnrolmentFactory(cooperative=cooperative), **fields)
+
+
+def recorded(session: Session) -> tuple[Any, Any]:
+    """How much is recorded, and who holds what when: unchanged where a rule refuses."""
+    tables = (Agreement, Evidence, ShareResolution, ShareDividend, Entitlement, StakeReassignment, TrailEntry)
+    counts = tuple(session.scalar(select(func.count()).select_from(table)) for table in tables)
+    spans = session.execute(
+        select(StakeSpan.agreement_id, StakeSpan.starts_on, StakeSpan.ends_on).order_by(StakeSpan.id)
+    ).all()
+    return counts, spans

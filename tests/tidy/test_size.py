@@ -8,7 +8,14 @@ from pathlib import Path
 import pytest
 
 TOP = Path(__file__).resolve().parents[2]
-LIMITS = {"marketplace": 500, "migrations": 500, "tests": 600, "templates": 500, "benchmarks": 500}
+LIMITS = {
+    "marketplace": 500,
+    "migrations": 500,
+    "tests": 500,
+    "templates": 500,
+    "static": 500,
+    "benchmarks": 500,
+}
 FUNCTION_LIMIT = 70
 LONG_FILES: dict[str, int] = {}  # path: lines it has today, never more
 LONG_FUNCTIONS: dict[str, int] = {}  # "path:function": lines it has today, never more
@@ -16,7 +23,7 @@ LONG_FUNCTIONS: dict[str, int] = {}  # "path:function": lines it has today, neve
 
 def files(*suffixes: str) -> list[Path]:
     found = [path for room in LIMITS for path in (TOP / room).rglob("*") if path.suffix in suffixes]
-    return sorted(path for path in found if "__pycache__" not in path.parts)
+    return sorted(path for path in found if not {"__pycache__", "vendor"} & set(path.parts))
 
 
 def name_of(path: Path) -> str:
