@@ -147,8 +147,12 @@ def test_the_operator_registers_a_unit_and_its_people_through_the_pages(client, 
     assert made.headers["Location"] == f"/units/{unit.public_no}"
     page = client.get(made.headers["Location"]).get_data(as_text=True)
     assert "还有岗位没有人" in page
+    opening = f"/users/new?organisation={unit.organisation.public_no}"
+    page = client.get(opening).get_data(as_text=True)
+    assert f"单位：{unit.name}" in page
+    assert "一个单位至少要有两个人" in page
     answer = client.post(
-        f"/users/new?organisation={unit.organisation.public_no}",
+        opening,
         data={
             "display_name": "何秋云",
             "login_name": "he.qiuyun",
