@@ -36,9 +36,11 @@ from marketplace.payments.payouts import (
     jobs as payout_jobs,
     views as payout_views,
 )
+from marketplace.payments.purchase_certificates import views as certificate_views
 from marketplace.payments.refunds import jobs as refund_jobs, views as refund_views
 from marketplace.payments.slips import views as slip_views
 from marketplace.procurement import views as procurement_views
+from marketplace.procurement.evaluations import views as evaluation_views
 from marketplace.procurement.requests import jobs as request_jobs, views as request_views
 from marketplace.registry import cli as registry_cli, jobs as registry_jobs, views as registry_views
 from marketplace.registry.accounts import views as household_account_views
@@ -98,6 +100,7 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
     ordering_views.bp,
     procurement_views.bp,
     request_views.bp,
+    evaluation_views.bp,
     payment_views.bp,
     payout_account_views.bp,
     payout_views.bp,
@@ -105,6 +108,7 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
     refund_views.bp,
     correction_views.bp,
     slip_views.bp,
+    certificate_views.bp,
     audit_views.bp,
     reporting_views.bp,
     dossier_views.bp,

@@ -17,6 +17,7 @@ from marketplace.linkage.models import Mechanism
 from marketplace.payments import verify as payment_checks
 from marketplace.payments.closing import verify as closing_checks
 from marketplace.payments.payouts import verify as payout_checks
+from marketplace.payments.purchase_certificates import verify as certificate_checks
 from marketplace.payments.refunds import verify as refund_checks
 from marketplace.web.transaction import database
 
@@ -27,6 +28,7 @@ CHECKS: tuple[Check, ...] = (
     *refund_checks.CHECKS,
     *closing_checks.CHECKS,
     *payout_checks.CHECKS,
+    *certificate_checks.CHECKS,
 )
 
 

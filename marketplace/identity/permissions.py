@@ -14,6 +14,7 @@ class Permission(StrEnum):
     APPROVE_ORDERS = "unit:order:approve"
     APPROVE_PAYOUTS = "linkage:payout:approve"
     BUY_PERSONALLY = "staff:order:place"
+    CERTIFY_PURCHASES = "unit:certificate:issue"
     CLOSE_PERIODS = "cooperative:period:close"
     CORRECT_CREDITS = "linkage:correction:decide"
     ENROL_HOUSEHOLDS = "cooperative:household:enrol"
@@ -71,10 +72,10 @@ ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
             P.REVEAL_ID_NUMBERS,
         }
     ),
-    R.UNIT_ORDERER: frozenset({P.ORDER_FOR_UNIT}),
-    R.UNIT_APPROVER: frozenset({P.APPROVE_ORDERS}),
+    R.UNIT_ORDERER: frozenset({P.CERTIFY_PURCHASES, P.ORDER_FOR_UNIT}),
+    R.UNIT_APPROVER: frozenset({P.APPROVE_ORDERS, P.CERTIFY_PURCHASES}),
     R.UNIT_RECEIVER: frozenset({P.RECEIVE_FOR_UNIT}),
-    R.UNIT_PAYER: frozenset({P.PAY_FOR_UNIT}),
+    R.UNIT_PAYER: frozenset({P.CERTIFY_PURCHASES, P.PAY_FOR_UNIT}),
     R.STAFF_BUYER: frozenset({P.BUY_PERSONALLY}),
     R.AUDITOR: frozenset({P.READ_AUDIT, P.READ_HOUSEHOLDS, P.READ_LEDGER, P.READ_TRAIL, P.REVEAL_ID_NUMBERS}),
     R.SUPERVISOR: frozenset({P.READ_AUDIT, P.READ_TRAIL}),

@@ -24,8 +24,10 @@ from marketplace.payments.closing import queries as closing, unallocated
 from marketplace.payments.corrections import queries as corrections
 from marketplace.payments.models import Credit, Payment, PaymentMethod, PaymentState, Settlement
 from marketplace.payments.payouts import queries as payouts
+from marketplace.payments.purchase_certificates import queries as purchase_certificates
 from marketplace.payments.refunds import queries as refunds
 from marketplace.procurement import queries as procurement
+from marketplace.procurement.evaluations import queries as evaluations
 from marketplace.procurement.requests import queries as requests
 from marketplace.registry import queries as registry
 from marketplace.registry.buyer_units import queries as buyer_units
@@ -39,6 +41,8 @@ TASK_SOURCES: tuple[Callable[[Session, Actor], list[Task]], ...] = (
     requests.tasks_of,
     ordering.tasks_of,
     payments.tasks_of,
+    evaluations.tasks_of,
+    purchase_certificates.tasks_of,
     closing.tasks_of,
     unallocated.tasks_of,
     refunds.tasks_of,

@@ -38,6 +38,8 @@ PLACES = (
     Place(N_("订单"), "ordering.orders", (P.BUY_PERSONALLY, P.ORDER_FOR_UNIT, P.APPROVE_ORDERS)),
     Place(N_("收货验收"), "ordering.deliveries", (P.BUY_PERSONALLY, P.RECEIVE_FOR_UNIT)),
     Place(N_("应付货款"), "payments.payables", (P.PAY_FOR_UNIT,)),
+    Place(N_("评价"), "evaluations.index", (P.BUY_PERSONALLY, P.RECEIVE_FOR_UNIT)),
+    Place(N_("消费帮扶凭证"), "purchase_certificates.index", (P.CERTIFY_PURCHASES, P.READ_AUDIT)),
     Place(N_("订单履约"), "ordering.fulfilment", (P.FULFIL_ORDERS,)),
     Place(N_("产品与上架"), "workshop.products", (P.MANAGE_LISTINGS,)),
     Place(N_("供求大厅"), "requests.board.index", (P.MANAGE_LISTINGS,)),

@@ -14,6 +14,7 @@ from marketplace.ledger.accounts import AccountKey
 from marketplace.ledger.models import EntryKind
 from marketplace.ledger.posting import EntryDraft, TransferDraft, post_entries
 from marketplace.payments.models import LinkagePool, Payment, PaymentState, Settlement
+from marketplace.payments.purchase_certificates.rules import withdraw_refunded
 from marketplace.payments.refunds.models import Refund, RefundedLine, RefundLine, ReversalCause
 from marketplace.payments.refunds.reversing import Reversal, Taking, reverse_credits
 from marketplace.payments.refunds.standing import PoolStanding, refunded_after_settlement, standing_of_pools
@@ -39,6 +40,7 @@ def post_refund(session: Session, actor: Actor, refund: Refund, payment: Payment
     entries |= dict(zip((line.line_id for line in settled), reverse_credits(session, reversals), strict=True))
     _keep(session, refund, {line_id: entry.id for line_id, entry in entries.items()}, set(entries_of))
     release_budget(session, part=refund.part, refund_no=refund.public_no, amount_fen=refund.amount_fen)
+    withdraw_refunded(session, ids)
 
 
 def _money_goes_to(refund: Refund, payment: Payment) -> AccountKey:

@@ -1,0 +1,65 @@
+"""Reading evaluations: what may be evaluated, what was said of a part, and how a cooperative is spoken of."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from sqlalchemy import Select, func, select
+from sqlalchemy.orm import Session, joinedload, lazyload
+
+from marketplace.core.labels import N_
+from marketplace.identity.actors import Actor
+from marketplace.identity.permissions import Permission
+from marketplace.ordering.models import Order, OrderPart
+from marketplace.ordering.queries import deliveries_of, parts_visible_to
+from marketplace.ordering.states import PartState
+from marketplace.procurement.evaluations.models import Evaluation
+from marketplace.web.tasks import Task
+
+
+def awaiting_evaluation(actor: Actor) -> Select[OrderPart]:
+    """Parts that the actor may evaluate now, those that wait longest first."""
+    return (
+        deliveries_of(actor)
+        .where(
+            OrderPart.state == PartState.ACCEPTED,
+            OrderPart.paid_at.is_not(None),
+            OrderPart.evaluated_at.is_(None),
+        )
+        .order_by(None)
+        .order_by(OrderPart.paid_at, OrderPart.id)
+        .options(joinedload(OrderPart.order).lazyload(Order.parts))
+    )
+
+
+def evaluations_visible_to(actor: Actor) -> Select[Evaluation]:
+    """Evaluations of the parts the actor sees, newest first."""
+    parts = parts_visible_to(actor).order_by(None).with_only_columns(OrderPart.id)
+    return (
+        select(Evaluation)
+        .where(Evaluation.part_id.in_(parts))
+        .order_by(Evaluation.evaluated_at.desc(), Evaluation.part_id.desc())
+        .options(
+            joinedload(Evaluation.part).options(
+                lazyload(OrderPart.lines), joinedload(OrderPart.order).lazyload(Order.parts)
+            ),
+            joinedload(Evaluation.evaluator),
+        )
+    )
+
+
+def evaluations_of(session: Session, part_ids: Collection[int]) -> dict[int, Evaluation]:
+    """What was said of each of these parts, by part id."""
+    query = (
+        select(Evaluation).where(Evaluation.part_id.in_(part_ids)).options(joinedload(Evaluation.evaluator))
+    )
+    return {one.part_id: one for one in session.scalars(query)}
+
+
+def tasks_of(session: Session, actor: Actor) -> list[Task]:
+    """Paid deliveries without an evaluation, for who received them."""
+    if not (actor.can(Permission.RECEIVE_FOR_UNIT) or actor.can(Permission.BUY_PERSONALLY)):
+        return []
+    waiting = awaiting_evaluation(actor).order_by(None).with_only_columns(OrderPart.id)
+    count = session.scalar(select(func.count()).select_from(waiting.subquery())) or 0
+    return [Task(N_("%(count)s 笔订单待评价，评价后才计入完成"), count, "evaluations.index")] if count else []
