@@ -25,6 +25,14 @@
     dialog.showModal();
   };
 
+  // A menu near the right edge opens to the left. Its list is as wide as the style sheet says, 13rem.
+  const turn = (menu) => {
+    const rem = parseFloat(getComputedStyle(document.documentElement).fontSize);
+    const { left, right } = menu.getBoundingClientRect();
+    const wide = 14 * rem;
+    menu.classList.toggle("menu-end", left + wide > document.documentElement.clientWidth && right > wide);
+  };
+
   const copy = async (button) => {
     const before = button.textContent;
     try {
@@ -45,6 +53,7 @@
       if (!menu.contains(event.target)) menu.open = false;
     }
     if (!target) return;
+    if (target.matches(".nav-more > summary")) turn(target.parentElement);
     if (target.matches("[data-ask] > summary") && window.HTMLDialogElement) {
       event.preventDefault();
       openDialog(target.parentElement);
