@@ -18,9 +18,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy import Engine, create_engine, event, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.pool import NullPool
+from sqlalchemy.pool import PoolResetState, QueuePool
 
 from marketplace.core.db import open_engine
 from marketplace.core.schema import upgrade
@@ -31,12 +31,13 @@ SELECT (SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespac
        (SELECT count(*) FROM pg_constraint),
        (SELECT count(*) FROM pg_proc WHERE pronamespace = 'public'::regnamespace)
 """
-FILLED = """
+TABLES = """
 SELECT quote_ident(relname) FROM pg_class
 WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' AND relname <> 'alembic_version'
-  AND (xpath('/table/row/found/text()', query_to_xml(
-       format('SELECT 1 AS found FROM %I LIMIT 1', relname), false, false, '')))[1] IS NOT NULL
 ORDER BY relname
+"""
+END_WHAT_IS_UNFINISHED = """
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :name AND state <> 'idle'
 """
 PR_SET_PDEATHSIG = 1
 BINARIES = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))
@@ -66,7 +67,16 @@ class Engines:
             self._kept[url, use] = opened = open_engine(url, pool_size=32)
             if opened.dialect.name == "sqlite":
                 event.listen(opened, "connect", _do_not_wait_for_the_disk)
+            else:
+                event.listen(opened, "reset", _forget_settings)
         return self._kept[url, use]
+
+    def rest(self) -> None:
+        """Between two tests: connections that were given back are kept, what a test has forgotten is not."""
+        for engine in self._kept.values():
+            pool = engine.pool
+            if isinstance(pool, QueuePool) and pool.checkedout():
+                engine.dispose()
 
     def disconnect(self) -> None:
         """Close what is open; an engine connects again when it is asked."""
@@ -76,6 +86,15 @@ class Engines:
 
 def _do_not_wait_for_the_disk(connection: Any, _record: object) -> None:
     connection.execute("PRAGMA synchronous=OFF")
+
+
+def _forget_settings(connection: Any, _record: object, state: PoolResetState) -> None:
+    """What a test has SET is gone when the connection comes back."""
+    if not state.terminate_only and not connection.closed:
+        connection.rollback()
+        connection.autocommit = True
+        connection.execute("RESET ALL")
+        connection.autocommit = False
 
 
 class SqliteStore:
@@ -96,6 +115,7 @@ class SqliteStore:
             upgrade(f"sqlite:///{unfinished}")
             unfinished.rename(self.template)
         if not self.clean:
+            self.engines.disconnect()
             for old in self.file.parent.glob(f"{self.file.name}*"):
                 old.unlink()
             shutil.copyfile(self.template, self.file)
@@ -111,7 +131,8 @@ class PostgresqlStore:
     """A database copied from a template database, on the server at `admin_url`.
 
     A copy takes half a second, so a used database is emptied instead where that leaves it as new: the triggers that
-    protect the ledger are held off for it, which only a superuser can do.
+    protect the ledger are held off for it, which only a superuser can do. Connections are kept, because the server
+    learns the tables anew for each.
     """
 
     def __init__(self, admin_url: str, worker: str) -> None:
@@ -119,9 +140,12 @@ class PostgresqlStore:
         self.url = make_url(admin_url)
         self.name = f"market_test_{os.getpid()}_{worker}"
         self.template = f"{self.name}_template"
-        self.made_of: tuple[object, ...] | None = None
+        self.shape: object = None  # tells a changed schema
+        self.filled = ""  # asks for the tables that have rows
+        self.born_with: Sequence[str] = ()  # those which have rows of the migrations
         self.clean = False
         self.admin = create_engine(admin_url, isolation_level="AUTOCOMMIT")
+        self.broom = create_engine(self._url_of(self.name), pool_size=1, pool_pre_ping=True)
 
     def _say(self, *statements: str) -> None:
         with self.admin.connect() as connection:
@@ -131,29 +155,30 @@ class PostgresqlStore:
     def _url_of(self, name: str) -> str:
         return self.url.set(database=name).render_as_string(hide_password=False)
 
-    @contextmanager
-    def _connected(self, name: str) -> Iterator[Connection]:
-        engine = create_engine(self._url_of(name), poolclass=NullPool)
-        with engine.begin() as connection:
-            yield connection
-
     def prepare(self) -> str:
         """The URL of a database with the schema and no rows."""
-        if self.made_of is None:
+        if self.shape is None:
             self._say(
                 f"DROP DATABASE IF EXISTS {self.template} WITH (FORCE)",
                 f"CREATE DATABASE {self.template} ENCODING 'UTF8' TEMPLATE template0",
             )
             upgrade(self._url_of(self.template))
-            with self._connected(self.template) as connection:
-                self.made_of = _made_of(connection)
             self._copy()
+            with self.broom.begin() as connection:
+                names = connection.scalars(text(TABLES)).all()
+                self.filled = " UNION ALL ".join(
+                    f"SELECT '{name}' WHERE EXISTS (SELECT FROM {name})" for name in names
+                )
+                self.born_with = connection.scalars(text(self.filled)).all()
+                self.shape = connection.execute(text(SHAPE)).one()
         elif not self.clean and not self._emptied():
             self._copy()
         self.clean = True
         return self._url_of(self.name)
 
     def _copy(self) -> None:
+        self.broom.dispose()
+        self.engines.disconnect()
         self._say(
             f"DROP DATABASE IF EXISTS {self.name} WITH (FORCE)",
             f"CREATE DATABASE {self.name} TEMPLATE {self.template}",
@@ -161,30 +186,24 @@ class PostgresqlStore:
 
     def _emptied(self) -> bool:
         """Remove what a test committed; False when a copy is needed because it changed more than rows."""
-        self._say(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{self.name}'")
-        with self._connected(self.name) as connection:
+        with self.admin.connect() as connection:
+            connection.execute(text(END_WHAT_IS_UNFINISHED), {"name": self.name})
+        with self.broom.begin() as connection:
             if not connection.scalar(text("SELECT usesuper FROM pg_user WHERE usename = current_user")):
                 return False
+            if connection.execute(text(SHAPE)).one() != self.shape:
+                return False
             connection.execute(text("SET LOCAL session_replication_role = replica"))
-            for table in connection.scalars(text(FILLED)).all():
+            for table in connection.scalars(text(self.filled)).all():
                 connection.execute(text(f"DELETE FROM {table}"))
-            return _made_of(connection) == self.made_of
+            return connection.scalars(text(self.filled)).all() == self.born_with
 
     def close(self) -> None:
         """Drop both databases."""
+        self.broom.dispose()
+        self.engines.disconnect()
         self._say(*(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)" for name in (self.name, self.template)))
         self.admin.dispose()
-
-
-def _made_of(connection: Connection) -> tuple[object, ...]:
-    """What tells a changed schema, or rows of the migrations that are gone."""
-    return (
-        *connection.execute(text(SHAPE)).one(),
-        *(
-            connection.scalar(text(f"SELECT count(*) FROM {table}"))
-            for table in connection.scalars(text(FILLED)).all()
-        ),
-    )
 
 
 def _end_with_parent() -> None:
@@ -262,4 +281,4 @@ def borrowed(store: SqliteStore | PostgresqlStore) -> Iterator[str]:
         yield url
     finally:
         store.clean = len(COMMITS) == before
-        store.engines.disconnect()
+        store.engines.rest()
