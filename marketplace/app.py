@@ -65,6 +65,7 @@ from marketplace.reporting import (
     simulator_views,
     views as reporting_views,
 )
+from marketplace.reporting.books import views as book_views
 from marketplace.web import (
     api,
     cli as web_cli,
@@ -113,6 +114,7 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
     reporting_views.bp,
     dossier_views.bp,
     simulator_views.bp,
+    book_views.bp,
 )
 API_BLUEPRINTS = (catalog_api.bp, ordering_api.bp, ledger_api.bp, reporting_api.bp)
 COMMANDS: tuple[click.Command, ...] = (

@@ -1,0 +1,1 @@
+"""Books to take away as spreadsheets: the order book and the acceptance report of a span of days."""
