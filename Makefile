@@ -30,7 +30,7 @@ run: .venv/ready assets translations ## Start the site on http://127.0.0.1:8000 
 test: system .venv/ready-for-tests assets translations ## Run every test, on SQLite and on PostgreSQL (TESTS=path for some)
 	@$(BIN)/pytest $(TESTS)
 
-check: .venv/ready-for-tests lint types contracts templates tidy ## Formatting, lint, types, contracts, tidy, then every test
+check: .venv/ready-for-tests lint types contracts templates ## Formatting, lint, types, contracts, then every test, tidy among them
 	@$(MAKE) --no-print-directory test
 
 bench: system .venv/ready-for-tests .venv/hordak/ready ## Measure settlement on a durable PostgreSQL, against others
