@@ -37,6 +37,7 @@ from marketplace.demo.households import (
 from marketplace.demo.labour import Labour
 from marketplace.demo.pay_day import PayDay
 from marketplace.demo.plan import plan_orders
+from marketplace.demo.praise import Praise
 from marketplace.demo.property_income import Assets, Stakes
 from marketplace.demo.scale import SCALES
 from marketplace.demo.shop import Shop
@@ -139,6 +140,7 @@ def _plan(world: World) -> None:
         YearEnd(world, seller, fields[seller.place]).plan()
     PayDay(world, sellers).plan()
     Findings(world, sellers).plan()
+    Praise(world, canteens).plan()
     _plan_sweeps(world, Bank(world, trade.unpaid_parts))
     _plan_desks(world, sellers, applicants, shop, harvest, trade)
 

@@ -43,7 +43,9 @@ from marketplace.payments.closing.models import Direction, GuaranteePosting, Per
 from marketplace.payments.corrections.models import CorrectionSet, CorrectionState
 from marketplace.payments.models import BankLine, Credit, LinkagePool, Payment, PoolDistribution, Settlement
 from marketplace.payments.payouts.models import BatchState, Payout, PayoutBatch, PayoutState
+from marketplace.payments.purchase_certificates.models import PurchaseCertificate
 from marketplace.payments.refunds.models import CreditReversal, Refund, RefundState
+from marketplace.procurement.evaluations.models import Evaluation
 from marketplace.registry.models import (
     Cooperative,
     CooperativeState,
@@ -118,6 +120,9 @@ def test_the_year_of_the_demo_has_every_mechanism_a_closed_year_refunds_payouts_
     session, tools, clock
 ):
     load(session, tools)
+
+    assert count(session, Evaluation) == count(session, OrderPart, OrderPart.evaluated_at.is_not(None)) > 0
+    assert count(session, PurchaseCertificate) == 1
 
     assert_evidence_and_periods(session)
     assert_money_came_back(session)
