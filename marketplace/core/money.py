@@ -105,3 +105,10 @@ def format_yuan(amount_fen: int, *, grouped: bool = True) -> str:
     sign = "-" if amount_fen < 0 else ""
     yuan, fen = divmod(abs(amount_fen), 100)
     return f"{sign}{yuan:,}.{fen:02d}" if grouped else f"{sign}{yuan}.{fen:02d}"
+
+
+def format_rate(rate_bp: int) -> str:
+    """A rate in basis points as a percentage with two decimals and without its sign: 1235 -> "12.35"."""
+    sign = "-" if rate_bp < 0 else ""
+    whole, rest = divmod(abs(rate_bp), 100)
+    return f"{sign}{whole}.{rest:02d}"

@@ -21,6 +21,7 @@ class Permission(StrEnum):
     FULFIL_ORDERS = "cooperative:order:fulfil"
     MANAGE_COOPERATIVE = "cooperative:profile:manage"
     MANAGE_LISTINGS = "cooperative:listing:manage"
+    MANAGE_QUOTA_RULES = "platform:quota_rule:manage"
     MANAGE_USERS = "platform:user:manage"
     MATCH_BANK_LINES = "platform:statement:match"
     MEDIATE_DISPUTES = "government:dispute:mediate"
@@ -31,6 +32,7 @@ class Permission(StrEnum):
     READ_HOUSEHOLDS = "registry:household:read"
     READ_LEDGER = "ledger:entry:read"
     READ_OWN_INCOME = "household:income:read"
+    READ_QUOTAS = "government:quota:read"
     READ_TRAIL = "audit:trail:read"
     RECEIVE_FOR_UNIT = "unit:order:receive"
     RECORD_EVIDENCE = "cooperative:evidence:record"
@@ -68,6 +70,7 @@ ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
             P.MEDIATE_DISPUTES,
             P.PREPARE_PAYOUTS,
             P.READ_HOUSEHOLDS,
+            P.READ_QUOTAS,
             P.RECORD_STATUS,
             P.REVEAL_ID_NUMBERS,
         }
@@ -77,7 +80,9 @@ ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
     R.UNIT_RECEIVER: frozenset({P.RECEIVE_FOR_UNIT}),
     R.UNIT_PAYER: frozenset({P.CERTIFY_PURCHASES, P.PAY_FOR_UNIT}),
     R.STAFF_BUYER: frozenset({P.BUY_PERSONALLY}),
-    R.AUDITOR: frozenset({P.READ_AUDIT, P.READ_HOUSEHOLDS, P.READ_LEDGER, P.READ_TRAIL, P.REVEAL_ID_NUMBERS}),
-    R.SUPERVISOR: frozenset({P.READ_AUDIT, P.READ_TRAIL}),
-    R.OPERATOR: frozenset({P.MANAGE_USERS, P.MATCH_BANK_LINES, P.READ_TRAIL}),
+    R.AUDITOR: frozenset(
+        {P.READ_AUDIT, P.READ_HOUSEHOLDS, P.READ_LEDGER, P.READ_QUOTAS, P.READ_TRAIL, P.REVEAL_ID_NUMBERS}
+    ),
+    R.SUPERVISOR: frozenset({P.MANAGE_QUOTA_RULES, P.READ_AUDIT, P.READ_QUOTAS, P.READ_TRAIL}),
+    R.OPERATOR: frozenset({P.MANAGE_QUOTA_RULES, P.MANAGE_USERS, P.MATCH_BANK_LINES, P.READ_TRAIL}),
 }

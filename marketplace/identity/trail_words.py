@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from marketplace.core.labels import N_
-from marketplace.core.money import format_yuan
+from marketplace.core.money import format_rate, format_yuan
 from marketplace.core.quantity import format_kg
 from marketplace.identity.models import Role
 
@@ -115,6 +115,14 @@ ACTIONS = {
     "procurement.change_receiving": N_("修改收货要求"),
     "procurement.issue_certificate": N_("开具批次合格证"),
     "procurement.state_in_dispute": N_("提交争议说明"),
+    "procurement.agree_sharing": N_("同意合用食堂"),
+    "procurement.confirm_quota": N_("确认预留份额申报"),
+    "procurement.dissolve_sharing": N_("解散合用食堂"),
+    "procurement.file_quota": N_("申报预留份额"),
+    "procurement.leave_sharing": N_("退出合用食堂"),
+    "procurement.propose_sharing": N_("发起合用食堂"),
+    "procurement.return_quota": N_("退回预留份额申报"),
+    "procurement.set_quota_rule": N_("设置预留份额规则"),
     "linkage.record_late_correction": N_("记录关账后的更正"),
     "payments.confirm_closing": N_("确认关账"),
     "payments.prepare_closing": N_("准备关账"),
@@ -168,6 +176,7 @@ SUBJECTS = {
     "bank_line": N_("银行流水"),
     "bank_statement": N_("银行对账单"),
     "buyer_unit": N_("采购单位"),
+    "canteen_sharing": N_("合用食堂"),
     "certificate": N_("证书"),
     "cooperative": N_("合作社"),
     "enrolment": N_("农户加入"),
@@ -191,6 +200,7 @@ SUBJECTS = {
     "payment": N_("付款单"),
     "payout_batch": N_("发放批次"),
     "correction_set": N_("入账更正"),
+    "quota_filing": N_("预留份额申报"),
     "refund": N_("退款单"),
     "product": N_("产品"),
     "region": N_("地方"),
@@ -213,6 +223,12 @@ KEYS = {
     "purpose": N_("预算科目"),
     "until_on": N_("到"),
     "year": N_("年度"),
+    "base_fen": N_("食材采购总额"),
+    "due_on": N_("申报截止日期"),
+    "is_late": N_("逾期申报"),
+    "members": N_("单位数"),
+    "percent_bp": N_("预留比例"),
+    "reserve_fen": N_("预留金额"),
     "asset_no": N_("资产登记号"),
     "decision": N_("结论"),
     "ends_on": N_("到"),
@@ -295,6 +311,8 @@ def trail_detail(detail: Mapping[str, object], translate: Callable[[str], str]) 
             continue
         if key.endswith("_fen") and isinstance(value, int):
             text = f"¥{format_yuan(value)}"
+        elif key.endswith("_bp") and isinstance(value, int):
+            text = f"{format_rate(value)}%"
         elif key.endswith("_g") and isinstance(value, int):
             text = f"{format_kg(value)} kg"
         else:

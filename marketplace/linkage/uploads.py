@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from flask import current_app
-from flask_wtf.file import FileField
+from flask_wtf.file import FileField, MultipleFileField
+from werkzeug.datastructures import FileStorage
 
 from marketplace.identity.access import current_actor
 from marketplace.identity.documents import document_type
@@ -18,15 +19,22 @@ def uploaded_document(field: FileField) -> StoredFile | None:
     Raises Refused, at that field, when it is empty, too large or of another kind than PDF, JPEG or PNG.
     """
     chosen = field.data
-    if not chosen or not getattr(chosen, "filename", ""):
-        return None
+    return _kept(chosen, field.name) if chosen and getattr(chosen, "filename", "") else None
+
+
+def uploaded_documents(field: MultipleFileField) -> list[StoredFile]:
+    """The same of a field that takes several documents; raises as uploaded_document."""
+    return [_kept(one, field.name) for one in field.data or () if one and one.filename]
+
+
+def _kept(chosen: FileStorage, field_name: str) -> StoredFile:
     content = chosen.read()
     return keep_file(
         current_session(),
         current_actor(),
         current_app.extensions["files"],
         content=content,
-        name=chosen.filename,
-        media_type=document_type(content, field=field.name) if content else "",
+        name=chosen.filename or "",
+        media_type=document_type(content, field=field_name) if content else "",
         sealed=True,
     )

@@ -9,7 +9,7 @@ from flask import Flask
 from flask_babel import format_date, format_datetime
 
 from marketplace.core.clock import SHANGHAI
-from marketplace.core.money import format_yuan
+from marketplace.core.money import format_rate, format_yuan
 from marketplace.core.quantity import format_kg, format_mu
 from marketplace.web.locale import label
 
@@ -25,6 +25,11 @@ def percent(rate_bp: int | None) -> str:
         return ""
     whole, rest = divmod(rate_bp, 100)
     return f"{whole}.{rest:02d}".rstrip("0").rstrip(".") + "%"
+
+
+def share(rate_bp: int | None) -> str:
+    """Basis points as a percentage with two decimals: 1235 -> "12.35%"."""
+    return "" if rate_bp is None else f"{format_rate(rate_bp)}%"
 
 
 def day(value: date | datetime | None) -> str:
@@ -48,7 +53,7 @@ def masked(name: str | None) -> str:
 
 def init_filters(app: Flask) -> None:
     """Register every filter under its own name."""
-    for function in (yuan, percent, day, moment, masked, label):
+    for function in (yuan, percent, share, day, moment, masked, label):
         app.jinja_env.filters[function.__name__] = function
     app.jinja_env.filters["kg"] = lambda g: "" if g is None else format_kg(g)
     app.jinja_env.filters["mu"] = lambda cmu: "" if cmu is None else format_mu(cmu)
