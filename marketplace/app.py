@@ -39,8 +39,9 @@ from marketplace.payments.payouts import (
 from marketplace.payments.purchase_certificates import views as certificate_views
 from marketplace.payments.refunds import jobs as refund_jobs, views as refund_views
 from marketplace.payments.slips import views as slip_views
-from marketplace.procurement import views as procurement_views
+from marketplace.procurement import cli as procurement_cli, views as procurement_views
 from marketplace.procurement.evaluations import views as evaluation_views
+from marketplace.procurement.quota import views as quota_views
 from marketplace.procurement.requests import jobs as request_jobs, views as request_views
 from marketplace.registry import cli as registry_cli, jobs as registry_jobs, views as registry_views
 from marketplace.registry.accounts import views as household_account_views
@@ -66,6 +67,7 @@ from marketplace.reporting import (
     views as reporting_views,
 )
 from marketplace.reporting.books import views as book_views
+from marketplace.reporting.quota import views as quota_report_views
 from marketplace.web import (
     api,
     cli as web_cli,
@@ -102,6 +104,7 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
     procurement_views.bp,
     request_views.bp,
     evaluation_views.bp,
+    quota_views.bp,
     payment_views.bp,
     payout_account_views.bp,
     payout_views.bp,
@@ -115,12 +118,14 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
     dossier_views.bp,
     simulator_views.bp,
     book_views.bp,
+    quota_report_views.bp,
 )
 API_BLUEPRINTS = (catalog_api.bp, ordering_api.bp, ledger_api.bp, reporting_api.bp)
 COMMANDS: tuple[click.Command, ...] = (
     *web_cli.COMMANDS,
     registry_cli.registry,
     catalog_cli.search,
+    procurement_cli.procurement,
     audit_cli.ledger,
     audit_cli.audit,
     demo_cli.demo,

@@ -39,6 +39,7 @@ from marketplace.demo.pay_day import PayDay
 from marketplace.demo.plan import plan_orders
 from marketplace.demo.praise import Praise
 from marketplace.demo.property_income import Assets, Stakes
+from marketplace.demo.quotas import Quotas
 from marketplace.demo.scale import SCALES
 from marketplace.demo.shop import Shop
 from marketplace.demo.timeline import at_hour
@@ -139,6 +140,7 @@ def _plan(world: World) -> None:
     for seller in sellers:
         YearEnd(world, seller, fields[seller.place]).plan()
     PayDay(world, sellers).plan()
+    Quotas(world, canteens).plan()
     Findings(world, sellers).plan()
     Praise(world, canteens).plan()
     _plan_sweeps(world, Bank(world, trade.unpaid_parts))

@@ -7,12 +7,11 @@ which the last of the three happened, on China's calendar; a refund takes from t
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Any
 
-from sqlalchemy import ColumnElement, Select, Subquery, and_, func, or_, select
+from sqlalchemy import ColumnElement, Subquery, and_, func, or_, select
 
 from marketplace.core.clock import end_of, start_of
-from marketplace.ordering.models import Order, OrderKind, OrderLine, OrderPart
+from marketplace.ordering.models import Order, OrderKind, OrderPart
 from marketplace.ordering.states import PartState
 from marketplace.payments.refunds.models import RefundedLine
 
@@ -47,21 +46,3 @@ def refunded_by_line() -> Subquery:
     """line_id and fen given back of it by agreed refunds, for lines with any."""
     given_back = func.sum(RefundedLine.amount_fen).label("refunded_fen")
     return select(RefundedLine.line_id, given_back).group_by(RefundedLine.line_id).subquery()
-
-
-def counted_lines(year: int) -> Select[Any]:
-    """The order lines that count in a year: unit_id, part_id, line_id, listing_version_id and net_fen after refunds."""
-    refunded = refunded_by_line()
-    return (
-        select(
-            Order.buyer_unit_id.label("unit_id"),
-            OrderPart.id.label("part_id"),
-            OrderLine.id.label("line_id"),
-            OrderLine.listing_version_id.label("listing_version_id"),
-            (OrderLine.net_fen - func.coalesce(refunded.c.refunded_fen, 0)).label("net_fen"),
-        )
-        .join(OrderPart, OrderPart.id == OrderLine.part_id)
-        .join(Order, Order.id == OrderPart.order_id)
-        .outerjoin(refunded, refunded.c.line_id == OrderLine.id)
-        .where(is_counted(), completed_within(*year_span(year)))
-    )

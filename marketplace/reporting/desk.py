@@ -28,17 +28,21 @@ from marketplace.payments.purchase_certificates import queries as purchase_certi
 from marketplace.payments.refunds import queries as refunds
 from marketplace.procurement import queries as procurement
 from marketplace.procurement.evaluations import queries as evaluations
+from marketplace.procurement.quota import queries as quota
 from marketplace.procurement.requests import queries as requests
 from marketplace.registry import queries as registry
 from marketplace.registry.buyer_units import queries as buyer_units
 from marketplace.registry.cooperatives import queries as cooperatives
 from marketplace.registry.reviews import queries as reviews
 from marketplace.registry.roster import queries as rosters
+from marketplace.reporting.quota import progress as quota_progress
 from marketplace.web.tasks import Task
 
 TASK_SOURCES: tuple[Callable[[Session, Actor], list[Task]], ...] = (
     procurement.tasks_of,
     requests.tasks_of,
+    quota.tasks_of,
+    quota_progress.tasks_of,
     ordering.tasks_of,
     payments.tasks_of,
     evaluations.tasks_of,

@@ -40,6 +40,11 @@ PLACES = (
     Place(N_("应付货款"), "payments.payables", (P.PAY_FOR_UNIT,)),
     Place(N_("评价"), "evaluations.index", (P.BUY_PERSONALLY, P.RECEIVE_FOR_UNIT)),
     Place(N_("消费帮扶凭证"), "purchase_certificates.index", (P.CERTIFY_PURCHASES, P.READ_AUDIT)),
+    Place(
+        N_("预留份额"),
+        "quota_reports.own",
+        (P.ORDER_FOR_UNIT, P.APPROVE_ORDERS, P.RECEIVE_FOR_UNIT, P.PAY_FOR_UNIT),
+    ),
     Place(N_("订单履约"), "ordering.fulfilment", (P.FULFIL_ORDERS,)),
     Place(N_("产品与上架"), "workshop.products", (P.MANAGE_LISTINGS,)),
     Place(N_("供求大厅"), "requests.board.index", (P.MANAGE_LISTINGS,)),
@@ -57,6 +62,7 @@ PLACES = (
     Place(N_("名册导入"), "roster.imports", (P.ENROL_HOUSEHOLDS,)),
     Place(N_("审核"), "reviews.queue", (P.ANSWER_REVIEWS,)),
     Place(N_("入账更正"), "corrections.index", (P.CORRECT_CREDITS,)),
+    Place(N_("预留份额排名"), "quota_reports.ranking", (P.READ_QUOTAS,)),
     Place(N_("追踪核查"), "audit.index", (P.READ_AUDIT,)),
     Place(N_("操作日志"), "identity.trail", (P.READ_TRAIL,)),
     Place(N_("银行对账"), "payments.statements", (P.MATCH_BANK_LINES,)),
@@ -69,6 +75,7 @@ PLACES = (
     ),
     Place(N_("用户"), "users.index", (P.MANAGE_USERS, P.MANAGE_COOPERATIVE)),
     Place(N_("采购单位"), "buyer_units.index", (P.MANAGE_USERS,)),
+    Place(N_("预留份额规则"), "quota.quota_rules", (P.MANAGE_QUOTA_RULES,)),
     Place(N_("政府部门"), "offices.index", (P.MANAGE_USERS,)),
     Place(N_("审核步骤"), "review_steps.index", (P.MANAGE_USERS,)),
 )

@@ -46,6 +46,7 @@ from marketplace.payments.payouts.models import BatchState, Payout, PayoutBatch,
 from marketplace.payments.purchase_certificates.models import PurchaseCertificate
 from marketplace.payments.refunds.models import CreditReversal, Refund, RefundState
 from marketplace.procurement.evaluations.models import Evaluation
+from marketplace.procurement.quota.models import QuotaCover, QuotaFiling, ReservedQuotaRule
 from marketplace.registry.models import (
     Cooperative,
     CooperativeState,
@@ -127,6 +128,7 @@ def test_the_year_of_the_demo_has_every_mechanism_a_closed_year_refunds_payouts_
     assert_evidence_and_periods(session)
     assert_money_came_back(session)
     assert_money_went_out(session)
+    assert_a_quota_is_in_force_and_its_change_waits(session)
 
 
 def assert_evidence_and_periods(session: Session) -> None:
@@ -179,6 +181,14 @@ def assert_money_went_out(session: Session) -> None:
     assert [batch.state for batch in batches] == [*[BatchState.FINISHED] * 3, BatchState.PREPARED]
     assert [batch.county_code is None for batch in batches] == [True, True, False, True]
     assert all(batch.approved_by not in (None, batch.prepared_by) for batch in batches[:3])
+
+
+def assert_a_quota_is_in_force_and_its_change_waits(session: Session) -> None:
+    first, change = session.scalars(select(QuotaFiling).order_by(QuotaFiling.id)).unique()
+    assert (first.reserve_fen, first.decision.is_confirmed, change.decision) == (11_000_000, True, None)
+    cover = session.scalars(select(QuotaCover)).one()
+    assert (cover.unit_id, cover.filing_id, change.amends_id) == (first.unit_id, first.id, first.id)
+    assert {None, "36"} <= set(session.scalars(select(ReservedQuotaRule.region_code)))
 
 
 def facts_of(session: Session) -> dict[str, list[tuple[Any, ...]]]:
