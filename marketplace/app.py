@@ -37,11 +37,14 @@ from marketplace.payments.payouts import (
     views as payout_views,
 )
 from marketplace.payments.purchase_certificates import views as certificate_views
-from marketplace.payments.refunds import jobs as refund_jobs, views as refund_views
+from marketplace.payments.refunds import jobs as refund_jobs, rejection_views, views as refund_views
 from marketplace.payments.slips import views as slip_views
 from marketplace.procurement import cli as procurement_cli, views as procurement_views
 from marketplace.procurement.evaluations import views as evaluation_views
 from marketplace.procurement.quota import views as quota_views
+from marketplace.procurement import views as procurement_views
+from marketplace.procurement.compliance import views as compliance_views
+from marketplace.procurement.receiving import jobs as receiving_jobs, views as receiving_views
 from marketplace.procurement.requests import jobs as request_jobs, views as request_views
 from marketplace.registry import cli as registry_cli, jobs as registry_jobs, views as registry_views
 from marketplace.registry.accounts import views as household_account_views
@@ -105,11 +108,14 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
     request_views.bp,
     evaluation_views.bp,
     quota_views.bp,
+    receiving_views.bp,
+    compliance_views.bp,
     payment_views.bp,
     payout_account_views.bp,
     payout_views.bp,
     closing_views.bp,
     refund_views.bp,
+    rejection_views.bp,
     correction_views.bp,
     slip_views.bp,
     certificate_views.bp,
@@ -138,6 +144,7 @@ JOBS: tuple[Job, ...] = (
     *payment_jobs.JOBS,
     *payout_jobs.JOBS,
     *refund_jobs.JOBS,
+    *receiving_jobs.JOBS,
 )
 OUTCOMES: dict[ReviewKind, Outcome] = {
     ReviewKind.COOPERATIVE_ENTRY: apply_entry_outcome,

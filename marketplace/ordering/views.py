@@ -19,7 +19,6 @@ from marketplace.ordering.states import PartState
 from marketplace.registry.models import BuyerUnit
 from marketplace.web.errors import explain
 from marketplace.web.forms import place_error
-from marketplace.web.jobs import nudge
 from marketplace.web.paging import page_of
 from marketplace.web.transaction import current_session
 
@@ -230,28 +229,6 @@ def deliveries() -> ResponseReturnValue:
     return render_template("ordering/deliveries.html", page=page_of(current_session(), query), state=wanted)
 
 
-@bp.post("/deliveries/<part_no>/receive")
-@requires(P.BUY_PERSONALLY, P.RECEIVE_FOR_UNIT)
-def receive(part_no: str) -> ResponseReturnValue:
-    """The goods have arrived."""
-    session, actor = current_session(), current_actor()
-    part = rules.receive_part(session, actor, queries.delivery_by_no(session, actor, part_no))
-    flash(_("已登记收货，请检查后验收"), "success")
-    return redirect(url_for(".order", order_no=part.order.public_no), 303)
-
-
-@bp.post("/deliveries/<part_no>/accept")
-@requires(P.BUY_PERSONALLY, P.RECEIVE_FOR_UNIT)
-def accept(part_no: str) -> ResponseReturnValue:
-    """The goods are what was ordered."""
-    session, actor = current_session(), current_actor()
-    part = rules.accept_part(session, actor, queries.delivery_by_no(session, actor, part_no))
-    nudge("bill accepted parts")
-    nudge("settle lines")
-    flash(_("已验收，谢谢。货款会按约定记到每一户名下"), "success")
-    return redirect(url_for(".order", order_no=part.order.public_no), 303)
-
-
 @bp.get("/fulfilment")
 @requires(P.FULFIL_ORDERS)
 def fulfilment() -> ResponseReturnValue:
@@ -277,40 +254,27 @@ def part(part_no: str) -> ResponseReturnValue:
     )
 
 
-@bp.post("/fulfilment/<part_no>/<any(confirm, decline, ship):step>")
+@bp.post("/fulfilment/<part_no>/<any(confirm, decline):step>")
 @requires(P.FULFIL_ORDERS)
 def fulfil(part_no: str, step: str) -> ResponseReturnValue:
-    """Confirm, decline or ship a part."""
-    session, actor = current_session(), current_actor()
+    """Confirm or decline a part."""
+    session, actor, form = current_session(), current_actor(), ReasonForm()
     found = queries.part_by_no(session, actor, part_no)
-    ship_form, reason_form = ShipForm(), ReasonForm()
-    form = {"ship": ship_form, "decline": reason_form}.get(step)
+    if step == "decline" and not form.validate_on_submit():
+        page = render_template(
+            "ordering/part.html", part=found, ship_form=ShipForm(formdata=None), reason_form=form
+        )
+        return page, 422
     try:
-        if form is not None and not form.validate_on_submit():
-            page = render_template(
-                "ordering/part.html", part=found, ship_form=ship_form, reason_form=reason_form
-            )
-            return page, 422
         if step == "confirm":
             rules.confirm_part(session, actor, found)
-        elif step == "decline":
-            rules.decline_part(session, actor, found, reason=reason_form.reason.data or "")
         else:
-            rules.ship_part(
-                session,
-                actor,
-                found,
-                carrier=ship_form.carrier.data or "",
-                waybill_no=ship_form.waybill_no.data or "",
-            )
+            rules.decline_part(session, actor, found, reason=form.reason.data or "")
     except NotFound:
         raise
     except DomainError as error:
         session.rollback()
         flash(explain(error), "error")
     else:
-        flash(
-            {"confirm": _("已确认，请备货"), "decline": _("已告知买方无法供货"), "ship": _("已发货")}[step],
-            "success",
-        )
+        flash(_("已确认，请备货") if step == "confirm" else _("已告知买方无法供货"), "success")
     return redirect(url_for(".part", part_no=part_no), 303)

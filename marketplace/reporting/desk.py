@@ -29,6 +29,7 @@ from marketplace.payments.refunds import queries as refunds
 from marketplace.procurement import queries as procurement
 from marketplace.procurement.evaluations import queries as evaluations
 from marketplace.procurement.quota import queries as quota
+from marketplace.procurement.receiving import queries as receiving
 from marketplace.procurement.requests import queries as requests
 from marketplace.registry import queries as registry
 from marketplace.registry.buyer_units import queries as buyer_units
@@ -43,6 +44,7 @@ TASK_SOURCES: tuple[Callable[[Session, Actor], list[Task]], ...] = (
     requests.tasks_of,
     quota.tasks_of,
     quota_progress.tasks_of,
+    receiving.tasks_of,
     ordering.tasks_of,
     payments.tasks_of,
     evaluations.tasks_of,

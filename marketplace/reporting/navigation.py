@@ -61,6 +61,7 @@ PLACES = (
     Place(N_("农户名单"), "registry.households", (P.READ_HOUSEHOLDS,)),
     Place(N_("名册导入"), "roster.imports", (P.ENROL_HOUSEHOLDS,)),
     Place(N_("审核"), "reviews.queue", (P.ANSWER_REVIEWS,)),
+    Place(N_("验收争议"), "rejections.disputes", (P.MEDIATE_DISPUTES,)),
     Place(N_("入账更正"), "corrections.index", (P.CORRECT_CREDITS,)),
     Place(N_("预留份额排名"), "quota_reports.ranking", (P.READ_QUOTAS,)),
     Place(N_("追踪核查"), "audit.index", (P.READ_AUDIT,)),

@@ -11,8 +11,8 @@ from marketplace.core.errors import NotFound
 from marketplace.identity.actors import Actor
 from marketplace.linkage.models import Lot
 from marketplace.linkage.queries import lot_by_no
-from marketplace.ordering.models import OrderPart
 from marketplace.procurement.compliance.models import LotCertificate
+from marketplace.registry.models import Region
 
 
 def _newest() -> Select[int]:
@@ -24,11 +24,6 @@ def certificates_of_lots(session: Session, lot_ids: Collection[int]) -> dict[int
     """The certificate that holds now of each of these lots; lots without one are left out."""
     query = select(LotCertificate).where(LotCertificate.id.in_(_newest()), LotCertificate.lot_id.in_(lot_ids))
     return {found.lot_id: found for found in session.scalars(query)}
-
-
-def certificates_of_part(session: Session, part: OrderPart) -> dict[int, LotCertificate]:
-    """The certificates of the lots a part was drawn from, by lot id."""
-    return certificates_of_lots(session, {share.lot_id for line in part.lines for share in line.lots})
 
 
 def certificates_of_lot(session: Session, actor: Actor, lot_no: str) -> tuple[Lot, list[LotCertificate]]:
@@ -44,6 +39,13 @@ def certificate_under_token(session: Session, token: str) -> LotCertificate:
     if found is None:
         raise NotFound
     return found
+
+
+def villages_of(session: Session, lots: Collection[Lot]) -> dict[int, str]:
+    """Where the goods of these lots grew, by lot id."""
+    query = select(Region.code, Region.full_name).where(Region.code.in_({lot.village_code for lot in lots}))
+    names = dict(session.execute(query).all())
+    return {lot.id: names[lot.village_code] for lot in lots}
 
 
 def is_newest(session: Session, certificate: LotCertificate) -> bool:

@@ -85,6 +85,14 @@ def delivered_lines(session: Session, part: OrderPart) -> tuple[int, list[Delive
     return 2, [Delivered(line, units[line.id], replaced=True) for line in part.lines if line.id in units]
 
 
+def lots_delivered(session: Session, part: OrderPart) -> dict[int, Sequence[LineLot | ReplacementLot]]:
+    """The lots that the delivery under way, or the last one, brings: by line id."""
+    replacement = replacement_of(session, part)
+    if replacement is None:
+        return {line.id: line.lots for line in part.lines}
+    return {line.line_id: line.lots for line in replacement.lines}
+
+
 def receipt_of(session: Session, part: OrderPart, round_no: int) -> Receipt | None:
     """The receipt of a round."""
     return session.scalar(select(Receipt).where(Receipt.part_id == part.id, Receipt.round == round_no))

@@ -236,7 +236,7 @@ def _statement_under(session: Session, actor: Actor, key: str | None) -> Dispute
 def _statement_of(words: str) -> str:
     text = words.strip()
     if not text or len(text) > MOST_STATEMENT:
-        raise Refused("words", N_("请写明情况，最多 %(most)s 个字"), field="words", most=MOST_STATEMENT)
+        raise Refused("words", N_("请写明情况，最多 %(most)s 个字"), field="statement", most=MOST_STATEMENT)
     return text
 
 
