@@ -32,8 +32,11 @@ from tests.factories.linkage import (
     weigh,
 )
 from tests.factories.registry import (
+    NEXT_VILLAGE,
+    VILLAGE,
     CooperativeFactory,
     EnrolmentFactory,
+    RegionFactory,
     beneficiary_policy,
     user_of,
     user_of_household,
@@ -415,3 +418,20 @@ def test_a_list_takes_the_same_few_statements_however_long_it_is(client, session
         ContractFactory(enrolment=EnrolmentFactory(cooperative=contract.cooperative))
         LotFactory(cooperative=contract.cooperative)
     assert statements() == short
+
+
+def test_a_lot_of_another_village_is_named_without_a_link(client, session, contract):
+    elsewhere = LotFactory(
+        cooperative=contract.cooperative, village_code=RegionFactory(code=NEXT_VILLAGE).code
+    )
+    here = LotFactory(cooperative=contract.cooperative)
+    client.sign_in(official_with(Role.VILLAGE_REVIEWER, VILLAGE))
+    for lot, status in ((elsewhere, 404), (here, 200)):
+        evidence = weigh(session, contract, lot, slip_no=lot.lot_no, net_g=1_000)
+        page, address = (
+            client.get(f"/linkage/evidence/{evidence.public_no}"),
+            f"/linkage/lots/{lot.public_no}",
+        )
+        assert (page.status_code, client.get(address).status_code) == (200, status)
+        assert lot.lot_no in page.text
+        assert (address in page.text) is (status == 200)
