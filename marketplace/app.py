@@ -40,10 +40,14 @@ from marketplace.payments.purchase_certificates import views as certificate_view
 from marketplace.payments.refunds import jobs as refund_jobs, rejection_views, views as refund_views
 from marketplace.payments.slips import views as slip_views
 from marketplace.procurement import cli as procurement_cli, views as procurement_views
-from marketplace.procurement.evaluations import views as evaluation_views
-from marketplace.procurement.quota import views as quota_views
-from marketplace.procurement import views as procurement_views
+from marketplace.procurement.approvals import views as approval_views
+from marketplace.procurement.budgets import views as budget_views
+from marketplace.procurement.checkout import views as unit_checkout_views
 from marketplace.procurement.compliance import views as compliance_views
+from marketplace.procurement.evaluations import views as evaluation_views
+from marketplace.procurement.lists import entry_views as order_entry_views, views as order_list_views
+from marketplace.procurement.menus import views as menu_views
+from marketplace.procurement.quota import views as quota_views
 from marketplace.procurement.receiving import jobs as receiving_jobs, views as receiving_views
 from marketplace.procurement.requests import jobs as request_jobs, views as request_views
 from marketplace.registry import cli as registry_cli, jobs as registry_jobs, views as registry_views
@@ -110,6 +114,12 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
     quota_views.bp,
     receiving_views.bp,
     compliance_views.bp,
+    approval_views.bp,
+    budget_views.bp,
+    unit_checkout_views.bp,
+    order_entry_views.bp,
+    order_list_views.bp,
+    menu_views.bp,
     payment_views.bp,
     payout_account_views.bp,
     payout_views.bp,

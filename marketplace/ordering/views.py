@@ -6,17 +6,15 @@ from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
-from marketplace.catalog.queries import available_units, listing_by_no, sale_stop, unit_price_fen
-from marketplace.core.clock import today
+from marketplace.catalog.queries import listing_by_no
 from marketplace.core.errors import Conflict, DomainError, NotFound, Refused
 from marketplace.identity.access import current_actor, requires
-from marketplace.identity.actors import Actor
 from marketplace.identity.permissions import Permission
 from marketplace.ordering import queries, rules
+from marketplace.ordering.cart_pages import cart_rows, prefilled, read_shown, shown_of, wanted_kind
 from marketplace.ordering.forms import CheckoutForm, QuantityForm, ReasonForm, ShipForm
 from marketplace.ordering.models import CartLine, Order, OrderKind, OrderPart
 from marketplace.ordering.states import PartState
-from marketplace.registry.models import BuyerUnit
 from marketplace.web.errors import explain
 from marketplace.web.forms import place_error
 from marketplace.web.paging import page_of
@@ -26,16 +24,6 @@ bp = Blueprint("ordering", __name__)
 P = Permission
 BUYERS = (P.BUY_PERSONALLY, P.ORDER_FOR_UNIT)
 READERS = (*BUYERS, P.APPROVE_ORDERS, P.RECEIVE_FOR_UNIT, P.PAY_FOR_UNIT, P.READ_AUDIT)
-
-
-def wanted_kind(actor: Actor) -> OrderKind:
-    """Which cart the page is about: `?for=canteen`, or the only one the actor may use."""
-    asked = request.values.get("for", "")
-    if asked == OrderKind.CANTEEN and actor.can(P.ORDER_FOR_UNIT):
-        return OrderKind.CANTEEN
-    if asked == OrderKind.PERSONAL and actor.can(P.BUY_PERSONALLY):
-        return OrderKind.PERSONAL
-    return OrderKind.CANTEEN if actor.can(P.ORDER_FOR_UNIT) else OrderKind.PERSONAL
 
 
 @bp.post("/cart/<listing_no>")
@@ -61,53 +49,13 @@ def add_to_cart(listing_no: str) -> ResponseReturnValue:
     return redirect(url_for(".cart", **{"for": kind.value}), 303)
 
 
-def _cart_rows(lines: list[CartLine]) -> list[dict[str, object]]:
-    """Each line with its tier price, total and stock; lines that cannot be bought say why."""
-    stock = available_units(current_session(), [line.listing.product_id for line in lines])
-    rows: list[dict[str, object]] = []
-    for line in lines:
-        version, stop = line.listing.current_version, sale_stop(line.listing, today())
-        price = unit_price_fen(version, line.quantity) if version and stop is None else 0
-        left = stock[line.listing.product_id]
-        rows.append(
-            {
-                "line": line,
-                "stop": stop,
-                "price": price,
-                "total": price * line.quantity,
-                "left": left,
-                "buyable": stop is None and left >= line.quantity,
-            }
-        )
-    return rows
-
-
-def _shown(lines: list[CartLine]) -> str:
-    """What the checkout page shows, for the form to bring back: number:version:quantity of each listing."""
-    return " ".join(
-        f"{line.listing.public_no}:{line.listing.current_version.version}:{line.quantity}"
-        for line in lines
-        if line.listing.current_version is not None
-    )
-
-
-def _read_shown(text: str) -> dict[str, tuple[int, int]]:
-    """Version and quantity by listing number, of what the page had shown; nothing when it was tampered with."""
-    rows = [row.split(":") for row in text.split()]
-    if not all(
-        len(row) == 3 and all(n.isascii() and n.isdigit() and len(n) < 9 for n in row[1:]) for row in rows
-    ):
-        return {}
-    return {number: (int(version), int(quantity)) for number, version, quantity in rows}
-
-
 @bp.get("/cart")
 @requires(*BUYERS)
 def cart() -> ResponseReturnValue:
     """The cart, grouped by cooperative."""
     session, actor = current_session(), current_actor()
     kind = wanted_kind(actor)
-    rows = _cart_rows(queries.cart_of(session, actor, kind))
+    rows = cart_rows(queries.cart_of(session, actor, kind))
     return render_template("ordering/cart.html", rows=rows, kind=kind, form=QuantityForm())
 
 
@@ -124,33 +72,15 @@ def change_cart(listing_no: str) -> ResponseReturnValue:
     return redirect(url_for(".cart", **{"for": kind.value}), 303)
 
 
-def _prefilled(actor: Actor, kind: OrderKind) -> dict[str, str]:
-    """Where the last order of this kind went, or the unit's own address."""
-    session = current_session()
-    last = session.scalar(
-        queries.orders_visible_to(actor)
-        .where(Order.kind == kind, Order.buyer_user_id == actor.user_id)
-        .limit(1)
-    )
-    if last is not None:
-        return {name: getattr(last, name) for name in ("recipient_name", "recipient_phone", "address")}
-    unit = session.get(BuyerUnit, actor.buyer_unit_id) if kind is OrderKind.CANTEEN else None
-    if unit is None:
-        return {"recipient_name": actor.name}
-    return {
-        "recipient_name": unit.contact_name,
-        "recipient_phone": unit.contact_phone,
-        "address": unit.address,
-    }
-
-
 @bp.route("/checkout", methods=["GET", "POST"])
 @requires(*BUYERS)
 def checkout() -> ResponseReturnValue:
-    """Where it goes, then the order. A canteen's order goes to approval, a personal one to payment."""
+    """Where it goes, then the order, which goes to payment. A unit has a checkout of its own."""
     session, actor = current_session(), current_actor()
     kind = wanted_kind(actor)
-    form = CheckoutForm(data=_prefilled(actor, kind)) if request.method == "GET" else CheckoutForm()
+    if kind is not OrderKind.PERSONAL:
+        return redirect(url_for("unit_checkout.checkout", **{"for": kind.value}), 303)
+    form = CheckoutForm(data=prefilled(actor, kind)) if request.method == "GET" else CheckoutForm()
     lines = queries.cart_of(session, actor, kind)
     if form.validate_on_submit():
         try:
@@ -162,8 +92,8 @@ def checkout() -> ResponseReturnValue:
             return redirect(url_for(".order", order_no=placed.public_no, placed=1), 303)
     if not lines:
         return redirect(url_for(".cart", **{"for": kind.value}), 303)
-    form.shown.data = _shown(lines)
-    page = render_template("ordering/checkout.html", form=form, rows=_cart_rows(lines), kind=kind)
+    form.shown.data = shown_of(lines)
+    page = render_template("ordering/checkout.html", form=form, rows=cart_rows(lines), kind=kind)
     return page, 422 if form.errors else 200
 
 
@@ -175,7 +105,7 @@ def _place(form: CheckoutForm, kind: OrderKind, lines: list[CartLine]) -> Order:
         kind=kind,
         idempotency_key=form.idempotency_key.data or "",
         lines=[(line.listing.public_no, line.quantity) for line in lines],
-        seen=_read_shown(form.shown.data or ""),
+        seen=read_shown(form.shown.data or ""),
         delivery=rules.Delivery(
             recipient_name=form.recipient_name.data or "",
             recipient_phone=form.recipient_phone.data or "",

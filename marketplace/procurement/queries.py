@@ -1,30 +1,31 @@
-"""What waits for a canteen's approver."""
+"""What waits for a canteen's approver, and for who stands in for one today."""
 
 from __future__ import annotations
 
-from sqlalchemy import Select, func, select
-from sqlalchemy.orm import Session, joinedload
+from sqlalchemy.orm import Session
 
+from marketplace.core.clock import today
 from marketplace.core.labels import N_
 from marketplace.identity.actors import Actor
 from marketplace.identity.permissions import Permission
-from marketplace.ordering.models import Order, OrderPart
-from marketplace.ordering.queries import orders_visible_to
-from marketplace.ordering.states import PartState
+from marketplace.ordering.models import Order
+from marketplace.procurement.approvals.queries import desk_of, stands_for, waiting_orders
 from marketplace.web.tasks import Task
 
-
-def awaiting_approval(actor: Actor) -> Select[Order]:
-    """The unit's orders that wait for an approval."""
-    waiting = select(OrderPart.order_id).where(OrderPart.state == PartState.AWAITING_APPROVAL)
-    of_unit = orders_visible_to(actor).where(Order.buyer_unit_id == actor.buyer_unit_id)
-    return of_unit.where(Order.id.in_(waiting)).options(joinedload(Order.buyer))
+MOST_COUNTED = 200
 
 
 def tasks_of(session: Session, actor: Actor) -> list[Task]:
-    """Orders to approve that the actor did not place."""
-    if not actor.can(Permission.APPROVE_ORDERS) or actor.buyer_unit_id is None:
+    """The orders whose step that waits the actor may decide on, of the newest two hundred."""
+    if actor.buyer_unit_id is None:
         return []
-    mine = awaiting_approval(actor).where(Order.buyer_user_id != actor.user_id).order_by(None)
-    count = session.scalar(select(func.count()).select_from(mine.subquery())) or 0
+    if not actor.can(Permission.APPROVE_ORDERS) and not stands_for(session, actor.user_id, today()):
+        return []
+    orders = list(
+        session.scalars(
+            waiting_orders(actor).where(Order.buyer_user_id != actor.user_id).limit(MOST_COUNTED)
+        ).unique()
+    )
+    desk = desk_of(session, actor, orders)
+    count = sum(desk.may_decide(order.id) for order in orders)
     return [Task(N_("%(count)s 张采购单待审批"), count, "procurement.approvals")] if count else []

@@ -88,7 +88,7 @@ def approve(approver: Person, order_no: str) -> None:
     approver.takes_up("%(count)s 张采购单待审批", count=1)
     approver.follows("审核采购单", within=approver.row(order_no))
     approver.reads(yuan(story.SCHOOL_SALE.net_fen), f"{story.SCHOOL_UNITS} {story.UNIT}")
-    approver.presses("批准采购")
+    approver.confirms("批准采购", "批准采购")
     approver.sees("待合作社确认")
 
 

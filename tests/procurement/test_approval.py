@@ -11,7 +11,8 @@ from marketplace.core.errors import Conflict, Forbidden, NotFound, Refused
 from marketplace.identity.models import Role, TrailEntry
 from marketplace.ordering.rules import accept_part, receive_part
 from marketplace.ordering.states import PartState
-from marketplace.procurement.queries import awaiting_approval, tasks_of
+from marketplace.procurement.approvals.queries import waiting_orders
+from marketplace.procurement.queries import tasks_of
 from marketplace.procurement.rules import approve_order, reject_order
 from tests.conftest import HeldClock
 from tests.factories.identity import actor_with
@@ -133,7 +134,7 @@ def test_what_waits_is_what_others_of_the_unit_ordered(canteen: Canteen, session
         for name, actor in (("approver", canteen.approver), ("both", canteen.both), ("elsewhere", elsewhere))
     }
     assert counts == {"approver": [2], "both": [1], "elsewhere": []}
-    assert session.scalars(awaiting_approval(elsewhere)).unique().all() == []
+    assert session.scalars(waiting_orders(elsewhere)).unique().all() == []
     approve_order(session, canteen.approver, canteen.order)
     assert [task.count for task in tasks_of(session, canteen.approver)] == [1]
     session.expire_all()

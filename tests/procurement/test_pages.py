@@ -47,6 +47,7 @@ def test_who_ordered_is_told_that_another_must_approve(
 ) -> None:
     unit, offered = BuyerUnitFactory(), offer(session, CooperativeFactory())
     both = user_of(unit, Role.UNIT_ORDERER, Role.UNIT_APPROVER)
+    user_of(unit, Role.UNIT_APPROVER)
     visitor = Visitor(client)
     client.sign_in(both)
     visitor.press(visitor.open(f"/products/{offered.listing.public_no}"), "加入食堂采购单", quantity=2)
