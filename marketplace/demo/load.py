@@ -34,6 +34,7 @@ from marketplace.demo.households import (
     unbound_households,
     upload_with_mistakes,
 )
+from marketplace.demo.kitchen import set_up_kitchen
 from marketplace.demo.labour import Labour
 from marketplace.demo.pay_day import PayDay
 from marketplace.demo.plan import plan_orders
@@ -145,6 +146,7 @@ def _plan(world: World) -> None:
     Praise(world, canteens).plan()
     _plan_sweeps(world, Bank(world, trade.unpaid_parts))
     _plan_desks(world, sellers, applicants, shop, harvest, trade)
+    world.timeline.at(at_hour(world.last_on, 17, 30), partial(set_up_kitchen, world, canteens[0]))
 
 
 def _applicants(world: World, sellers: Sequence[Seller]) -> list[Seller]:
