@@ -274,7 +274,7 @@ def test_a_canteen_orders_at_the_tier_price_and_pays_what_it_accepted(
     page = payer.open("/payables")
     payment = session.scalars(select(Payment)).one()
     assert page.has("540.00", order.public_no)
-    assert payer.open(page.link("查看付款单")).has("应付金额", payment.remittance_code[:4], "收款账号")
+    assert payer.open(page.link("查看付款单")).has("应付金额", payment.remittance_code[:4], "收款方账号")
     cashier = market.visitor(official_with(Role.OPERATOR))
     page = cashier.open("/cashier/statements")
     page = cashier.press(page, "导入并认款", status=422, file=(io.BytesIO(b"PK\x03\x04\x00"), "六月.xlsx"))

@@ -14,7 +14,7 @@ from tests.factories.registry import BuyerUnitFactory, CooperativeFactory, user_
 from tests.factories.trade import PRICE_FEN, Offer, new_version, offer
 from tests.journeys.conftest import OpenPage
 
-pytestmark = [pytest.mark.browser, pytest.mark.databases("sqlite")]
+pytestmark = [pytest.mark.browser, pytest.mark.databases("sqlite"), pytest.mark.timeout(400)]
 LINES = 40
 
 
