@@ -23,7 +23,7 @@ from marketplace.web.transaction import current_session
 
 bp = Blueprint("menus", __name__, url_prefix="/menus")
 orderer = requires(Permission.ORDER_FOR_UNIT)
-_INGREDIENT = re.compile(r"^(?P<word>\D.*?)[\s:：,，]*(?P<grams>\d{1,6})\s*(克|g|G)?$")
+_INGREDIENT = re.compile(r"^(?P<word>\D.*?)[\s:：,，]*(?P<grams>\d{1,6})\s*(\u514b|g|G)?$")  # 克
 WEEKDAYS = (N_("周一"), N_("周二"), N_("周三"), N_("周四"), N_("周五"), N_("周六"), N_("周日"))
 
 
