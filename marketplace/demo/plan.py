@@ -68,6 +68,17 @@ class Wanted:
     quantity: int
 
 
+class AtRamp(StrEnum):
+    """How a delivery fares at its inspection."""
+
+    FINE = "fine"
+    WAITING = "waiting"  # rejected in part, and not answered yet
+    CONTESTED = "contested"
+    AGREED = "agreed"
+    REPLACED = "replaced"
+    RETURNED = "returned"
+
+
 @dataclass(frozen=True)
 class PlannedOrder:
     """An order to be placed at an instant by the buyer at a position among the canteens or the staff.
@@ -82,6 +93,7 @@ class PlannedOrder:
     fate: Fate = Fate.COMPLETE
     stops_before: PartEvent | None = None
     pays: bool = True
+    at_ramp: AtRamp = AtRamp.FINE
     number: int = 0
 
 
@@ -99,16 +111,24 @@ STAFF_DESK: tuple[tuple[int, PartEvent | None], ...] = (
     (1, PartEvent.CONFIRM),
     (3, PartEvent.SHIP),
     (5, PartEvent.RECEIVE),
-    (9, PartEvent.ACCEPT),
+    (6, PartEvent.ACCEPT),
+)
+REJECTED = (  # days ago, and how it went on
+    (7, AtRamp.WAITING),
+    (12, AtRamp.CONTESTED),
+    (24, AtRamp.AGREED),
+    (30, AtRamp.REPLACED),
+    (33, AtRamp.RETURNED),
 )
 
 
 def plan_orders(world: World, goods: Sequence[Good]) -> list[PlannedOrder]:
     """The orders of the year in the order of their instants, as many as the scale says."""
     fixed = _desk_orders(world, goods)
-    free = max(0, world.scale.orders - len(fixed))
+    free = max(0, world.scale.orders - len(fixed) - len(REJECTED))
     drawn: list[tuple[OrderKind | None, Fate | None]] = [*SURE[:free], *[(None, None)] * (free - len(SURE))]
     orders = [*fixed, *(_free_order(world, goods, kind, fate) for kind, fate in drawn)]
+    orders += _rejected_orders(world, goods)
     ordered = sorted(orders, key=lambda planned: planned.at)
     return [replace(planned, number=number) for number, planned in enumerate(ordered, start=1)]
 
@@ -128,6 +148,18 @@ def _desk_orders(world: World, goods: Sequence[Good]) -> list[PlannedOrder]:
             for ago, held in STAFF_DESK
         ),
         _desk_order(world, own, OrderKind.PERSONAL, world.present - timedelta(minutes=10), PartEvent.PAY),
+    ]
+
+
+def _rejected_orders(world: World, goods: Sequence[Good]) -> list[PlannedOrder]:
+    """What the named canteen did not take whole; the bills that came of it are not paid yet."""
+    own = [good for good in goods if good.seller.place == 0]
+    return [
+        replace(
+            _desk_order(world, own, OrderKind.CANTEEN, at_hour(_ago(world, ago), 10), None, pays=False),
+            at_ramp=fate,
+        )
+        for ago, fate in REJECTED
     ]
 
 

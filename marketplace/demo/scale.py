@@ -20,7 +20,7 @@ class Scale:
 
 SCALES = {
     "tiny": Scale(
-        cooperatives=2, households=12, listings=8, orders=20, units=2, staff=3, households_with_account=2
+        cooperatives=2, households=12, listings=8, orders=25, units=2, staff=3, households_with_account=2
     ),
     "small": Scale(
         cooperatives=8,

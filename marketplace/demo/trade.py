@@ -12,19 +12,18 @@ from itertools import count
 from marketplace.core import clock
 from marketplace.demo.entry import Seller
 from marketplace.demo.founding import Canteen
-from marketplace.demo.plan import Fate, PlannedOrder
+from marketplace.demo.inspections import Ramp
+from marketplace.demo.plan import AtRamp, Fate, PlannedOrder
 from marketplace.demo.world import World
 from marketplace.identity.actors import Actor, actor_of
 from marketplace.identity.models import User
 from marketplace.ordering.models import Order, OrderKind, OrderPart
 from marketplace.ordering.rules import (
     Delivery,
-    accept_part,
     cancel_order,
     confirm_part,
     decline_part,
     place_order,
-    receive_part,
     ship_part,
 )
 from marketplace.ordering.states import PartEvent
@@ -58,6 +57,7 @@ class Trade:
         self.canteens = canteens
         self.staff = staff
         self.call_off = call_off
+        self.ramp = Ramp(world)
         self.unpaid_parts: set[int] = set()
         self._notices = count(1)
         self._gateway = StripeGateway(
@@ -66,6 +66,7 @@ class Trade:
 
     def plan(self, orders: Sequence[PlannedOrder]) -> None:
         """Plan the placing of each order; the rest follows from it."""
+        self.ramp.open(self.canteens[0])
         for planned in orders:
             self.world.timeline.at(planned.at, partial(self.place, planned))
 
@@ -195,9 +196,12 @@ class Trade:
 
     # --- one cooperative's part ---
 
+    def _seller_of(self, part: OrderPart) -> Seller:
+        return next(one for one in self.sellers if one.cooperative.id == part.cooperative_id)
+
     def _deliver(self, planned: PlannedOrder, part: OrderPart, receiver: Actor) -> None:
         """Plan the cooperative's and the receiver's steps for a part that is to be delivered."""
-        seller = next(one for one in self.sellers if one.cooperative.id == part.cooperative_id)
+        seller = self._seller_of(part)
         at = self.world.later(clock.now(), self.world.random.choice((0, 0, 1)))
         if planned.fate is Fate.DECLINED:
             reason = self.world.random.choice(REASONS_TO_DECLINE)
@@ -220,17 +224,19 @@ class Trade:
     def _ship(self, planned: PlannedOrder, part: OrderPart, seller: Seller, receiver: Actor) -> None:
         carrier = self.world.random.choice(CARRIERS)
         waybill = "" if carrier == "自送" else f"YS{planned.number:06d}{seller.place + 1:02d}"
+        if planned.at_ramp is not AtRamp.FINE or planned.stops_before is not None:
+            self.ramp.certify(part, seller)
         ship_part(self.world.session, seller.clerking, part, carrier=carrier, waybill_no=waybill)
         at = self.world.later(clock.now(), self.world.random.choice((1, 1, 2)))
         self._then(planned, PartEvent.RECEIVE, at, partial(self._receive, planned, part, receiver))
 
     def _receive(self, planned: PlannedOrder, part: OrderPart, receiver: Actor) -> None:
-        receive_part(self.world.session, receiver, part)
+        self.ramp.receive(part, receiver)
         at = self.world.later(clock.now(), self.world.random.choice((0, 0, 1)))
         self._then(planned, PartEvent.ACCEPT, at, partial(self._accept, planned, part, receiver))
 
     def _accept(self, planned: PlannedOrder, part: OrderPart, receiver: Actor) -> None:
-        accept_part(self.world.session, receiver, part)
+        self.ramp.inspect(planned, part, self._seller_of(part), receiver)
         if not planned.pays:
             self.unpaid_parts.add(part.id)
         self.world.sweep_soon()

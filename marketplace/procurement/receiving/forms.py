@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from flask_babel import lazy_gettext as _l
 from flask_wtf import FlaskForm
 from flask_wtf.file import MultipleFileField
-from wtforms import BooleanField, HiddenField, IntegerField, SelectField, StringField, TextAreaField
+from wtforms import BooleanField, Field, HiddenField, IntegerField, SelectField, StringField, TextAreaField
 from wtforms.fields import SelectChoice
 from wtforms.validators import Length, NumberRange, Optional
 
@@ -108,7 +108,7 @@ def inspect_form(delivered: Sequence[Delivered]) -> InspectForm:
     """The form for a delivery, line by line."""
     reasons = [SelectChoice(reason.value, label(reason)) for reason in RejectReason]
     choices = [SelectChoice("", _l("请选择")), *reasons]
-    fields = {}
+    fields: dict[str, Field] = {}
     for one in delivered:
         number, most = one.line.public_no, one.units
         fields |= {
