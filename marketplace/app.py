@@ -30,6 +30,7 @@ from marketplace.ordering import api as ordering_api, views as ordering_views
 from marketplace.payments import jobs as payment_jobs, views as payment_views
 from marketplace.payments.closing import views as closing_views
 from marketplace.payments.corrections import views as correction_views
+from marketplace.payments.deposits import jobs as deposit_jobs, views as deposit_views
 from marketplace.payments.gateways.stripe_gateway import StripeGateway
 from marketplace.payments.payouts import (
     account_views as payout_account_views,
@@ -45,6 +46,7 @@ from marketplace.procurement.budgets import views as budget_views
 from marketplace.procurement.checkout import views as unit_checkout_views
 from marketplace.procurement.compliance import views as compliance_views
 from marketplace.procurement.evaluations import views as evaluation_views
+from marketplace.procurement.forward import views as forward_views
 from marketplace.procurement.lists import entry_views as order_entry_views, views as order_list_views
 from marketplace.procurement.menus import views as menu_views
 from marketplace.procurement.quota import views as quota_views
@@ -120,6 +122,8 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
     order_entry_views.bp,
     order_list_views.bp,
     menu_views.bp,
+    forward_views.bp,
+    deposit_views.bp,
     payment_views.bp,
     payout_account_views.bp,
     payout_views.bp,
@@ -152,6 +156,7 @@ JOBS: tuple[Job, ...] = (
     *catalog_jobs.JOBS,
     *request_jobs.JOBS,
     *payment_jobs.JOBS,
+    *deposit_jobs.JOBS,
     *payout_jobs.JOBS,
     *refund_jobs.JOBS,
     *receiving_jobs.JOBS,

@@ -16,6 +16,7 @@ from marketplace.linkage import verify as linkage_checks
 from marketplace.linkage.models import Mechanism
 from marketplace.payments import verify as payment_checks
 from marketplace.payments.closing import verify as closing_checks
+from marketplace.payments.deposits import verify as deposit_checks
 from marketplace.payments.payouts import verify as payout_checks
 from marketplace.payments.purchase_certificates import verify as certificate_checks
 from marketplace.payments.refunds import verify as refund_checks
@@ -25,6 +26,7 @@ CHECKS: tuple[Check, ...] = (
     *ledger_checks.CHECKS,
     *linkage_checks.CHECKS,
     *payment_checks.CHECKS,
+    *deposit_checks.CHECKS,
     *refund_checks.CHECKS,
     *closing_checks.CHECKS,
     *payout_checks.CHECKS,

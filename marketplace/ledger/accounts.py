@@ -25,6 +25,7 @@ class AccountKind(LabelledEnum):
     PAYOUT_CLEARING = "payout_clearing", N_("发放在途")
     BANK = "bank", N_("银行存款")
     FEES = "fees", N_("渠道手续费")
+    DEPOSIT_HELD = "deposit_held", N_("预订订金")
 
 
 K = AccountKind
@@ -39,12 +40,20 @@ OWNERS: dict[AccountKind, frozenset[str]] = {
     K.PAYOUT_CLEARING: frozenset({"cooperative_id"}),
     K.BANK: frozenset(),
     K.FEES: frozenset({"channel"}),
+    K.DEPOSIT_HELD: frozenset({"cooperative_id", "buyer_unit_id"}),
 }
 DEBIT_NORMAL = frozenset({K.CLEARING, K.BUYER_RECEIVABLE, K.BANK, K.FEES})
 # What is held for somebody: more can never be taken out than was put in. A cooperative's own payable may go below
 # zero, because it bears guarantees and the relief of refunds before its next sale.
 NEVER_NEGATIVE = frozenset(
-    {K.ORDER_ESCROW, K.COOPERATIVE_UNALLOCATED, K.VILLAGE_PAYABLE, K.HOUSEHOLD_PAYABLE, K.PAYOUT_CLEARING}
+    {
+        K.ORDER_ESCROW,
+        K.COOPERATIVE_UNALLOCATED,
+        K.VILLAGE_PAYABLE,
+        K.HOUSEHOLD_PAYABLE,
+        K.PAYOUT_CLEARING,
+        K.DEPOSIT_HELD,
+    }
 )
 _SHORT = {
     "cooperative_id": "coop",
@@ -124,6 +133,11 @@ class AccountKey:
     def fees(cls, channel: str) -> AccountKey:
         """What a channel charges, passed through."""
         return cls(AccountKind.FEES, channel=channel)
+
+    @classmethod
+    def deposit_held(cls, cooperative_id: int, buyer_unit_id: int) -> AccountKey:
+        """What a unit paid ahead on goods of a cooperative, and was neither set off nor returned."""
+        return cls(AccountKind.DEPOSIT_HELD, cooperative_id=cooperative_id, buyer_unit_id=buyer_unit_id)
 
     @property
     def owners(self) -> dict[str, int | str]:

@@ -50,6 +50,10 @@ class EntryKind(LabelledEnum):
     VILLAGE_RENT = "village_rent", N_("村集体留存租金")
     POOL_REDISTRIBUTED = "pool_redistributed", N_("联结资金重新分配")
     ADJUSTMENT = "adjustment", N_("人工调整")
+    DEPOSIT_RECEIVED = "deposit_received", N_("收到订金")
+    DEPOSIT_SET_OFF = "deposit_set_off", N_("订金抵扣货款")
+    DEPOSIT_RESTORED = "deposit_restored", N_("订金抵扣退回")
+    DEPOSIT_RETURNED = "deposit_returned", N_("退还订金")
 
 
 def _owners_fit_kind(column: str) -> CheckConstraint:

@@ -150,14 +150,15 @@ def place_order(
     terms: PaymentTerms = STATUTORY_TERMS,
     deliver_on: date | None = None,
     prices: Mapping[str, int] | None = None,
+    lots: Mapping[str, int] | None = None,
 ) -> Order:
     """Place an order for (listing number, units) `lines`, split into one part per cooperative, holding its goods.
 
     `seen` is (version, units) of each listing as the buyer was shown it: nothing is bought at terms nobody saw. `terms`
     are frozen in a unit's order; `deliver_on` is the day the buyer wants the goods; `prices` are the fen a unit of
-    listings whose price was agreed elsewhere. The same key of the same buyer gives the first order, whatever the lines.
-    Raises Refused for an empty or malformed order, Conflict when a listing has changed, is no longer for sale or has
-    too little left; then nothing is placed or held.
+    listings whose price was agreed elsewhere, `lots` the ids of the lots their goods were agreed to come from. The same
+    key of the same buyer gives the first order, whatever the lines. Raises Refused for an empty or malformed order,
+    Conflict when a listing has changed, is no longer for sale or has too little left; then nothing is placed or held.
     """
     actor.require(PERMISSION_OF[kind])
     first = _order_under_key(session, actor, idempotency_key)
@@ -167,7 +168,7 @@ def place_order(
     unit = _unit_of(session, actor, kind)
     units = units_wanted(lines, seen)
     wanted = wishes_of(
-        {row.public_no: row for row in listings_by_nos(session, list(units))}, units, seen, prices
+        {row.public_no: row for row in listings_by_nos(session, list(units))}, units, seen, prices, lots
     )
     order = Order(
         kind=kind,

@@ -23,12 +23,13 @@ from marketplace.ordering.models import LineLot, OrderLine
 
 @dataclass(frozen=True)
 class Goods:
-    """What a line needs: `mass_g` grams of a product that is sold in units of `unit_g`."""
+    """What a line needs: `mass_g` grams of a product that is sold in units of `unit_g`; or of one lot."""
 
     product_id: int
     mass_g: int
     unit_g: int
     title: str
+    lot_id: int | None = None
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ class Shelves:
         Raises Conflict when there is too little of one; then nothing is taken.
         """
         for goods in wanted:
-            available = sum(self._free.get(goods.product_id, {}).values())
+            available = sum(self._free_for(goods).values())
             if available < goods.mass_g:
                 raise Conflict(
                     "out_of_stock",
@@ -74,10 +75,17 @@ class Shelves:
                 )
         return {goods.product_id: self._take_product(goods) for goods in wanted}
 
+    def _free_for(self, goods: Goods) -> dict[int, int]:
+        """The free grams by lot that may be taken, oldest harvest first."""
+        free = self._free.get(goods.product_id, {})
+        if goods.lot_id is None:
+            return free
+        return {goods.lot_id: free[goods.lot_id]} if goods.lot_id in free else {}
+
     def _take_product(self, goods: Goods) -> Taken:
         free, mass_g = self._free[goods.product_id], goods.mass_g
         shares: list[tuple[int, int]] = []
-        for lot_id, free_g in free.items():
+        for lot_id, free_g in self._free_for(goods).items():
             share = min(free_g, mass_g)
             if share > 0:
                 shares.append((lot_id, share))

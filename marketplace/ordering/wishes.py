@@ -25,6 +25,7 @@ class Wish:
     version: ListingVersion
     quantity: int
     agreed_fen: int | None = None  # the unit price agreed elsewhere, instead of the listing's
+    lot_id: int | None = None  # the lot agreed elsewhere; else the oldest harvest goes first
 
     @property
     def price_fen(self) -> int:
@@ -71,6 +72,7 @@ def wishes_of(
     units: Mapping[str, int],
     seen: Mapping[str, tuple[int, int]] | None = None,
     prices: Mapping[str, int] | None = None,
+    lots: Mapping[str, int] | None = None,
 ) -> list[Wish]:
     """What is wanted of each of the `listings`, in the order of product ids. Raises Conflict when one is gone, is not
     for sale, or has changed since it was seen."""
@@ -85,14 +87,15 @@ def wishes_of(
                 N_("“%(title)s”的价格或介绍刚刚更新，请核对后再提交"),
                 title=listing.product.name,
             )
-        wanted.append(Wish(listing, version, units[number], (prices or {}).get(number)))
+        agreed_fen, lot_id = (prices or {}).get(number), (lots or {}).get(number)
+        wanted.append(Wish(listing, version, units[number], agreed_fen, lot_id))
     return wanted
 
 
 def goods_of(wish: Wish) -> Goods:
     """The goods a wish holds."""
     unit_g = wish.version.net_mass_g
-    return Goods(wish.listing.product_id, unit_g * wish.quantity, unit_g, wish.version.title)
+    return Goods(wish.listing.product_id, unit_g * wish.quantity, unit_g, wish.version.title, wish.lot_id)
 
 
 def frozen_facts(wish: Wish) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from marketplace.identity.permissions import Permission
 from marketplace.identity.rules import keep_file
 from marketplace.identity.trail import record_trail
 from marketplace.payments.bank_files import StatementRow, read_statement
+from marketplace.payments.deposits.rules import deposit_named, take_deposit, why_not
 from marketplace.payments.gateways.remittance_codes import find_codes
 from marketplace.payments.models import (
     BankLine,
@@ -115,22 +116,25 @@ def _take_line(
     codes = find_codes(row.remark)
     known = [payments[code] for code in codes if code in payments]
     payment = known[0] if len(known) == 1 else None
-    reason = _queue_reason(row, codes, known)
-    session.add(
-        BankLine(
-            statement_id=statement.id,
-            row=row.row,
-            serial_no=row.serial_no,
-            booked_on=row.booked_on,
-            amount_fen=row.amount_fen,
-            payer_name=row.payer,
-            remark=row.remark,
-            state=BankLineState.QUEUED if reason else BankLineState.MATCHED,
-            reason=reason,
-            payment_id=payment.id if payment else None,
-        )
+    deposit = None if known else deposit_named(session, codes)
+    reason = why_not(deposit, row.amount_fen) if deposit else _queue_reason(row, codes, known)
+    line = BankLine(
+        statement_id=statement.id,
+        row=row.row,
+        serial_no=row.serial_no,
+        booked_on=row.booked_on,
+        amount_fen=row.amount_fen,
+        payer_name=row.payer,
+        remark=row.remark,
+        state=BankLineState.QUEUED if reason else BankLineState.MATCHED,
+        reason=reason,
+        payment_id=payment.id if payment else None,
     )
-    if reason is None and payment is not None:
+    session.add(line)
+    if reason is None and deposit is not None:
+        session.flush()
+        take_deposit(session, deposit, paid_at=_booked_at(row.booked_on), line=line)
+    elif reason is None and payment is not None:
         apply_payment(session, payment, paid_at=_booked_at(row.booked_on))
     return reason is None
 

@@ -22,12 +22,14 @@ from marketplace.ordering.states import PartState
 from marketplace.payments import queries as payments
 from marketplace.payments.closing import queries as closing, unallocated
 from marketplace.payments.corrections import queries as corrections
+from marketplace.payments.deposits import queries as deposits
 from marketplace.payments.models import Credit, Payment, PaymentMethod, PaymentState, Settlement
 from marketplace.payments.payouts import queries as payouts
 from marketplace.payments.purchase_certificates import queries as purchase_certificates
 from marketplace.payments.refunds import queries as refunds
 from marketplace.procurement import queries as procurement
 from marketplace.procurement.evaluations import queries as evaluations
+from marketplace.procurement.forward import queries as forward
 from marketplace.procurement.quota import queries as quota
 from marketplace.procurement.receiving import queries as receiving
 from marketplace.procurement.requests import queries as requests
@@ -45,6 +47,8 @@ TASK_SOURCES: tuple[Callable[[Session, Actor], list[Task]], ...] = (
     quota.tasks_of,
     quota_progress.tasks_of,
     receiving.tasks_of,
+    forward.tasks_of,
+    deposits.tasks_of,
     ordering.tasks_of,
     payments.tasks_of,
     evaluations.tasks_of,

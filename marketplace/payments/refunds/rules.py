@@ -28,6 +28,7 @@ from marketplace.identity.trail import record_trail
 from marketplace.ordering.models import OrderLine, OrderPart
 from marketplace.ordering.rules import move_part, required_reason
 from marketplace.ordering.states import PartEvent
+from marketplace.payments.deposits.posting import restore_set_off
 from marketplace.payments.models import Payment, PaymentState
 from marketplace.payments.refunds.models import Refund, RefundLine, RefundState
 from marketplace.payments.refunds.posting import post_refund
@@ -157,6 +158,7 @@ def agree_refund(session: Session, actor: Actor, refund: Refund, *, note: str = 
     _decide(actor, refund, note.strip()[:300])
     if payment.state is PaymentState.OPEN:
         refund.state = RefundState.REDUCED
+        restore_set_off(session, payment, refund.amount_fen)
         reduce_payment(payment, refund.amount_fen)
     else:
         refund.state, refund.payment_id, refund.method = RefundState.AGREED, payment.id, payment.method

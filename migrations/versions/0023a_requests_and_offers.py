@@ -1,4 +1,4 @@
-"""Requests, offers, supplies and forward orders.
+"""Requests, offers and supplies.
 
 The tables of `marketplace/procurement/requests`; see its models for what they mean.
 """
@@ -11,7 +11,7 @@ from alembic import op
 from marketplace.core import db
 from marketplace.core.append_only import append_only_statements
 
-revision = "0023"
+revision = "0023a"
 down_revision = "0022"
 branch_labels = None
 depends_on = None

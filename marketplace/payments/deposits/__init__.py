@@ -1,0 +1,1 @@
+"""The money of deposits: taken in by remittance code, set off against bills, given back."""
