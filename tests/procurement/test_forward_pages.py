@@ -39,7 +39,7 @@ def test_an_order_before_the_harvest_from_the_listing_to_the_delivery(
     assert visitor.open("/ahead").has("还没有预订")
     form = visitor.open(visitor.open(f"/products/{on_sale.listing.public_no}").link("采收前预订"))
     refused = visitor.press(form, "提交预订", units=40, price=100, floor=90, deposit=101, status=422)
-    assert refused.has("订金比例须大于 0，最多 100%")
+    assert refused.has("订金比例须大于 0，不超过全额")
     page = visitor.press(refused, "提交预订", deposit=20)
     assert page.has("待审批", "400.00")
     forward = session.scalars(select(ForwardOrder)).one()

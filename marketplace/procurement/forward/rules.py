@@ -131,7 +131,7 @@ def _check_terms(price_fen_per_kg: int, floor_fen_per_kg: int, deposit_bp: int, 
     if not 0 < floor_fen_per_kg <= price_fen_per_kg:
         raise Refused("floor", N_("保底价须大于 0，且不高于最高价"), field="floor")
     if not 0 < deposit_bp <= BASIS:
-        raise Refused("deposit", N_("订金比例须大于 0，最多 100%%"), field="deposit")
+        raise Refused("deposit", N_("订金比例须大于 0，不超过全额"), field="deposit")
     if harvest_on < today():
         raise Refused("harvest_past", N_("预计采收日已经过去；已经采收的请直接下单"), field="harvest_on")
     if (harvest_on - today()).days > MAX_DAYS_AHEAD:
