@@ -1,0 +1,173 @@
+"""Supply and demand at the end of the demo's year: a request to award, one that takes offers, supplies, and an order
+before the harvest whose deposit is to be paid."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, timedelta
+
+from marketplace.catalog.models import Category, Listing
+from marketplace.catalog.queries import available_units, price_per_kg_fen, sale_stop
+from marketplace.core import clock
+from marketplace.core.ids import random_key
+from marketplace.demo.founding import Canteen
+from marketplace.demo.goods import Good
+from marketplace.demo.timeline import at_hour
+from marketplace.demo.world import World
+from marketplace.ordering.rules import STATUTORY_TERMS
+from marketplace.payments.deposits.rules import ask_deposits
+from marketplace.procurement.forward.rules import approve_ahead, confirm_ahead, order_ahead
+from marketplace.procurement.requests.facts import Wanted
+from marketplace.procurement.requests.models import PurchaseRequest
+from marketplace.procurement.requests.offering import make_offer
+from marketplace.procurement.requests.rules import open_request, post_request
+from marketplace.procurement.requests.supplies import Ready, post_supply
+
+WANTED_G = 20_000
+POSTED_AGO, OFFERED_AGO = 2, 1  # days before the last one
+SUPPLIES = 3
+BY_TENTHS = (10, 9, 11)  # what offers ask of the listing's price, in tenths
+
+
+class Requests:
+    """Plays them for the first canteen."""
+
+    def __init__(self, world: World, goods: Sequence[Good], canteens: Sequence[Canteen]) -> None:
+        self.world = world
+        self.goods = goods
+        self.canteen = canteens[0]
+        self._due: PurchaseRequest | None = None
+        self._open: PurchaseRequest | None = None
+
+    def plan(self) -> None:
+        """Two requests, offers on both, supplies, and an order before the harvest."""
+        for ago, hour, deed in (
+            (POSTED_AGO, 9, self.ask),
+            (OFFERED_AGO, 10, self.offer),
+            (OFFERED_AGO, 11, self.supply),
+            (OFFERED_AGO, 14, self.order_ahead),
+        ):
+            self.world.timeline.at(at_hour(self.world.last_on - timedelta(days=ago), hour), deed)
+
+    def _rivals(self) -> list[Good]:
+        """Goods of several cooperatives, the first one's among them, under one root of the categories."""
+        by_root: dict[str, dict[int, Good]] = {}
+        for good in self.goods:
+            listing = good.listing
+            if listing is None or not good.for_canteens or sale_stop(listing, clock.today()) is not None:
+                continue
+            root = listing.product.category.path.split("/")[0]
+            by_root.setdefault(root, {}).setdefault(listing.cooperative_id, good)
+        first = self.goods[0].seller.cooperative.id
+        groups = [list(own.values()) for own in by_root.values() if first in own]
+        return max(groups, key=len, default=[])[: len(BY_TENTHS)]
+
+    def ask(self) -> None:
+        """One request whose deadline is over by now, and one that takes offers for some days."""
+        rivals = self._rivals()
+        if len(rivals) < 2:
+            return
+        last_on = self.world.last_on
+        self._due = self._posted(rivals, "食堂秋季食材比价采购", deadline_on=last_on)
+        self._open = self._posted(rivals, "学校食堂下月山货", deadline_on=last_on + timedelta(days=4))
+
+    def _posted(self, rivals: Sequence[Good], title: str, *, deadline_on: date) -> PurchaseRequest:
+        orderer = self.canteen.acting("orderer")
+        root = _listing_of(rivals[0]).product.category.path.split("/")[0]
+        dearest = max(_per_kg_fen(_listing_of(good)) for good in rivals)
+        wanted = Wanted(
+            title=title,
+            category_code=self.world.session.get_one(Category, root).code,
+            specification="当季新货，无霉变，独立包装，送货到食堂。",
+            mass_g=WANTED_G,
+            deliver_from=deadline_on + timedelta(days=3),
+            deliver_until=deadline_on + timedelta(days=20),
+            county_code=None,
+            ceiling_fen_per_kg=dearest * 3 // 2,
+            min_linkage_bp=0,
+            min_households=None,
+            deadline_at=at_hour(deadline_on, 17),
+            terms=STATUTORY_TERMS,
+        )
+        request = post_request(self.world.session, orderer, wanted=wanted, idempotency_key=random_key())
+        return open_request(self.world.session, orderer, request)
+
+    def offer(self) -> None:
+        """Every rival offers on the first request, the last of them on the second."""
+        rivals = self._rivals()
+        if self._due is None or self._open is None:
+            return
+        for good, tenths in zip(rivals, BY_TENTHS, strict=False):
+            self._offered(self._due, good, tenths)
+        self._offered(self._open, rivals[-1], BY_TENTHS[0])
+
+    def _offered(self, request: PurchaseRequest, good: Good, tenths: int) -> None:
+        listing = _listing_of(good)
+        version = listing.current_version
+        stock = available_units(self.world.session, [listing.product_id])[listing.product_id]
+        if version is None or not stock:
+            return
+        make_offer(
+            self.world.session,
+            good.seller.clerking,
+            request,
+            listing=listing,
+            units=min(stock, -(-WANTED_G // version.net_mass_g)),
+            unit_price_fen=version.tiers[0].unit_price_fen * tenths // 10,
+            deliver_on=request.current.deliver_from,
+            note="自有车辆配送",
+            idempotency_key=random_key(),
+        )
+
+    def supply(self) -> None:
+        """Some say what will be ready next."""
+        for good in self._rivals()[:SUPPLIES]:
+            listing = _listing_of(good)
+            ready = Ready(
+                commodity=listing.product.name,
+                category_code=listing.product.category_code,
+                mass_g=2 * WANTED_G,
+                ask_fen_per_kg=_per_kg_fen(listing),
+                ready_from=clock.today() + timedelta(days=7),
+                ready_until=clock.today() + timedelta(days=40),
+                village_code=listing.product.village_code,
+                product=listing.product,
+                note="新一批在长，可提前约定",
+            )
+            post_supply(self.world.session, good.seller.clerking, ready=ready, idempotency_key=random_key())
+
+    def order_ahead(self) -> None:
+        """The canteen orders from the first cooperative before the next harvest; its deposit is asked for."""
+        rivals = self._rivals()
+        own = [good for good in rivals if good.seller is self.goods[0].seller]
+        if not own:
+            return
+        session, listing = self.world.session, _listing_of(own[0])
+        per_kg_fen = _per_kg_fen(listing)
+        forward = order_ahead(
+            session,
+            self.canteen.acting("orderer"),
+            listing=listing,
+            units=40,
+            price_fen_per_kg=per_kg_fen,
+            floor_fen_per_kg=per_kg_fen * 8 // 10,
+            deposit_bp=2_000,
+            harvest_on=clock.today() + timedelta(days=60),
+            idempotency_key=random_key(),
+        )
+        approve_ahead(session, self.canteen.acting("approver"), forward)
+        confirm_ahead(session, own[0].seller.clerking, forward)
+        ask_deposits(session)
+
+
+def _listing_of(good: Good) -> Listing:
+    """The listing of a good that is on sale."""
+    assert good.listing is not None
+    return good.listing
+
+
+def _per_kg_fen(listing: Listing) -> int:
+    """What a kilogram costs at the first tier."""
+    version = listing.current_version
+    assert version is not None
+    return price_per_kg_fen(version.tiers[0].unit_price_fen, version.net_mass_g)
