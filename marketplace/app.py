@@ -52,6 +52,12 @@ from marketplace.procurement.menus import views as menu_views
 from marketplace.procurement.quota import views as quota_views
 from marketplace.procurement.receiving import jobs as receiving_jobs, views as receiving_views
 from marketplace.procurement.requests import jobs as request_jobs, views as request_views
+from marketplace.procurement.standing import (
+    jobs as standing_jobs,
+    supply_views as standing_supply_views,
+    views as standing_views,
+    year_views as unit_year_views,
+)
 from marketplace.registry import cli as registry_cli, jobs as registry_jobs, views as registry_views
 from marketplace.registry.accounts import views as household_account_views
 from marketplace.registry.buyer_units import views as buyer_unit_views
@@ -111,6 +117,9 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
     workshop.bp,
     ordering_views.bp,
     procurement_views.bp,
+    standing_views.bp,
+    standing_supply_views.bp,
+    unit_year_views.bp,
     request_views.bp,
     evaluation_views.bp,
     quota_views.bp,
@@ -155,6 +164,7 @@ JOBS: tuple[Job, ...] = (
     *review_jobs.JOBS,
     *catalog_jobs.JOBS,
     *request_jobs.JOBS,
+    *standing_jobs.JOBS,
     *payment_jobs.JOBS,
     *deposit_jobs.JOBS,
     *payout_jobs.JOBS,

@@ -41,6 +41,7 @@ from marketplace.demo.plan import plan_orders
 from marketplace.demo.praise import Praise
 from marketplace.demo.property_income import Assets, Stakes
 from marketplace.demo.quotas import Quotas
+from marketplace.demo.regular import Regular
 from marketplace.demo.requests import Requests
 from marketplace.demo.scale import SCALES
 from marketplace.demo.shop import Shop
@@ -146,6 +147,7 @@ def _plan(world: World) -> None:
     Findings(world, sellers).plan()
     Praise(world, canteens).plan()
     Requests(world, sold, canteens).plan()
+    Regular(world, sellers, canteens).plan()
     _plan_sweeps(world, Bank(world, trade.unpaid_parts))
     _plan_desks(world, sellers, applicants, shop, harvest, trade)
     world.timeline.at(at_hour(world.last_on, 17, 30), partial(set_up_kitchen, world, canteens[0]))

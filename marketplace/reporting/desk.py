@@ -33,6 +33,7 @@ from marketplace.procurement.forward import queries as forward
 from marketplace.procurement.quota import queries as quota
 from marketplace.procurement.receiving import queries as receiving
 from marketplace.procurement.requests import queries as requests
+from marketplace.procurement.standing import queries as standing
 from marketplace.registry import queries as registry
 from marketplace.registry.buyer_units import queries as buyer_units
 from marketplace.registry.cooperatives import queries as cooperatives
@@ -43,6 +44,7 @@ from marketplace.web.tasks import Task
 
 TASK_SOURCES: tuple[Callable[[Session, Actor], list[Task]], ...] = (
     procurement.tasks_of,
+    standing.tasks_of,
     requests.tasks_of,
     quota.tasks_of,
     quota_progress.tasks_of,

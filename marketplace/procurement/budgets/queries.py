@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -136,6 +136,12 @@ def year_of(order: Order) -> int:
 def budget_year(deliver_on: date | None, placed_on: date) -> int:
     """The year whose budget an order takes of."""
     return (deliver_on or placed_on).year
+
+
+def budgeted_years(session: Session, unit_ids: Collection[int]) -> set[tuple[int, int]]:
+    """The (unit id, year) for which units keep budgets."""
+    query = select(BudgetLine.unit_id, BudgetLine.year).where(BudgetLine.unit_id.in_(unit_ids)).distinct()
+    return {(unit_id, year) for unit_id, year in session.execute(query)}
 
 
 def lacks_budget_line(session: Session, order: Order) -> bool:

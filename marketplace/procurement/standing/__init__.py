@@ -1,0 +1,1 @@
+"""Standing orders: agreed once between a unit and a cooperative, delivered window by window."""
