@@ -47,6 +47,7 @@ from marketplace.procurement.checkout import views as unit_checkout_views
 from marketplace.procurement.compliance import views as compliance_views
 from marketplace.procurement.evaluations import views as evaluation_views
 from marketplace.procurement.forward import views as forward_views
+from marketplace.procurement.group_purchases import jobs as group_jobs, views as group_views
 from marketplace.procurement.lists import entry_views as order_entry_views, views as order_list_views
 from marketplace.procurement.menus import views as menu_views
 from marketplace.procurement.quota import views as quota_views
@@ -133,6 +134,7 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
     menu_views.bp,
     forward_views.bp,
     deposit_views.bp,
+    group_views.bp,
     payment_views.bp,
     payout_account_views.bp,
     payout_views.bp,
@@ -165,6 +167,7 @@ JOBS: tuple[Job, ...] = (
     *catalog_jobs.JOBS,
     *request_jobs.JOBS,
     *standing_jobs.JOBS,
+    *group_jobs.JOBS,
     *payment_jobs.JOBS,
     *deposit_jobs.JOBS,
     *payout_jobs.JOBS,

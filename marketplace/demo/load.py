@@ -26,6 +26,7 @@ from marketplace.demo.entry import Seller, apply_for, case_of, pass_on, plan_ent
 from marketplace.demo.findings import Findings
 from marketplace.demo.founding import load_facts, open_offices, register_canteens, register_staff
 from marketplace.demo.goods import Good, goods_of, sellers_of
+from marketplace.demo.groups import Groups
 from marketplace.demo.harvest import Harvest, plan_lots
 from marketplace.demo.households import (
     end_eligibility,
@@ -148,6 +149,7 @@ def _plan(world: World) -> None:
     Praise(world, canteens).plan()
     Requests(world, sold, canteens).plan()
     Regular(world, sellers, canteens).plan()
+    Groups(world, staff, sold).plan()
     _plan_sweeps(world, Bank(world, trade.unpaid_parts))
     _plan_desks(world, sellers, applicants, shop, harvest, trade)
     world.timeline.at(at_hour(world.last_on, 17, 30), partial(set_up_kitchen, world, canteens[0]))

@@ -190,7 +190,8 @@ def place_order(
     for cooperative_id in sorted({wish.listing.cooperative_id for wish in wanted}):
         own = [wish for wish in wanted if wish.listing.cooperative_id == cooperative_id]
         _add_part(session, actor, order, cooperative_id, own)
-    _empty_cart(session, actor, kind, [wish.listing.id for wish in wanted])
+    if prices is None:  # what was agreed elsewhere did not come out of the cart
+        _empty_cart(session, actor, kind, [wish.listing.id for wish in wanted])
     record_trail(
         session, actor, "ordering.place", subject=("order", order.public_no), total_fen=order.total_fen
     )

@@ -30,6 +30,7 @@ from marketplace.payments.refunds import queries as refunds
 from marketplace.procurement import queries as procurement
 from marketplace.procurement.evaluations import queries as evaluations
 from marketplace.procurement.forward import queries as forward
+from marketplace.procurement.group_purchases import queries as group_purchases
 from marketplace.procurement.quota import queries as quota
 from marketplace.procurement.receiving import queries as receiving
 from marketplace.procurement.requests import queries as requests
@@ -51,6 +52,7 @@ TASK_SOURCES: tuple[Callable[[Session, Actor], list[Task]], ...] = (
     receiving.tasks_of,
     forward.tasks_of,
     deposits.tasks_of,
+    group_purchases.tasks_of,
     ordering.tasks_of,
     payments.tasks_of,
     evaluations.tasks_of,
