@@ -14,6 +14,7 @@ from marketplace.demo.founding import PROVINCE, Canteen
 from marketplace.demo.papers import keep_paper
 from marketplace.demo.timeline import at_hour
 from marketplace.demo.world import World
+from marketplace.procurement.quota.models import QuotaFiling
 from marketplace.procurement.quota.policy import set_quota_rule
 from marketplace.procurement.quota.queries import rule_for
 from marketplace.procurement.quota.rules import decide_filing, file_quota
@@ -82,38 +83,29 @@ class Quotas:
         agree_to_sharing(self.world.session, member.acting("orderer"))
 
     def _file(self, place: int, canteen: Canteen) -> None:
-        year, base_fen = clock.today().year, FIRST_BASE_FEN + place * STEP_FEN
-        rule = rule_for(self.world.session, canteen.unit.county_code, year)
-        if rule is None:
-            return
-        orderer = canteen.acting("orderer")
-        filing = file_quota(
-            self.world.session,
-            orderer,
-            year=year,
-            base_fen=base_fen,
-            reserve_bp=rule.rule.percent_bp,
-            papers=[keep_paper(self.world, orderer, f"{year} 年食堂预算")],
-            contractor="演示餐饮服务公司" if place == OUTSOURCED else "",
-            idempotency_key=f"demo-quota-{year}-{place}",
-        )
+        contractor = "演示餐饮服务公司" if place == OUTSOURCED else ""
+        filing = self._filed(canteen, FIRST_BASE_FEN + place * STEP_FEN, "食堂预算", contractor=contractor)
         if place != WAITS:
             decide_filing(self.world.session, canteen.acting("approver"), filing, is_confirmed=True)
 
     def _amend(self) -> None:
         """The first canteen expects to spend more, which waits for its approver."""
-        year, base_fen = clock.today().year, FIRST_BASE_FEN + STEP_FEN
-        orderer = self.canteens[0].acting("orderer")
-        rule = rule_for(self.world.session, self.canteens[0].unit.county_code, year)
-        if rule is None:
-            return
-        file_quota(
-            self.world.session,
+        base_fen = FIRST_BASE_FEN + STEP_FEN
+        reason = f"秋季扩招，用餐人数增加，全年食材采购调整到 {format_yuan(base_fen)} 元"
+        self._filed(self.canteens[0], base_fen, "食堂预算（调整）", amendment_reason=reason)
+
+    def _filed(self, canteen: Canteen, base_fen: int, title: str, **facts: str) -> QuotaFiling:
+        """What a canteen files, with the least share its county asks for."""
+        session, year, orderer = self.world.session, clock.today().year, canteen.acting("orderer")
+        rule = rule_for(session, canteen.unit.county_code, year)
+        assert rule is not None  # one for the whole country is shipped
+        return file_quota(
+            session,
             orderer,
             year=year,
             base_fen=base_fen,
             reserve_bp=rule.rule.percent_bp,
-            papers=[keep_paper(self.world, orderer, f"{year} 年食堂预算（调整）")],
-            amendment_reason=f"秋季扩招，用餐人数增加，全年食材采购调整到 {format_yuan(base_fen)} 元",
-            idempotency_key=f"demo-quota-{year}-amended",
+            papers=[keep_paper(self.world, orderer, f"{year} 年{title}")],
+            idempotency_key=f"demo-quota-{canteen.unit.public_no}-{title}",
+            **facts,
         )
