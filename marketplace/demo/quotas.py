@@ -23,7 +23,9 @@ from marketplace.procurement.quota.sharing import agree_to_sharing, propose_shar
 RULE_DAY, FILING_DAY, LATE_DAY = (1, 8), (2, 18), (7, 9)  # month and day
 COUNTY_BP = (None, 1_500, 3_000)  # what the pilot counties ask themselves; None follows the province
 FIRST_BASE_FEN, STEP_FEN = 110_000_000, 7_000_000
-LATE, HEAD, MEMBER, WAITS, OUTSOURCED, MISSING = 1, 2, 3, 4, 5, 6  # places among the canteens
+LATE, HEAD, OUTSOURCED, WAITS, MEMBER, MISSING = range(
+    1, 7
+)  # places among the canteens; 2 and 5 are neighbours
 AMENDED_DAYS = 3  # days ago
 
 

@@ -139,6 +139,12 @@ def filing_in_force(session: Session, unit_id: int, year: int) -> QuotaFiling | 
     return session.scalars(query).unique().one_or_none()
 
 
+def undecided_filing(session: Session, unit_id: int, year: int) -> QuotaFiling | None:
+    """What the unit filed for a year and nobody has decided on yet."""
+    last = session.scalars(filings_of(unit_id, year).limit(1)).unique().first()
+    return last if last is not None and last.decision is None else None
+
+
 def filing_by_no(session: Session, actor: Actor, filing_no: str) -> QuotaFiling:
     """A filing of the actor's unit, of a canteen it shares, or of the actor's jurisdiction. Raises NotFound."""
     query = select(QuotaFiling).join(BuyerUnit, BuyerUnit.id == QuotaFiling.unit_id)

@@ -71,6 +71,7 @@ def file() -> ResponseReturnValue:
         rule=rule,
         is_late=rule is not None and in_force is None and today() > rule.due_on,
         in_force=in_force,
+        waiting=None if form.errors else queries.undecided_filing(session, unit.id, year),
         last=queries.filing_in_force(session, unit.id, year - 1),
         membership=queries.membership_of(session, unit.id, year),
     )
