@@ -61,7 +61,7 @@ def line_by_no(session: Session, actor: Actor, number: str) -> BudgetLine:
 
 def years_of(session: Session, unit_id: int | None) -> list[int]:
     """The years a unit keeps budgets for, the latest first."""
-    query = select(BudgetLine.year.distinct()).where(BudgetLine.unit_id == unit_id)
+    query = select(BudgetLine.year).where(BudgetLine.unit_id == unit_id).distinct()
     return sorted(session.scalars(query), reverse=True)
 
 
