@@ -113,12 +113,12 @@ STAFF_DESK: tuple[tuple[int, PartEvent | None], ...] = (
     (5, PartEvent.RECEIVE),
     (6, PartEvent.ACCEPT),
 )
-REJECTED = (  # days ago, and how it went on
-    (7, AtRamp.WAITING),
-    (12, AtRamp.CONTESTED),
-    (24, AtRamp.AGREED),
-    (30, AtRamp.REPLACED),
-    (33, AtRamp.RETURNED),
+REJECTED = (  # days ago, how it went on, and whether the bill is paid: the oldest is, so that it can be certified
+    (7, AtRamp.WAITING, False),
+    (12, AtRamp.CONTESTED, False),
+    (30, AtRamp.REPLACED, False),
+    (33, AtRamp.RETURNED, False),
+    (110, AtRamp.AGREED, True),
 )
 
 
@@ -152,14 +152,14 @@ def _desk_orders(world: World, goods: Sequence[Good]) -> list[PlannedOrder]:
 
 
 def _rejected_orders(world: World, goods: Sequence[Good]) -> list[PlannedOrder]:
-    """What the named canteen did not take whole; the bills that came of it are not paid yet."""
+    """What the named canteen did not take whole."""
     own = [good for good in goods if good.seller.place == 0]
     return [
         replace(
-            _desk_order(world, own, OrderKind.CANTEEN, at_hour(_ago(world, ago), 10), None, pays=False),
+            _desk_order(world, own, OrderKind.CANTEEN, at_hour(_ago(world, ago), 10), None, pays=pays),
             at_ramp=fate,
         )
-        for ago, fate in REJECTED
+        for ago, fate, pays in REJECTED
     ]
 
 
