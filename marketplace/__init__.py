@@ -6,10 +6,10 @@ import only the rooms below it (`make check` enforces it).
 
     app.py        create_app(settings); the only place that knows every room
     demo/         a year of a small market, played through the real rules; nothing below knows it
-    reporting/    read-only: each role's desk, household statements
+    reporting/    read-only: each role's desk, household statements, progress of quotas, books to take away
     audit/        following one fen both ways; the checks behind `flask ledger verify`
-    payments/     gateways, receipts, bank statements, settlement (orders + linkage -> ledger)
-    procurement/  what a canteen adds to buying: duties, approval, acceptance, payables
+    payments/     gateways, receipts, bank statements, settlement (orders + linkage -> ledger), certificates
+    procurement/  what a unit adds to buying: quota, approval, budgets, lists, requests, inspection, evaluation
     ordering/     cart, checkout, the order's states, splitting per cooperative, stock held by lot
     catalog/      products, versioned listings, certificates, price tiers, search
     linkage/      agreements, evidence, lots, entitlements; attribution.py is pure arithmetic

@@ -1,1 +1,1 @@
-"""What a canteen adds to buying: duties, approval, receiving, acceptance."""
+"""What a unit adds to buying, a folder for each part of its year, from the quota it files to what it evaluates."""
