@@ -49,35 +49,37 @@ class Requests:
         ):
             self.world.timeline.at(at_hour(self.world.last_on - timedelta(days=ago), hour), deed)
 
-    def _rivals(self) -> list[Good]:
-        """Goods of several cooperatives, the first one's among them, under one root of the categories."""
-        by_root: dict[str, dict[int, Good]] = {}
+    def _rivals(self) -> tuple[str, list[Good]]:
+        """Goods of several cooperatives, the first one's among them, and the closest category over all of them."""
+        by_path: dict[str, dict[int, Good]] = {}
         for good in self.goods:
             listing = good.listing
             if listing is None or not good.for_canteens or sale_stop(listing, clock.today()) is not None:
                 continue
-            root = listing.product.category.path.split("/")[0]
-            by_root.setdefault(root, {}).setdefault(listing.cooperative_id, good)
+            steps = listing.product.category.path.split("/")
+            for depth in range(1, len(steps) + 1):
+                by_path.setdefault("/".join(steps[:depth]), {}).setdefault(listing.cooperative_id, good)
         first = self.goods[0].seller.cooperative.id
-        groups = [list(own.values()) for own in by_root.values() if first in own]
-        return max(groups, key=len, default=[])[: len(BY_TENTHS)]
+        shared = {path: own for path, own in by_path.items() if first in own and len(own) > 1}
+        path = max(shared, key=lambda path: (path.count("/"), len(shared[path])), default="")
+        return path, list(shared.get(path, {}).values())[: len(BY_TENTHS)]
 
     def ask(self) -> None:
         """One request whose deadline is over by now, and one that takes offers for some days."""
-        rivals = self._rivals()
-        if len(rivals) < 2:
+        path, rivals = self._rivals()
+        if not rivals:
             return
         last_on = self.world.last_on
-        self._due = self._posted(rivals, "食堂秋季食材比价采购", deadline_on=last_on)
-        self._open = self._posted(rivals, "学校食堂下月山货", deadline_on=last_on + timedelta(days=4))
+        self._due = self._posted(path, rivals, deadline_on=last_on)
+        self._open = self._posted(path, rivals, deadline_on=last_on + timedelta(days=4))
 
-    def _posted(self, rivals: Sequence[Good], title: str, *, deadline_on: date) -> PurchaseRequest:
+    def _posted(self, path: str, rivals: Sequence[Good], *, deadline_on: date) -> PurchaseRequest:
         orderer = self.canteen.acting("orderer")
-        root = _listing_of(rivals[0]).product.category.path.split("/")[0]
+        category = self.world.session.get_one(Category, path.split("/")[-1])
         dearest = max(_per_kg_fen(_listing_of(good)) for good in rivals)
         wanted = Wanted(
-            title=title,
-            category_code=self.world.session.get_one(Category, root).code,
+            title=f"{deadline_on.month} 月食堂采购{category.name_zh}",
+            category_code=category.code,
             specification="当季新货，无霉变，独立包装，送货到食堂。",
             mass_g=WANTED_G,
             deliver_from=deadline_on + timedelta(days=3),
@@ -94,7 +96,7 @@ class Requests:
 
     def offer(self) -> None:
         """Every rival offers on the first request, the last of them on the second."""
-        rivals = self._rivals()
+        _path, rivals = self._rivals()
         if self._due is None or self._open is None:
             return
         for good, tenths in zip(rivals, BY_TENTHS, strict=False):
@@ -121,7 +123,7 @@ class Requests:
 
     def supply(self) -> None:
         """Some say what will be ready next."""
-        for good in self._rivals()[:SUPPLIES]:
+        for good in self._rivals()[1][:SUPPLIES]:
             listing = _listing_of(good)
             ready = Ready(
                 commodity=listing.product.name,
@@ -138,8 +140,7 @@ class Requests:
 
     def order_ahead(self) -> None:
         """The canteen orders from the first cooperative before the next harvest; its deposit is asked for."""
-        rivals = self._rivals()
-        own = [good for good in rivals if good.seller is self.goods[0].seller]
+        own = [good for good in self._rivals()[1] if good.seller is self.goods[0].seller]
         if not own:
             return
         session, listing = self.world.session, _listing_of(own[0])

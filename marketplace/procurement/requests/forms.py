@@ -64,7 +64,7 @@ class MassForm(OnceForm):
 
     mass = StringField(_l("数量"), [REQUIRED], render_kw={"inputmode": "decimal", "autocomplete": "off"})
     mass_unit = SelectField(
-        _l("单位"), choices=[SelectChoice("kg", _l("千克")), SelectChoice("jin", _l("斤"))], default="kg"
+        _l("计量单位"), choices=[SelectChoice("kg", _l("千克")), SelectChoice("jin", _l("斤"))], default="kg"
     )
 
     @property
