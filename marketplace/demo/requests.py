@@ -75,7 +75,7 @@ class Requests:
 
     def _posted(self, path: str, rivals: Sequence[Good], *, deadline_on: date) -> PurchaseRequest:
         orderer = self.canteen.acting("orderer")
-        category = self.world.session.get_one(Category, path.split("/")[-1])
+        category = self.world.session.get_one(Category, path.rsplit("/", maxsplit=1)[-1])
         dearest = max(_per_kg_fen(_listing_of(good)) for good in rivals)
         wanted = Wanted(
             title=f"{deadline_on.month} 月食堂采购{category.name_zh}",
