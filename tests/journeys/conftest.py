@@ -7,8 +7,10 @@ import shutil
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
 
 import pytest
 import waitress
@@ -17,6 +19,7 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, R
 from sqlalchemy.orm import Session
 
 from config import Settings
+from marketplace.core import clock
 from marketplace.web.jobs import EXTENSION, Jobs
 
 LANGUAGES = {"zh_CN": "zh-CN", "en": "en-GB"}
@@ -32,17 +35,44 @@ class Site:
     complaints: list[str] = field(default_factory=list)
 
 
+@dataclass
+class Calendar:
+    """Which time it is on the site: the real one, or that of `at` (aware) once a journey turns to a day of its own."""
+
+    at: datetime | None = None
+
+    def held(self) -> AbstractContextManager[None]:
+        """The clock at that time, inside the block and in this thread."""
+        return nullcontext() if self.at is None else clock.set_to(self.at)
+
+
+@pytest.fixture
+def calendar() -> Calendar:
+    return Calendar()
+
+
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
     """The site's address is known only once it runs, so links are relative; costs are those of every test."""
     return settings.model_copy(update={"login_limit": "1000 per minute"})
 
 
-def _sweep(jobs: Jobs, stop: threading.Event) -> None:
+def _sweep(jobs: Jobs, stop: threading.Event, calendar: Calendar) -> None:
     """What the worker does: run the jobs that were nudged."""
     while not stop.wait(0.02):
         while (task := jobs.queue.dequeue()) is not None:
-            jobs.queue.execute(task)
+            with calendar.held():
+                jobs.queue.execute(task)
+
+
+def _timed(app: Flask, calendar: Calendar) -> Callable[..., Any]:
+    """The app, answering at the time of the calendar."""
+
+    def answer(environ: dict[str, Any], start_response: Any) -> Any:
+        with calendar.held():
+            return app(environ, start_response)
+
+    return answer
 
 
 @pytest.fixture
@@ -53,14 +83,14 @@ def door() -> Iterator[socket.socket]:
 
 
 @pytest.fixture
-def site(app: Flask, session: Session, door: socket.socket) -> Iterator[Site]:
+def site(app: Flask, session: Session, door: socket.socket, calendar: Calendar) -> Iterator[Site]:
     """The app on a free port, forms protected as they are outside of tests. Commit what it is to show."""
     app.config["WTF_CSRF_ENABLED"] = True
-    server = waitress.create_server(app, sockets=[door], threads=4)
+    server = waitress.create_server(_timed(app, calendar), sockets=[door], threads=4)
     stop = threading.Event()
     threads = [
         threading.Thread(target=server.run, daemon=True),
-        threading.Thread(target=_sweep, args=(app.extensions[EXTENSION], stop), daemon=True),
+        threading.Thread(target=_sweep, args=(app.extensions[EXTENSION], stop, calendar), daemon=True),
     ]
     for thread in threads:
         thread.start()

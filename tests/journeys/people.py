@@ -148,9 +148,9 @@ class Person:
         self.interactions += 1
         box.fill(str(value))
 
-    def picks(self, label: str, option: str) -> None:
+    def picks(self, label: str, option: str, **params: object) -> None:
         """Choose from a list the entry that holds `option`."""
-        box = self.field(label)
+        box = self.field(label, **params)
         value = box.locator("option", has_text=option).first.get_attribute("value")
         self.interactions += 1
         box.select_option(value)
@@ -184,13 +184,15 @@ class Person:
         text = self.words(message, **params)
         self.clicks((within or self.page).get_by_role("button", name=text, exact=True).nth(nth))
 
-    def confirms(self, message: str, answer: str) -> None:
-        """Press a button that asks first, and answer the question."""
+    def confirms(self, message: str, answer: str, *, reason: str = "") -> None:
+        """Press a button that asks first, and answer the question; with the reason it asks for, if any."""
         self.interactions += 1
         self.page.locator("summary", has_text=self.words(message)).click()
         dialog = self.page.get_by_role("dialog")
         expect(dialog).to_be_visible()
         self.keeps_picture("asked")
+        if reason:
+            self.fills(dialog.get_by_role("textbox"), reason)
         self.presses(answer, within=dialog)
 
     # --- reading ---
