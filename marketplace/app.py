@@ -26,18 +26,21 @@ from marketplace.demo.accounts import demo_accounts
 from marketplace.identity import access, user_views, views as identity_views
 from marketplace.ledger import api as ledger_api
 from marketplace.linkage import views as linkage_views
-from marketplace.ordering import api as ordering_api, views as ordering_views
+from marketplace.ordering import api as ordering_api, cli as ordering_cli, views as ordering_views
 from marketplace.payments import jobs as payment_jobs, views as payment_views
 from marketplace.payments.closing import views as closing_views
 from marketplace.payments.corrections import views as correction_views
 from marketplace.payments.deposits import jobs as deposit_jobs, views as deposit_views
 from marketplace.payments.gateways.stripe_gateway import StripeGateway
+from marketplace.payments.invoices import views as invoice_views
+from marketplace.payments.late_interest import views as interest_views
 from marketplace.payments.payouts import (
     account_views as payout_account_views,
     jobs as payout_jobs,
     views as payout_views,
 )
 from marketplace.payments.purchase_certificates import views as certificate_views
+from marketplace.payments.receivables import views as receivable_views
 from marketplace.payments.refunds import jobs as refund_jobs, rejection_views, views as refund_views
 from marketplace.payments.slips import views as slip_views
 from marketplace.procurement import cli as procurement_cli, views as procurement_views
@@ -144,6 +147,9 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
     correction_views.bp,
     slip_views.bp,
     certificate_views.bp,
+    invoice_views.bp,
+    interest_views.bp,
+    receivable_views.bp,
     audit_views.bp,
     reporting_views.bp,
     dossier_views.bp,
@@ -157,6 +163,7 @@ COMMANDS: tuple[click.Command, ...] = (
     registry_cli.registry,
     catalog_cli.search,
     procurement_cli.procurement,
+    ordering_cli.ordering,
     audit_cli.ledger,
     audit_cli.audit,
     demo_cli.demo,

@@ -17,6 +17,8 @@ from marketplace.linkage.models import Mechanism
 from marketplace.payments import verify as payment_checks
 from marketplace.payments.closing import verify as closing_checks
 from marketplace.payments.deposits import verify as deposit_checks
+from marketplace.payments.invoices import verify as invoice_checks
+from marketplace.payments.late_interest import verify as interest_checks
 from marketplace.payments.payouts import verify as payout_checks
 from marketplace.payments.purchase_certificates import verify as certificate_checks
 from marketplace.payments.refunds import verify as refund_checks
@@ -31,6 +33,8 @@ CHECKS: tuple[Check, ...] = (
     *closing_checks.CHECKS,
     *payout_checks.CHECKS,
     *certificate_checks.CHECKS,
+    *interest_checks.CHECKS,
+    *invoice_checks.CHECKS,
 )
 
 

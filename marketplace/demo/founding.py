@@ -16,6 +16,7 @@ from marketplace.identity.actors import Actor, actor_of
 from marketplace.identity.models import OrganisationKind, Role, User
 from marketplace.identity.rules import open_organisation
 from marketplace.linkage.mechanisms.land_transfer.grain import record_grain_price
+from marketplace.ordering.terms import load_payment_policies
 from marketplace.procurement.quota.policy import load_quota_rules
 from marketplace.registry.buyer_units.rules import register_buyer_unit
 from marketplace.registry.identifiers import make_uscc
@@ -66,6 +67,7 @@ def load_facts(world: World) -> None:
     load_policies(world.session)
     load_categories(world.session)
     load_quota_rules(world.session)
+    load_payment_policies(world.session)
     platform = open_organisation(
         world.session, kind=OrganisationKind.PLATFORM, name="赣品助农平台（演示）", region_code=PROVINCE
     )

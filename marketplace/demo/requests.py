@@ -14,7 +14,7 @@ from marketplace.demo.founding import Canteen
 from marketplace.demo.goods import Good
 from marketplace.demo.timeline import at_hour
 from marketplace.demo.world import World
-from marketplace.ordering.rules import STATUTORY_TERMS
+from marketplace.ordering.terms import STATUTORY_TERMS
 from marketplace.payments.deposits.rules import ask_deposits
 from marketplace.procurement.forward.rules import approve_ahead, confirm_ahead, order_ahead
 from marketplace.procurement.requests.facts import Wanted

@@ -13,13 +13,16 @@ from marketplace.identity.rules import keep_file
 from marketplace.web.transaction import current_session
 
 
-def uploaded_document(field: FileField) -> StoredFile | None:
+def uploaded_document(field: FileField, *, with_ofd: bool = False) -> StoredFile | None:
     """The document chosen in `field`, kept for the actor's organisation; None when none was chosen.
 
-    Raises Refused, at that field, when it is empty, too large or of another kind than PDF, JPEG or PNG.
+    Raises Refused, at that field, when it is empty, too large or of another kind than PDF, JPEG or PNG, or OFD where
+    that is taken.
     """
     chosen = field.data
-    return _kept(chosen, field.name) if chosen and getattr(chosen, "filename", "") else None
+    if not chosen or not getattr(chosen, "filename", ""):
+        return None
+    return _kept(chosen, field.name, with_ofd=with_ofd)
 
 
 def uploaded_documents(field: MultipleFileField) -> list[StoredFile]:
@@ -27,7 +30,7 @@ def uploaded_documents(field: MultipleFileField) -> list[StoredFile]:
     return [_kept(one, field.name) for one in field.data or () if one and one.filename]
 
 
-def _kept(chosen: FileStorage, field_name: str) -> StoredFile:
+def _kept(chosen: FileStorage, field_name: str, *, with_ofd: bool = False) -> StoredFile:
     content = chosen.read()
     return keep_file(
         current_session(),
@@ -35,6 +38,6 @@ def _kept(chosen: FileStorage, field_name: str) -> StoredFile:
         current_app.extensions["files"],
         content=content,
         name=chosen.filename or "",
-        media_type=document_type(content, field=field_name) if content else "",
+        media_type=document_type(content, field=field_name, with_ofd=with_ofd) if content else "",
         sealed=True,
     )

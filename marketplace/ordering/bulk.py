@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 from marketplace.catalog.models import IndexTask, Listing
 from marketplace.catalog.queries import listings_by_nos
 from marketplace.core.bulk import Rows, next_ids
-from marketplace.core.clock import now
+from marketplace.core.clock import business_day, now
 from marketplace.core.db import Base
 from marketplace.core.errors import DomainError, Forbidden, Refused
 from marketplace.core.ids import public_nos
@@ -31,14 +31,13 @@ from marketplace.identity.trail import trail_row
 from marketplace.ordering.models import LineLot, Order, OrderKind, OrderLine, OrderPart, PartChange
 from marketplace.ordering.rules import (
     FIRST_STATE,
-    STATUTORY_TERMS,
     Delivery,
-    PaymentTerms,
     check_delivery,
     destination,
 )
 from marketplace.ordering.states import PartState
 from marketplace.ordering.stock import Shelves, Taken
+from marketplace.ordering.terms import NO_TERMS, PaymentTerms, terms_of_units
 from marketplace.ordering.wishes import Wish, frozen_facts, goods_of, units_wanted, wishes_of
 from marketplace.registry.models import BuyerUnit
 
@@ -56,6 +55,7 @@ class Draft:
     """One order to place for `actor`: (listing number, units) `lines`, with `prices` agreed elsewhere in fen a unit.
 
     Approved beforehand it goes straight to its cooperatives; without `approval` it waits for what its kind waits for.
+    Without `terms` a unit's order has those of the policy in force.
     """
 
     actor: Actor
@@ -64,7 +64,7 @@ class Draft:
     lines: Sequence[tuple[str, int]]
     delivery: Delivery
     prices: Mapping[str, int] = field(default_factory=dict)
-    terms: PaymentTerms = STATUTORY_TERMS
+    terms: PaymentTerms | None = None
     deliver_on: date | None = None
     approval: Approval | None = None
 
@@ -207,14 +207,19 @@ def _write(session: Session, ready: Sequence[_Ready]) -> list[Placed]:
 
 
 def _order_rows(session: Session, ready: Sequence[_Ready], at: datetime) -> list[dict[str, Any]]:
-    no_terms = dict.fromkeys(STATUTORY_TERMS.columns) | {"payment_basis": ""}
+    terms = terms_of_units(session, [one.unit for one in ready if one.unit], business_day(at))
     orders = [
         {
             "kind": one.draft.kind,
             "buyer_user_id": one.draft.actor.user_id,
             "idempotency_key": one.draft.idempotency_key,
-            **no_terms,
-            **destination(one.draft.actor, one.unit, one.draft.delivery, one.draft.terms),
+            **NO_TERMS,
+            **destination(
+                one.draft.actor,
+                one.unit,
+                one.draft.delivery,
+                one.draft.terms or (terms[one.unit.id] if one.unit else None),
+            ),
             "deliver_on": one.draft.deliver_on,
             "total_fen": sum(wish.price_fen * wish.quantity for wish in one.wanted),
             "placed_at": at,

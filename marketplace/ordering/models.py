@@ -38,6 +38,31 @@ class PaymentStart(LabelledEnum):
     INSPECTION = "inspection", N_("自验收合格之日")
 
 
+class PaymentPolicy(Base):
+    """Terms of payment that a jurisdiction's units order by from `from_on` on. Data, never a constant in code.
+
+    `default_days` hold where a contract says nothing, `cap_days` is the most a contract may say; `late_rate_bp` is owed
+    a day on what is late. `basis` names the statute.
+    """
+
+    __tablename__ = "payment_policy"
+    __table_args__ = (
+        UniqueConstraint("region_code", "from_on"),
+        CheckConstraint("default_days >= 1 AND default_days <= cap_days AND cap_days <= 60", name="days"),
+        CheckConstraint("late_rate_bp >= 0 AND late_rate_bp <= 100", name="late_rate"),
+        CheckConstraint("basis <> ''", name="basis"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    region_code: Mapped[str] = mapped_column(ForeignKey("region.code"))
+    from_on: Mapped[date]
+    default_days: Mapped[int]
+    cap_days: Mapped[int]
+    payment_start: Mapped[PaymentStart] = mapped_column(code_of(PaymentStart, "payment_start"))
+    late_rate_bp: Mapped[int]
+    basis: Mapped[str] = mapped_column(String(200))
+
+
 class CartLine(Base):
     """A listing in a user's cart; personal and canteen carts are apart."""
 

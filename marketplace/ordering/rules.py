@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from marketplace.catalog.models import Listing, ListingVersion
 from marketplace.catalog.queries import listings_by_nos
 from marketplace.catalog.rules import count_sold, index_anew
-from marketplace.core.clock import now
+from marketplace.core.clock import now, today
 from marketplace.core.errors import Conflict, Forbidden, NotFound, Refused
 from marketplace.core.labels import N_
 from marketplace.identity.actors import Actor
@@ -27,10 +27,10 @@ from marketplace.ordering.models import (
     OrderLine,
     OrderPart,
     PartChange,
-    PaymentStart,
 )
 from marketplace.ordering.states import SELLERS, PartEvent, PartState, duties_of, transition_of
 from marketplace.ordering.stock import hold_grams, release_lines
+from marketplace.ordering.terms import PaymentTerms, terms_in_force
 from marketplace.ordering.wishes import (
     MAX_LINES,
     Wish,
@@ -72,29 +72,6 @@ class Delivery:
     recipient_phone: str
     address: str
     note: str = ""
-
-
-@dataclass(frozen=True)
-class PaymentTerms:
-    """When a unit has to pay, and what it owes for each day it is late: `late_rate_bp` basis points of the sum."""
-
-    days: int
-    start: PaymentStart
-    late_rate_bp: int
-    basis: str
-
-    @property
-    def columns(self) -> dict[str, Any]:
-        """The columns of an order that freeze them."""
-        return {
-            "payment_days": self.days,
-            "payment_start": self.start,
-            "late_rate_bp": self.late_rate_bp,
-            "payment_basis": self.basis,
-        }
-
-
-STATUTORY_TERMS = PaymentTerms(30, PaymentStart.INSPECTION, 5, N_("国务院令第 728 号（第 802 号修订）"))
 
 
 def put_in_cart(
@@ -147,7 +124,7 @@ def place_order(
     lines: Sequence[tuple[str, int]],
     delivery: Delivery,
     seen: Mapping[str, tuple[int, int]] | None = None,
-    terms: PaymentTerms = STATUTORY_TERMS,
+    terms: PaymentTerms | None = None,
     deliver_on: date | None = None,
     prices: Mapping[str, int] | None = None,
     lots: Mapping[str, int] | None = None,
@@ -155,10 +132,11 @@ def place_order(
     """Place an order for (listing number, units) `lines`, split into one part per cooperative, holding its goods.
 
     `seen` is (version, units) of each listing as the buyer was shown it: nothing is bought at terms nobody saw. `terms`
-    are frozen in a unit's order; `deliver_on` is the day the buyer wants the goods; `prices` are the fen a unit of
-    listings whose price was agreed elsewhere, `lots` the ids of the lots their goods were agreed to come from. The same
-    key of the same buyer gives the first order, whatever the lines. Raises Refused for an empty or malformed order,
-    Conflict when a listing has changed, is no longer for sale or has too little left; then nothing is placed or held.
+    are frozen in a unit's order (when not given, those of the policy in force); `deliver_on` is the day the buyer wants
+    the goods; `prices` are the fen a unit of listings whose price was agreed elsewhere, `lots` the ids of the lots that
+    their goods were agreed to come from. The same key of the same buyer gives the first order, whatever the lines.
+    Raises Refused for an empty or malformed order, Conflict when a listing has changed, is no longer for sale or has
+    too little left; then nothing is placed or held.
     """
     actor.require(PERMISSION_OF[kind])
     first = _order_under_key(session, actor, idempotency_key)
@@ -174,7 +152,9 @@ def place_order(
         kind=kind,
         buyer_user_id=actor.user_id,
         idempotency_key=idempotency_key,
-        **destination(actor, unit, delivery, terms),
+        **destination(
+            actor, unit, delivery, terms or (terms_in_force(session, unit, today()) if unit else None)
+        ),
         buyer_unit=unit,
         deliver_on=deliver_on,
         total_fen=sum(wish.price_fen * wish.quantity for wish in wanted),
@@ -207,7 +187,7 @@ def _order_under_key(session: Session, actor: Actor, idempotency_key: str) -> Or
 
 
 def destination(
-    actor: Actor, unit: BuyerUnit | None, delivery: Delivery, terms: PaymentTerms
+    actor: Actor, unit: BuyerUnit | None, delivery: Delivery, terms: PaymentTerms | None
 ) -> dict[str, Any]:
     """The columns of an order that say for whom it is, where it goes, and when a unit pays."""
     return {
@@ -217,7 +197,7 @@ def destination(
         "recipient_phone": delivery.recipient_phone.strip(),
         "address": delivery.address.strip(),
         "note": delivery.note.strip(),
-        **(terms.columns if unit else {}),
+        **(terms.columns if unit and terms else {}),
     }
 
 

@@ -149,14 +149,17 @@ class QueueReason(LabelledEnum):
 
     NO_CODE = "no_code", N_("附言中没有汇款码")
     UNKNOWN_CODE = "unknown_code", N_("汇款码不存在")
-    SEVERAL_CODES = "several_codes", N_("附言中有几个汇款码")
+    SEVERAL_CODES = "several_codes", N_("几个汇款码的应付合计与到账金额不符")
     WRONG_AMOUNT = "wrong_amount", N_("金额与应付不符")
     ALREADY_PAID = "already_paid", N_("这笔应付已经付清")
     CANCELLED = "cancelled", N_("订单已取消")
 
 
 class BankLine(Base):
-    """One credit on a statement. The bank's serial number is its global key."""
+    """One credit on a statement. The bank's serial number is its global key.
+
+    `expected_fen` is what its remittance codes asked for when it came, where that was another sum.
+    """
 
     __tablename__ = "bank_line"
     __table_args__ = (
@@ -174,6 +177,7 @@ class BankLine(Base):
     amount_fen: Mapped[int] = mapped_column(BigInteger)
     payer_name: Mapped[str] = mapped_column(String(120))
     remark: Mapped[str] = mapped_column(String(200))
+    expected_fen: Mapped[int | None] = mapped_column(BigInteger)
     state: Mapped[BankLineState] = mapped_column(code_of(BankLineState, "state"))
     reason: Mapped[QueueReason | None] = mapped_column(code_of(QueueReason, "reason"))
     payment_id: Mapped[int | None] = mapped_column(ForeignKey("payment.id"), index=True)
@@ -182,6 +186,26 @@ class BankLine(Base):
     resolved_at: Mapped[datetime | None] = mapped_column(UtcInstant)
 
     payment: Mapped[Payment | None] = relationship()
+    matches: Mapped[list[BankLineMatch]] = relationship(order_by="BankLineMatch.id", viewonly=True)
+
+
+class BankLineMatch(Base):
+    """What a credit paid: a bill or late interest, each whole and once. A line may pay several. Append-only."""
+
+    __tablename__ = "bank_line_match"
+    __table_args__ = (
+        UniqueConstraint("payment_id"),
+        UniqueConstraint("interest_id"),
+        CheckConstraint("(payment_id IS NULL) <> (interest_id IS NULL)", name="one_claim"),
+        CheckConstraint("amount_fen > 0", name="amount"),
+        {"info": APPEND_ONLY},
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    line_id: Mapped[int] = mapped_column(ForeignKey("bank_line.id"), index=True)
+    payment_id: Mapped[int | None] = mapped_column(ForeignKey("payment.id"))
+    interest_id: Mapped[int | None] = mapped_column(ForeignKey("late_interest.id"))
+    amount_fen: Mapped[int] = mapped_column(BigInteger)
 
 
 class Settlement(Base):

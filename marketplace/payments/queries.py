@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from datetime import timedelta
 
-from sqlalchemy import ColumnElement, Select, Subquery, func, or_, select, union_all
+from sqlalchemy import ColumnElement, Select, Subquery, case, func, or_, select, union_all
 from sqlalchemy.orm import Session, joinedload
 
-from marketplace.core.errors import NotFound
+from marketplace.core.clock import today
+from marketplace.core.errors import NotFound, Refused
 from marketplace.core.labels import N_
 from marketplace.identity.actors import Actor
 from marketplace.identity.permissions import Permission
@@ -29,6 +31,8 @@ from marketplace.payments.models import (
 from marketplace.payments.refunds.models import CreditAddition, CreditReversal
 from marketplace.web.tasks import Task
 
+MOST_TOGETHER = 10  # bills in one transfer: their codes must fit into a bank's remark
+REMIND_DAYS = (1, 7)  # before the last day
 WHAT_FOR = (  # a list names the order, the unit and the cooperative of each payment, not its lines
     joinedload(Payment.order).lazyload(Order.parts),
     joinedload(Payment.part).lazyload(OrderPart.lines),
@@ -64,6 +68,25 @@ def payables_of(actor: Actor, state: PaymentState | None) -> Select[Payment]:
         .options(*WHAT_FOR)
     )
     return query if state is None else query.where(Payment.state == state)
+
+
+def bills_together(session: Session, actor: Actor, numbers: Collection[str]) -> list[Payment]:
+    """Open bills of the actor's unit to be paid by one transfer, the most urgent first.
+
+    Raises NotFound unless all of them are the unit's, Refused for none, too many, or more than one cooperative.
+    """
+    wanted = set(numbers)
+    if not wanted:
+        raise Refused("no_bills", N_("请先勾选要合并付款的几笔货款"))
+    if len(wanted) > MOST_TOGETHER:
+        raise Refused("many_bills", N_("一次最多合并 %(most)s 笔，附言才写得下"), most=MOST_TOGETHER)
+    query = payables_of(actor, PaymentState.OPEN).where(Payment.public_no.in_(wanted))
+    bills = list(session.scalars(query))
+    if len(bills) != len(wanted):
+        raise NotFound
+    if len({bill.part.cooperative_id for bill in bills if bill.part}) > 1:
+        raise Refused("several_cooperatives", N_("一张付款单只能付给一个合作社，请按合作社分开勾选"))
+    return bills
 
 
 def payments_of_order(session: Session, order_id: int) -> list[Payment]:
@@ -107,22 +130,6 @@ def queued_notices() -> Select[GatewayNotice]:
     return (
         select(GatewayNotice).where(GatewayNotice.outcome == NoticeOutcome.QUEUED).order_by(GatewayNotice.id)
     )
-
-
-def candidates_for(session: Session, line: BankLine) -> list[Payment]:
-    """Open transfers of exactly the amount of a queued line, at most twenty."""
-    query = (
-        select(Payment)
-        .where(
-            Payment.state == PaymentState.OPEN,
-            Payment.method == PaymentMethod.BANK_TRANSFER,
-            Payment.amount_fen == line.amount_fen,
-        )
-        .order_by(Payment.due_on, Payment.id)
-        .options(*WHAT_FOR)
-        .limit(20)
-    )
-    return list(session.scalars(query))
 
 
 def net_credits(session: Session, scopes: Collection[Scope]) -> dict[Scope, dict[int, int]]:
@@ -176,12 +183,30 @@ def _count(session: Session, query: Select[Payment] | Select[BankLine]) -> int:
     return session.scalar(select(func.count()).select_from(query.order_by(None).subquery())) or 0
 
 
+def _reminders(session: Session, actor: Actor) -> list[Task]:
+    """The open bills of a unit by how near their last day is, each in one of the tasks, in one statement."""
+    soon, week = (today() + timedelta(days=days) for days in REMIND_DAYS)
+    due = payables_of(actor, PaymentState.OPEN).order_by(None).subquery().c.due_on
+    spans = (
+        (N_("%(count)s 笔货款已逾期，正在计息"), due < today()),
+        (N_("%(count)s 笔货款今明两天到期"), (due >= today()) & (due <= soon)),
+        (N_("%(count)s 笔货款 7 天内到期"), (due > soon) & (due <= week)),
+        (N_("%(count)s 笔货款待转账"), due > week),
+    )
+    counts = session.execute(
+        select(*(func.coalesce(func.sum(case((within, 1), else_=0)), 0) for _, within in spans))
+    ).one()
+    return [
+        Task(message, int(count), "payments.payables")
+        for (message, _), count in zip(spans, counts, strict=True)
+    ]
+
+
 def tasks_of(session: Session, actor: Actor) -> list[Task]:
     """What waits: transfers to make for a unit's payer, lines and notices to look at for the cashier."""
     tasks: list[Task] = []
     if actor.can(Permission.PAY_FOR_UNIT) and actor.buyer_unit_id is not None:
-        count = _count(session, payables_of(actor, PaymentState.OPEN))
-        tasks.append(Task(N_("%(count)s 笔货款待转账"), count, "payments.payables"))
+        tasks += _reminders(session, actor)
     if actor.can(Permission.MATCH_BANK_LINES):
         lines = _count(session, queued_lines())
         notices = (

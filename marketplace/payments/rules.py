@@ -6,7 +6,7 @@ transfer under a remittance code. Money that fits nothing waits for a person; no
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from sqlalchemy import Select, select, update
 from sqlalchemy.orm import Session
@@ -20,18 +20,16 @@ from marketplace.identity.trail import record_trail
 from marketplace.ledger.accounts import AccountKey
 from marketplace.ledger.models import EntryKind
 from marketplace.ledger.posting import EntryDraft, TransferDraft, post_entries
-from marketplace.ordering.models import Order, OrderKind, OrderPart
+from marketplace.ordering.models import Order, OrderKind, OrderPart, PaymentStart
 from marketplace.ordering.rules import mark_paid, move_part
 from marketplace.ordering.states import PartEvent, PartState
 from marketplace.payments.gateways.protocol import CheckoutOpened, CheckoutRequest
 from marketplace.payments.gateways.remittance_codes import new_code
+from marketplace.payments.late_interest.rules import claim_interest
 from marketplace.payments.models import Payment, PaymentMethod, PaymentState
 from marketplace.payments.refunds.rejections import ended_rejections, refund_rejection
 
 CARD_MINUTES = 60
-TERM_DAYS = (
-    30  # State Council Decree 728, article 8: thirty days from delivery unless the contract says otherwise
-)
 BATCH = 200
 
 
@@ -127,7 +125,7 @@ def bill_accepted_parts(session: Session) -> int:
             method=PaymentMethod.BANK_TRANSFER,
             amount_fen=part.total_fen,
             remittance_code=new_code(),
-            due_on=business_day(part.accepted_at or now()) + timedelta(days=TERM_DAYS),
+            due_on=last_day_to_pay(part),
         )
         for part in pending
     }
@@ -137,6 +135,16 @@ def bill_accepted_parts(session: Session) -> int:
         refund_rejection(session, SYSTEM, inspection, bills[part_id])
     session.flush()
     return len(pending)
+
+
+def last_day_to_pay(part: OrderPart) -> date:
+    """The last day in time for the bill of an accepted part: the order's frozen days after the day of delivery or of
+    acceptance, whichever the order starts from. Days of Asia/Shanghai. Raises ValueError for a personal order."""
+    days, start = part.order.payment_days, part.order.payment_start
+    begun_at = part.received_at if start is PaymentStart.DELIVERY else part.accepted_at
+    if days is None or begun_at is None:
+        raise ValueError("only an accepted part of a unit's order has a last day to pay")
+    return business_day(begun_at) + timedelta(days=days)
 
 
 def _acceptance(part: OrderPart) -> EntryDraft:
@@ -175,8 +183,10 @@ def hold_payment(session: Session, payment: Payment) -> Payment:
 def apply_payment(
     session: Session, payment: Payment, *, paid_at: datetime, provider_payment_ref: str | None = None
 ) -> Payment:
-    """The money of an awaited payment has come: post it, and mark its parts paid. Raises Conflict when it is not
-    awaited, because it came already or the order was called off."""
+    """The money of an awaited payment has come: post it, mark its parts paid, and claim the interest of a late bill.
+
+    Raises Conflict when it is not awaited, because it came already or the order was called off.
+    """
     hold_payment(session, payment)
     if not is_awaited(payment):
         raise Conflict("payment_not_open", N_("这笔付款已经处理过，或订单已取消"))
@@ -186,6 +196,8 @@ def apply_payment(
     post_entries(session, [_receipt(payment, part, paid_at) for part in parts])
     for part in parts:
         mark_paid(session, SYSTEM, part, at=paid_at)
+    if payment.part is not None:
+        claim_interest(session, payment, paid_at=paid_at)
     record_trail(
         session,
         SYSTEM,

@@ -1,8 +1,8 @@
 """Bank statements: matching credits to remittance codes, and the queue for what fits nothing.
 
-Only money that came in is kept. A line is matched when its remark holds one known code and the amount is exactly what
-is asked; anything else waits for a person with its reason. The bank's serial number makes a line count once, whichever
-file it comes in.
+Only money that came in is kept. A line is matched when its remark holds known codes and the amount is exactly what they
+ask for (see `matching.py`); anything else waits for a person with its reason. The bank's serial number makes a line
+count once, whichever file it comes in.
 """
 
 from __future__ import annotations
@@ -25,16 +25,21 @@ from marketplace.identity.trail import record_trail
 from marketplace.payments.bank_files import StatementRow, read_statement
 from marketplace.payments.deposits.rules import deposit_named, take_deposit, why_not
 from marketplace.payments.gateways.remittance_codes import find_codes
+from marketplace.payments.late_interest.queries import interest_of
+from marketplace.payments.late_interest.rules import pay_interest
+from marketplace.payments.matching import Claims, CodeBook, Fit, claims_by_code, fit_line
 from marketplace.payments.models import (
     BankLine,
+    BankLineMatch,
     BankLineState,
     BankStatement,
     Payment,
     PaymentMethod,
-    PaymentState,
     QueueReason,
 )
 from marketplace.payments.rules import apply_payment
+
+DIFFERS = (QueueReason.WRONG_AMOUNT, QueueReason.SEVERAL_CODES)
 
 
 def import_statement(
@@ -65,8 +70,11 @@ def import_statement(
     )
     session.add(statement)
     session.flush()
-    payments = _payments_by_code(session, fresh)
-    statement.lines_matched = sum(_take_line(session, statement, row, payments) for row in fresh)
+    codes = {row.serial_no: find_codes(row.remark) for row in fresh}
+    book = claims_by_code(session, {code for found in codes.values() for code in found})
+    statement.lines_matched = sum(
+        _take_line(session, statement, row, codes[row.serial_no], book) for row in fresh
+    )
     session.flush()
     record_trail(
         session,
@@ -102,22 +110,16 @@ def _unseen(session: Session, rows: Sequence[StatementRow]) -> list[StatementRow
     return fresh
 
 
-def _payments_by_code(session: Session, rows: Sequence[StatementRow]) -> dict[str, Payment]:
-    codes = {code for row in rows for code in find_codes(row.remark)}
-    query = select(Payment).where(Payment.remittance_code.in_(codes)).order_by(Payment.id)
-    found = session.scalars(query.with_for_update())
-    return {payment.remittance_code: payment for payment in found if payment.remittance_code}
-
-
 def _take_line(
-    session: Session, statement: BankStatement, row: StatementRow, payments: dict[str, Payment]
+    session: Session, statement: BankStatement, row: StatementRow, codes: Sequence[str], book: CodeBook
 ) -> bool:
     """Keep one line; returns whether it paid something."""
-    codes = find_codes(row.remark)
-    known = [payments[code] for code in codes if code in payments]
-    payment = known[0] if len(known) == 1 else None
-    deposit = None if known else deposit_named(session, codes)
-    reason = why_not(deposit, row.amount_fen) if deposit else _queue_reason(row, codes, known)
+    named = book.named_by(codes)
+    deposit = None if named.bills or named.interests else deposit_named(session, codes)
+    if deposit is not None:
+        fit = Fit(Claims(), why_not(deposit, row.amount_fen), deposit.amount_fen)
+    else:
+        fit = fit_line(session, amount_fen=row.amount_fen, booked_on=row.booked_on, codes=codes, named=named)
     line = BankLine(
         statement_id=statement.id,
         row=row.row,
@@ -126,33 +128,40 @@ def _take_line(
         amount_fen=row.amount_fen,
         payer_name=row.payer,
         remark=row.remark,
-        state=BankLineState.QUEUED if reason else BankLineState.MATCHED,
-        reason=reason,
-        payment_id=payment.id if payment else None,
+        expected_fen=fit.expected_fen if fit.reason in DIFFERS else None,
+        state=BankLineState.QUEUED if fit.reason else BankLineState.MATCHED,
+        reason=fit.reason,
+        payment_id=named.bills[0].id if len(named.bills) == 1 else None,
     )
     session.add(line)
-    if reason is None and deposit is not None:
+    if fit.reason is None and deposit is not None:
         session.flush()
         take_deposit(session, deposit, paid_at=_booked_at(row.booked_on), line=line)
-    elif reason is None and payment is not None:
-        apply_payment(session, payment, paid_at=_booked_at(row.booked_on))
-    return reason is None
+    elif fit.reason is None:
+        _pay(session, line, fit.claims)
+    return fit.reason is None
 
 
-def _queue_reason(row: StatementRow, codes: Sequence[str], known: Sequence[Payment]) -> QueueReason | None:
-    """Why a person must look at a line with these codes, those of known payments among them; None when it fits."""
-    if len(known) != 1:
-        if known:
-            return QueueReason.SEVERAL_CODES
-        return QueueReason.UNKNOWN_CODE if codes else QueueReason.NO_CODE
-    payment = known[0]
-    if payment.state is PaymentState.PAID:
-        return QueueReason.ALREADY_PAID
-    if payment.state is not PaymentState.OPEN:
-        return QueueReason.CANCELLED
-    if payment.amount_fen != row.amount_fen:
-        return QueueReason.WRONG_AMOUNT
-    return None
+def _pay(session: Session, line: BankLine, claims: Claims) -> None:
+    """Let a line pay claims of exactly its sum. Raises Conflict when one is closed, or when interest is not what it was
+    when the claims were put together."""
+    session.flush()
+    paid_at = _booked_at(line.booked_on)
+    paid: list[dict[str, int]] = []
+    interests = list(claims.interests)
+    for bill in claims.bills:
+        apply_payment(session, bill, paid_at=paid_at)
+        paid.append({"payment_id": bill.id, "amount_fen": bill.amount_fen})
+        interest = interest_of(session, bill.id) if claims.accrued_fen else None
+        if interest is not None:
+            interests.append(interest)
+    for interest in interests:
+        pay_interest(session, interest, paid_at=paid_at)
+        paid.append({"interest_id": interest.id, "amount_fen": interest.amount_fen})
+    if sum(share["amount_fen"] for share in paid) != line.amount_fen:
+        raise Conflict("claims_changed", N_("应付金额刚刚有变化，请刷新后重新核对这笔到账"))
+    session.add_all(BankLineMatch(line_id=line.id, **share) for share in paid)
+    session.flush()
 
 
 def _booked_at(day: date) -> datetime:
@@ -161,25 +170,33 @@ def _booked_at(day: date) -> datetime:
 
 
 def resolve_bank_line(
-    session: Session, actor: Actor, line: BankLine, *, payment: Payment | None = None, note: str
+    session: Session,
+    actor: Actor,
+    line: BankLine,
+    *,
+    payment: Payment | None = None,
+    claims: Claims | None = None,
+    note: str,
 ) -> BankLine:
-    """A person settles a queued line: as the payment of an open transfer of the same amount, or with a note alone.
+    """A person settles a queued line: as the payment of an open transfer or of several claims of the same amount, or
+    with a note alone.
 
     Raises NotFound when the line is not queued or the payment no transfer, Refused without a note or when the amounts
-    differ, Conflict when the transfer is paid already.
+    differ, Conflict when something chosen is paid already.
     """
     actor.require(Permission.MATCH_BANK_LINES)
     if line.state is not BankLineState.QUEUED:
         raise NotFound
     if not note.strip():
         raise Refused("note_missing", N_("请写明处理依据，例如与付款单位核对的结果"), field="note")
-    if payment is not None:
-        if payment.method is not PaymentMethod.BANK_TRANSFER:
+    chosen = claims or Claims(bills=(payment,) if payment else ())
+    if chosen.bills or chosen.interests:
+        if any(bill.method is not PaymentMethod.BANK_TRANSFER for bill in chosen.bills):
             raise NotFound
-        if payment.amount_fen != line.amount_fen:
+        if chosen.total_fen != line.amount_fen:
             raise Refused("amounts_differ", N_("这笔收款与所选应付款金额不同，不能匹配"), field="payment")
-        apply_payment(session, payment, paid_at=_booked_at(line.booked_on))
-    line.payment_id = payment.id if payment else None
+        _pay(session, line, chosen)
+    line.payment_id = chosen.bills[0].id if len(chosen.bills) == 1 else None
     line.state = BankLineState.RESOLVED
     line.resolution, line.resolved_by, line.resolved_at = note.strip()[:300], actor.user_id, now()
     session.flush()

@@ -15,7 +15,11 @@ from marketplace.linkage.models import Lot
 from marketplace.ordering.models import LineLot, Order, OrderLine, OrderPart
 from marketplace.ordering.states import PartState
 from marketplace.payments import charges
+from marketplace.payments.deposits.models import Deposit
 from marketplace.payments.models import (
+    BankLine,
+    BankLineMatch,
+    BankLineState,
     Credit,
     LinkagePool,
     Payment,
@@ -206,10 +210,37 @@ def _lots_hold_what_lines_drew(session: Session) -> Answer:
     return count_of(session, Lot), rows_found(session, "lots_balance", message, query)
 
 
+def _bank_lines_pay_what_they_are(session: Session) -> Answer:
+    """A matched line paid claims of exactly its sum, a waiting one none, one a person settled its sum or none."""
+    shares = (
+        select(BankLineMatch.line_id, func.sum(BankLineMatch.amount_fen).label("fen"))
+        .group_by(BankLineMatch.line_id)
+        .subquery()
+    )
+    fen = func.coalesce(shares.c.fen, 0)
+    query = (
+        select(BankLine.serial_no.label("serial"), BankLine.amount_fen, fen.label("paid_fen"))
+        .outerjoin(shares, shares.c.line_id == BankLine.id)
+        .outerjoin(Deposit, Deposit.bank_line_id == BankLine.id)
+        .where(
+            Deposit.id.is_(None),  # what came as a deposit has checks of its own
+            or_(
+                and_(BankLine.state == BankLineState.MATCHED, fen != BankLine.amount_fen),
+                and_(BankLine.state == BankLineState.QUEUED, fen != 0),
+                and_(BankLine.state == BankLineState.RESOLVED, fen.not_in((0, BankLine.amount_fen))),
+            ),
+        )
+        .order_by(BankLine.id)
+    )
+    message = N_("银行流水 %(serial)s 到账 %(amount_fen)s 分，核销 %(paid_fen)s 分")
+    return count_of(session, BankLine), rows_found(session, "bank_lines_add_up", message, query)
+
+
 CHECKS: tuple[Check, ...] = (
     Check("orders_add_up", N_("订单总额等于各行之和"), _orders_add_up),
     Check("lots_balance", N_("批次已订克数等于订单行所用，不超过收货乘出成率"), _lots_hold_what_lines_drew),
     Check("payments_are_posted", N_("每笔到账都按原额记账一次"), _payments_are_posted),
+    Check("bank_lines_add_up", N_("每笔认款的银行到账都按原额核销"), _bank_lines_pay_what_they_are),
     Check("settled_when_due", N_("验收并付款之前没有任何结算和入账"), _settled_after_acceptance_and_payment),
     Check("net_of_settlement", N_("结算净额等于订单行净额减去此前退款"), _net_of_settlement),
     Check("pools_of_line", N_("各机制资金之和等于结算的联结资金"), _pools_of_line),

@@ -7,8 +7,10 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from wtforms.fields.choices import SelectChoice
 
+from marketplace.core.clock import today
 from marketplace.core.errors import Conflict, DomainError, NotFound, Refused
 from marketplace.core.labels import N_
+from marketplace.core.money import format_yuan
 from marketplace.identity.access import current_actor, public, requires
 from marketplace.identity.permissions import Permission
 from marketplace.ordering.queries import order_by_no
@@ -19,6 +21,8 @@ from marketplace.payments.gateways.protocol import (
     PaymentGateway,
     PaymentState as ProviderState,
 )
+from marketplace.payments.late_interest.queries import accruals, interest_of, waiver_of
+from marketplace.payments.matching import Claims, near_misses, suggestions_for
 from marketplace.payments.models import Payment, PaymentMethod, PaymentState
 from marketplace.payments.statements import import_statement, resolve_bank_line
 from marketplace.web.errors import explain
@@ -86,11 +90,24 @@ def payment(payment_no: str) -> ResponseReturnValue:
     """Where a payment stands; for a transfer, the instructions to print. Asks the provider when no notice came yet."""
     found = queries.payment_by_no(current_session(), current_actor(), payment_no)
     if found.method is PaymentMethod.BANK_TRANSFER:
-        settings = current_app.config["SETTINGS"]
-        return render_template("payments/transfer.html", payment=found, account=settings)
+        return _transfer(found)
     if found.state is PaymentState.OPEN and found.provider_ref:
         found = _asked_anew(payment_no, found.provider_ref)
     return render_template("payments/payment.html", payment=found, awaited=rules.is_awaited(found))
+
+
+def _transfer(found: Payment) -> str:
+    """The slip of a transfer, with the interest that runs on it or that it left."""
+    session = current_session()
+    return render_template(
+        "payments/transfer.html",
+        payment=found,
+        account=current_app.config["SETTINGS"],
+        running=accruals(session, [found], on=today()).get(found.id),
+        claim=interest_of(session, found.id),
+        waiver=waiver_of(session, found.id),
+        today=today(),
+    )
 
 
 def _asked_anew(payment_no: str, provider_ref: str) -> Payment:
@@ -128,7 +145,30 @@ def payables() -> ResponseReturnValue:
     """The transfers of the unit: what is due, and what was paid."""
     wanted = PaymentState.PAID if request.args.get("state") == "paid" else PaymentState.OPEN
     page = page_of(current_session(), queries.payables_of(current_actor(), wanted))
-    return render_template("payments/payables.html", page=page, state=wanted)
+    is_open = wanted is PaymentState.OPEN
+    running = accruals(current_session(), page.rows, on=today()) if is_open else {}
+    return render_template("payments/payables.html", page=page, state=wanted, running=running, today=today())
+
+
+@bp.get("/payables/slip")
+@requires(Permission.PAY_FOR_UNIT)
+def batch_slip() -> ResponseReturnValue:
+    """One slip over several open bills of one cooperative: every code, and what one transfer has to be."""
+    session = current_session()
+    try:
+        bills = queries.bills_together(session, current_actor(), request.args.getlist("bill"))
+    except Refused as error:
+        flash(explain(error), "error")
+        return redirect(url_for(".payables"))
+    running = accruals(session, bills, on=today())
+    return render_template(
+        "payments/batch_slip.html",
+        bills=bills,
+        total_fen=sum(bill.amount_fen for bill in bills),
+        interest_fen=sum(accrual.amount_fen for accrual in running.values()),
+        account=current_app.config["SETTINGS"],
+        today=today(),
+    )
 
 
 @bp.route("/cashier/statements", methods=["GET", "POST"])
@@ -180,31 +220,44 @@ def resolve_line(line_no: str) -> ResponseReturnValue:
     """Settle one queued line."""
     session = current_session()
     line = queries.queued_line_by_no(session, line_no)
-    candidates = queries.candidates_for(session, line)
+    candidates = suggestions_for(session, line)
     form = ResolveForm()
-    form.payment.choices = [SelectChoice(c.public_no, _shown_payment(c)) for c in candidates] + [
+    form.payment.choices = [SelectChoice(c.key, _shown_claims(c)) for c in candidates] + [
         SelectChoice("", _("不对应任何应付款"))
     ]
     if form.validate_on_submit():
-        chosen = next((c for c in candidates if c.public_no == form.payment.data), None)
+        chosen = next((c for c in candidates if c.key == form.payment.data), None)
         if form.payment.data and chosen is None:
             raise NotFound
         try:
-            resolve_bank_line(session, current_actor(), line, payment=chosen, note=form.note.data or "")
+            resolve_bank_line(session, current_actor(), line, claims=chosen, note=form.note.data or "")
         except DomainError as error:
             place_error(form, error)
         else:
             nudge("settle lines")
             flash(_("已登记处理结果"), "success")
             return redirect(url_for(".queue"), 303)
-    page = render_template("payments/resolve_line.html", form=form, line=line, candidates=candidates)
+    near = near_misses(session, line)
+    page = render_template(
+        "payments/resolve_line.html", form=form, line=line, candidates=candidates, near=near
+    )
     return page, 422 if form.errors else 200
 
 
-def _shown_payment(payment: Payment) -> str:
-    """Who owes it to whom, and the code it should have come with."""
-    unit = payment.order.buyer_unit
-    return f"{unit.name if unit else ''} · {payment.part.cooperative.name} · {payment.remittance_code}"
+def _shown_claims(claims: Claims) -> str:
+    """Who owes it to whom, and the codes it should have come with."""
+    words = [
+        f"{bill.order.buyer_unit.name} · {bill.part.cooperative.name} · {bill.remittance_code}"
+        for bill in claims.bills
+        if bill.part is not None and bill.order.buyer_unit is not None
+    ]
+    words += [
+        f"{_('逾期利息')} · {interest.buyer_unit.name} · {interest.cooperative.name} · {interest.remittance_code}"
+        for interest in claims.interests
+    ]
+    if claims.accrued_fen:
+        words.append(_("加逾期利息 ¥%(amount)s", amount=format_yuan(claims.accrued_fen)))
+    return " + ".join(words)
 
 
 @bp.post("/cashier/notices/<event_id>")

@@ -23,6 +23,8 @@ from marketplace.payments import queries as payments
 from marketplace.payments.closing import queries as closing, unallocated
 from marketplace.payments.corrections import queries as corrections
 from marketplace.payments.deposits import queries as deposits
+from marketplace.payments.invoices import queries as invoices
+from marketplace.payments.late_interest import queries as late_interest
 from marketplace.payments.models import Credit, Payment, PaymentMethod, PaymentState, Settlement
 from marketplace.payments.payouts import queries as payouts
 from marketplace.payments.purchase_certificates import queries as purchase_certificates
@@ -57,6 +59,8 @@ TASK_SOURCES: tuple[Callable[[Session, Actor], list[Task]], ...] = (
     payments.tasks_of,
     evaluations.tasks_of,
     purchase_certificates.tasks_of,
+    late_interest.tasks_of,
+    invoices.tasks_of,
     closing.tasks_of,
     unallocated.tasks_of,
     refunds.tasks_of,

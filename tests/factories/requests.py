@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from marketplace.core.clock import now, today
 from marketplace.core.ids import random_key
 from marketplace.identity.actors import Actor
-from marketplace.ordering.rules import STATUTORY_TERMS
+from marketplace.ordering.terms import STATUTORY_TERMS
 from marketplace.procurement.requests.facts import Wanted
 from marketplace.procurement.requests.models import Offer, PurchaseRequest, Supply
 from marketplace.procurement.requests.offering import make_offer

@@ -22,6 +22,7 @@ from marketplace.ledger.queries import balances
 from marketplace.ordering.models import OrderKind
 from marketplace.ordering.states import PartState
 from marketplace.payments.gateways.remittance_codes import display_code, new_code
+from marketplace.payments.matching import Claims, suggestions_for
 from marketplace.payments.models import (
     BankLine,
     BankLineState,
@@ -32,7 +33,7 @@ from marketplace.payments.models import (
     QueueReason,
     Settlement,
 )
-from marketplace.payments.queries import candidates_for, tasks_of
+from marketplace.payments.queries import tasks_of
 from marketplace.payments.rules import ask_card_payment, bill_accepted_parts
 from marketplace.payments.settlement import settle_lines
 from marketplace.payments.statements import import_statement, resolve_bank_line
@@ -336,7 +337,7 @@ def test_a_person_finds_the_bill_of_a_line_without_a_code(
     owed: Payment, session: Session, cashier: Actor, files: FileStore
 ) -> None:
     (line,) = take(session, cashier, files, ("B1", "150.00", "货款"))
-    assert candidates_for(session, line) == [owed]
+    assert suggestions_for(session, line) == [Claims(bills=(owed,))]
     resolve_bank_line(session, cashier, line, payment=owed, note=" 已电话核对 ")
     assert (line.state, line.payment_id, line.resolution) == (BankLineState.RESOLVED, owed.id, "已电话核对")
     assert (line.resolved_by, line.resolved_at) == (cashier.user_id, core_clock.now())
@@ -376,7 +377,7 @@ def test_a_line_is_resolved_with_reason_and_once(
     with pytest.raises(NotFound):
         resolve_bank_line(session, cashier, line, note="再来一次")
     (second,) = take(session, cashier, files, ("B2", "150.00", "货款"))
-    assert candidates_for(session, second) == []
+    assert suggestions_for(session, second) == []
     with pytest.raises(Conflict) as refused, session.begin_nested():
         resolve_bank_line(session, cashier, second, payment=owed, note="核对过")
     assert refused.value.code == "payment_not_open"

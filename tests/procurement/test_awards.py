@@ -15,8 +15,8 @@ from marketplace.core import clock as core_clock
 from marketplace.core.errors import Conflict, DomainError, Forbidden, NotFound
 from marketplace.identity.models import Role
 from marketplace.ordering.models import Order, PaymentStart
-from marketplace.ordering.rules import PaymentTerms
 from marketplace.ordering.states import PartState
+from marketplace.ordering.terms import PaymentTerms
 from marketplace.procurement.requests.awarding import award_request
 from marketplace.procurement.requests.comparison import Condition, Near, SortBy, compared
 from marketplace.procurement.requests.models import (

@@ -13,7 +13,7 @@ from marketplace.core.clock import business_day
 from marketplace.core.errors import Conflict, DomainError, Forbidden, NotFound, Refused
 from marketplace.identity.models import Role
 from marketplace.ordering.models import PaymentStart
-from marketplace.ordering.rules import PaymentTerms
+from marketplace.ordering.terms import PaymentTerms
 from marketplace.procurement.requests.models import (
     Offer,
     OfferState,

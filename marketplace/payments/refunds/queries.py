@@ -15,7 +15,7 @@ from marketplace.identity.permissions import Permission
 from marketplace.ordering.models import Order, OrderKind, OrderLine, OrderPart
 from marketplace.ordering.queries import order_by_no, orders_visible_to
 from marketplace.ordering.states import PartState
-from marketplace.payments.models import BankLine, Payment, PaymentMethod, PaymentState
+from marketplace.payments.models import BankLine, BankLineMatch, Payment, PaymentMethod, PaymentState
 from marketplace.payments.refunds.models import (
     CreditAddition,
     CreditReversal,
@@ -116,8 +116,12 @@ def refund_by_hand(session: Session, number: str) -> Refund:
 
 def payers_of(session: Session, payment_ids: Collection[int]) -> dict[int, BankLine]:
     """The bank line that paid each of these payments: where the money came from, and goes back to."""
-    query = select(BankLine).where(BankLine.payment_id.in_(payment_ids)).order_by(BankLine.id)
-    return {line.payment_id: line for line in session.scalars(query) if line.payment_id}
+    query = (
+        select(BankLineMatch.payment_id, BankLine)
+        .join(BankLine, BankLine.id == BankLineMatch.line_id)
+        .where(BankLineMatch.payment_id.in_(payment_ids))
+    )
+    return {payment_id: line for payment_id, line in session.execute(query).all() if payment_id}
 
 
 def refunds_to_send(session: Session, *, limit: int) -> Sequence[tuple[int, str, int, str]]:

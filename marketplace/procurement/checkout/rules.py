@@ -17,7 +17,8 @@ from marketplace.core.labels import N_
 from marketplace.core.money import format_yuan
 from marketplace.identity.actors import Actor
 from marketplace.ordering.models import Order, OrderKind
-from marketplace.ordering.rules import STATUTORY_TERMS, Delivery, PaymentTerms, place_order
+from marketplace.ordering.rules import Delivery, place_order
+from marketplace.ordering.terms import PaymentTerms
 from marketplace.procurement.approvals.queries import standing_ahead
 from marketplace.procurement.budgets.queries import lacks_budget_line, line_by_no
 from marketplace.procurement.budgets.rules import take_budget
@@ -36,7 +37,7 @@ def place_unit_order(
     deliver_on: date,
     budget_no: str = "",
     seen: Mapping[str, tuple[int, int]] | None = None,
-    terms: PaymentTerms = STATUTORY_TERMS,
+    terms: PaymentTerms | None = None,
 ) -> Order:
     """Place a unit's order for a delivery day and, where the unit keeps budgets for that year, of a budget line.
 

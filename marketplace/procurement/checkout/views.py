@@ -15,12 +15,14 @@ from marketplace.identity.permissions import Permission
 from marketplace.ordering.cart_pages import cart_rows, prefilled, read_shown, shown_of, wanted_kind
 from marketplace.ordering.models import CartLine, Order, OrderKind
 from marketplace.ordering.queries import cart_of
-from marketplace.ordering.rules import STATUTORY_TERMS, Delivery
+from marketplace.ordering.rules import Delivery
+from marketplace.ordering.terms import terms_in_force
 from marketplace.procurement.approvals.queries import standing_ahead
 from marketplace.procurement.budgets.models import BudgetLine
 from marketplace.procurement.budgets.queries import balances
 from marketplace.procurement.checkout.forms import UnitCheckoutForm
 from marketplace.procurement.checkout.rules import place_unit_order
+from marketplace.registry.models import BuyerUnit
 from marketplace.web.forms import place_error
 from marketplace.web.transaction import current_session
 
@@ -61,7 +63,7 @@ def checkout() -> ResponseReturnValue:
         kind=kind,
         total=total,
         standing=standing_ahead(session, actor, total),
-        terms=STATUTORY_TERMS,
+        terms=terms_in_force(session, session.get_one(BuyerUnit, actor.buyer_unit_id), today()),
     )
     return page, 422 if form.errors else 200
 

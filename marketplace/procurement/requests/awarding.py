@@ -16,7 +16,8 @@ from marketplace.core.errors import Conflict, NotFound, Refused
 from marketplace.core.labels import N_
 from marketplace.identity.actors import Actor
 from marketplace.ordering.models import Order, OrderKind
-from marketplace.ordering.rules import MAX_NOTE, Delivery, PaymentTerms, place_order
+from marketplace.ordering.rules import MAX_NOTE, Delivery, place_order
+from marketplace.ordering.terms import PaymentTerms
 from marketplace.procurement.requests.comparison import cheapest_of, fen_per_kg, is_current
 from marketplace.procurement.requests.models import (
     Offer,

@@ -10,7 +10,7 @@ from marketplace.core.clock import business_day, now, today
 from marketplace.core.errors import Refused
 from marketplace.core.labels import N_
 from marketplace.core.money import BASIS
-from marketplace.ordering.rules import PaymentTerms
+from marketplace.ordering.terms import PaymentTerms
 from marketplace.registry.reviews.notices import refuse_personal_numbers
 
 MAX_TITLE = 80

@@ -28,7 +28,7 @@ from marketplace.linkage.fields import ScaledField, YuanField, parse_percent
 from marketplace.linkage.models import Lot
 from marketplace.ordering.forms import CheckoutForm
 from marketplace.ordering.models import PaymentStart
-from marketplace.ordering.rules import STATUTORY_TERMS, PaymentTerms
+from marketplace.ordering.terms import STATUTORY_TERMS, PaymentTerms
 from marketplace.procurement.requests.facts import Wanted
 from marketplace.procurement.requests.models import PurchaseRequest
 from marketplace.registry.models import Cooperative

@@ -13,7 +13,8 @@ from marketplace.core.errors import DomainError, NotFound
 from marketplace.identity.access import current_actor, requires
 from marketplace.identity.permissions import Permission
 from marketplace.ordering.forms import ReasonForm
-from marketplace.ordering.rules import STATUTORY_TERMS, Delivery
+from marketplace.ordering.rules import Delivery
+from marketplace.ordering.terms import STATUTORY_TERMS
 from marketplace.procurement.requests import awarding, board_views, comparison, queries, rules, seller_views
 from marketplace.procurement.requests.forms import AwardForm, RequestForm, typed_of
 from marketplace.procurement.requests.matching import matches_of_request

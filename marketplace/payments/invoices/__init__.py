@@ -1,0 +1,1 @@
+"""Invoices of cooperatives over what units accepted: uploaded, checked by the payer, corrected by red letters."""

@@ -1,0 +1,1 @@
+"""What units owe a cooperative, by how late it is."""
