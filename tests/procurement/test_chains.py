@@ -125,11 +125,22 @@ def test_nobody_approves_twice_and_nobody_whom_the_step_does_not_name(
     order = canteen.ordered(session, 6, key="an-order-of-two-steps")
     refused = refusal(session, lambda: approve_order(session, canteen.approver, order))
     assert (type(refused), refused.code) == (Forbidden, "not_named")
-    approve_order(session, canteen.second, order)
-    assert refusal(session, lambda: approve_order(session, canteen.second, order)).code == "decided_before"
-    assert refusal(session, lambda: approve_order(session, canteen.first, order)).code == "not_named"
+    approve_order(session, canteen.first, order)
+    assert refusal(session, lambda: approve_order(session, canteen.first, order)).code == "decided_before"
     assert len(decisions(session, order)) == 1
     assert states(order) == {PartState.AWAITING_APPROVAL}
+
+
+def test_the_only_one_left_for_a_later_step_leaves_the_first_to_others(
+    canteen: Chained, session: Session
+) -> None:
+    order = canteen.ordered(session, 6, key="an-order-of-two-steps")
+    assert refusal(session, lambda: approve_order(session, canteen.second, order)).code == "needed_later"
+    assert decisions(session, order) == []
+    small = canteen.ordered(session, 5, key="an-order-of-one-step")
+    approve_order(session, canteen.second, small)
+    reject_order(session, canteen.second, order, reason="不需要")
+    assert states(order) == {PartState.CANCELLED}
 
 
 def test_the_second_step_may_turn_the_order_down(canteen: Chained, session: Session) -> None:

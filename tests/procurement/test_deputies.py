@@ -216,6 +216,14 @@ def test_nobody_approves_an_order_in_the_name_of_who_placed_it(canteen: Away, se
 def test_a_person_and_his_deputy_are_not_two_persons(canteen: Away, session: Session) -> None:
     canteen.name(session, deputy_no=canteen.other_user.public_no)
     order = canteen.ordered(session, 20, key="an-order-of-1000-yuan")
+    assert refusal(session, lambda: approve_order(session, canteen.other, order)).code == "needed_later"
+    third, _ = canteen.colleague()
+    steps = [
+        StepWanted(0, (canteen.head_user.public_no,)),
+        StepWanted(100_000, (canteen.other_user.public_no, canteen.head_user.public_no, third.public_no)),
+    ]
+    set_chain(session, canteen.head, steps=steps, reason="多指定一位")
+    order = canteen.ordered(session, 20, key="another-order-of-1000-yuan")
     approve_order(session, canteen.other, order)
     for actor in (canteen.head, canteen.other):
         assert refusal(session, lambda a=actor: approve_order(session, a, order)).code == "decided_before"

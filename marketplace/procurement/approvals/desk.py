@@ -38,8 +38,8 @@ class Approval:
 
     @property
     def may_reject(self) -> bool:
-        """Whether the reader may turn the order down: a limit does not keep from that."""
-        return isinstance(self.found, Stand) or self.found is Bar.OVER_LIMIT
+        """Whether the reader may turn the order down: a limit, or a later step, does not keep from that."""
+        return isinstance(self.found, Stand) or self.found in (Bar.OVER_LIMIT, Bar.NEEDED_LATER)
 
     @property
     def lacks_budget(self) -> bool:

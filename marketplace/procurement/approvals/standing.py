@@ -21,6 +21,7 @@ class Bar(LabelledEnum):
     FOR_THE_ORDERER = "for_the_orderer", N_("委托您代办的人正是下单人，不能代他审批这张采购单")
     DECIDED_BEFORE = "decided_before", N_("同一张采购单，一个人只能审批一次，请由另一位审批人办理")
     NOT_NAMED = "not_named", N_("这一步审批没有指定您，请由指定的审批人办理")
+    NEEDED_LATER = "needed_later", N_("后面的步骤只有您能审批，这一步请由别人审批，免得采购单卡住")
     OVER_LIMIT = "over_limit", N_("金额超过您的审批限额，请由限额更高的审批人办理")
 
 
@@ -116,14 +117,28 @@ class Standing:
                 found = Bar.DECIDED_BEFORE
             elif for_amount and not approver.covers(self.amount_fen):
                 found = Bar.OVER_LIMIT
+            elif for_amount and self._is_needed_later(user_id, authority_id):
+                found = Bar.NEEDED_LATER
             else:
                 return Stand(approver, None if authority_id == user_id else on)
         return found
 
-    def step_without_approver(self) -> Step | None:
-        """The first open step that nobody is left to take, when each needs another person; None when all can be."""
-        used = {one.decided_by for one in self.decisions} | {one.authority_id for one in self.decisions}
-        open_steps = [step for step in self.steps if step.position > len(self.decisions)]
+    def _is_needed_later(self, *persons: int) -> bool:
+        """Whether a later step would have nobody once these have taken the one that waits, though others could."""
+        return self.step_without_approver() is None and self.step_without_approver(after=persons) is not None
+
+    def step_without_approver(self, *, after: Collection[int] = ()) -> Step | None:
+        """The first open step that nobody is left to take, when each needs another person; None when all can be.
+
+        `after` are those who would have taken the step that waits.
+        """
+        used = (
+            {one.decided_by for one in self.decisions}
+            | {one.authority_id for one in self.decisions}
+            | set(after)
+        )
+        taken = len(self.decisions) + (1 if after else 0)
+        open_steps = [step for step in self.steps if step.position > taken]
         able = {
             step.position: [
                 one.user_id
