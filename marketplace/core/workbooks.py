@@ -18,7 +18,6 @@ from marketplace.core.money import format_yuan
 
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 Translate = Callable[[str], str]
-Cell = str | int | date | None
 _OPTIONS = {
     "constant_memory": True,
     "strings_to_formulas": False,
@@ -33,6 +32,16 @@ _LOOKS: dict[str, dict[str, Any]] = {
     "day": {"num_format": "yyyy-mm-dd", "align": "left"},
 }
 _A4, _LONGEST_NAME = 9, 31
+
+
+@dataclass(frozen=True)
+class Rate:
+    """A share in basis points, in a column of other figures."""
+
+    bp: int
+
+
+Cell = str | int | date | Rate | None
 
 
 @dataclass(frozen=True)
@@ -119,6 +128,8 @@ class WorkbookWriter:
                 sheet.write_blank(line, place, None, look)
             elif isinstance(cell, str):
                 sheet.write_string(line, place, cell, looks["text"])
+            elif isinstance(cell, Rate):
+                sheet.write(line, place, _decimal(cell.bp), looks["percent"])
             elif isinstance(cell, date):
                 sheet.write_datetime(line, place, datetime(cell.year, cell.month, cell.day), look)  # noqa: DTZ001 - a sheet knows no zones
             elif column.kind == "yuan":

@@ -6,33 +6,15 @@ on every printed page.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from datetime import date, datetime
-from io import BytesIO
+from collections.abc import Iterable, Sequence
+from datetime import date
 from typing import Any
-
-import xlsxwriter
 
 from marketplace.core.clock import business_day
 from marketplace.core.labels import N_
-from marketplace.core.money import format_yuan
+from marketplace.core.workbooks import Cell, Column, Rate, Translate, WorkbookWriter
 from marketplace.reporting.quota.progress import Progress
 from marketplace.reporting.quota.ranking import RankedUnit, Summary
-
-XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
-PLAIN = {"strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": True}
-Translate = Callable[[str], str]
-
-
-@dataclass(frozen=True)
-class Column:
-    """A column of a sheet: its title, its width in characters, and how its cells are written."""
-
-    title: str
-    width: int
-    kind: str = "text"  # text, number, yuan, percent, day
-
 
 RANKING = (
     Column(N_("单位"), 28),
@@ -65,13 +47,6 @@ PENDING = (
     Column(N_("还缺"), 12),
     Column(N_("金额（元）"), 14, "yuan"),
 )
-FORMATS = {
-    "yuan": {"num_format": "#,##0.00"},
-    "percent": {"num_format": "0.00%"},
-    "day": {"num_format": "yyyy-mm-dd", "align": "left"},
-    "number": {"num_format": "#,##0"},
-    "text": {},
-}
 
 
 def last_step_on(part: Any) -> date:
@@ -79,70 +54,10 @@ def last_step_on(part: Any) -> date:
     return business_day(max(part.accepted_at, part.paid_at, part.evaluated_at))
 
 
-class _Book:
-    """A workbook being written, with its formats."""
-
-    def __init__(self, stream: BytesIO, translate: Translate) -> None:
-        self.book = xlsxwriter.Workbook(stream, {"constant_memory": True, **PLAIN})
-        self.translate = translate
-        self.plain = {kind: self.book.add_format(look) for kind, look in FORMATS.items()}
-        self.total = {
-            kind: self.book.add_format({**look, "bold": True, "top": 1}) for kind, look in FORMATS.items()
-        }
-        self.head = self.book.add_format({"bold": True, "bottom": 1, "text_wrap": True, "valign": "top"})
-        self.title = self.book.add_format({"bold": True, "font_size": 14})
-
-    def sheet(self, name: str, title: str, columns: Sequence[Column]) -> Any:
-        """A sheet with its title in the first line and the columns' titles in the second."""
-        sheet = self.book.add_worksheet(name[:31])
-        sheet.set_landscape()
-        sheet.set_paper(9)  # A4
-        sheet.fit_to_pages(1, 0)
-        for place, column in enumerate(columns):
-            sheet.set_column(place, place, column.width)
-        sheet.write_string(0, 0, title, self.title)
-        for place, column in enumerate(columns):
-            sheet.write_string(1, place, self.translate(column.title), self.head)
-        sheet.freeze_panes(2, 0)
-        sheet.repeat_rows(1)
-        return sheet
-
-    def line(
-        self,
-        sheet: Any,
-        number: int,
-        columns: Sequence[Column],
-        cells: Sequence[Any],
-        *,
-        is_total: bool = False,
-    ) -> None:
-        """One line of a sheet; None stays empty. Yuan come as fen, percentages as basis points."""
-        looks = self.total if is_total else self.plain
-        for place, (column, cell) in enumerate(zip(columns, cells, strict=True)):
-            look = looks[column.kind]
-            if cell is None:
-                sheet.write_blank(number, place, None, look)
-            elif isinstance(cell, str):
-                sheet.write_string(number, place, cell, looks["text"])
-            elif column.kind == "yuan":
-                sheet.write(number, place, format_yuan(cell, grouped=False), look)
-            elif column.kind == "percent":
-                sheet.write(number, place, f"{cell // 10_000}.{cell % 10_000:04d}", look)
-            elif column.kind == "day":
-                sheet.write_datetime(number, place, datetime(cell.year, cell.month, cell.day), look)  # noqa: DTZ001 - a sheet knows no zones
-            else:
-                sheet.write_number(number, place, cell, look)
-
-
 def ranking_xlsx(rows: Iterable[RankedUnit], summary: Summary, *, title: str, translate: Translate) -> bytes:
     """Every unit of a place with its quota of a year, and the sums."""
-    stream = BytesIO()
-    book = _Book(stream, translate)
-    sheet, line = book.sheet(translate(N_("预留份额")), title, RANKING), 1
-    for line, row in enumerate(rows, start=2):
-        book.line(sheet, line, RANKING, _ranking_cells(row, translate))
-    pace = summary.pace
-    totals = [
+    book, pace = WorkbookWriter(translate), summary.pace
+    totals: list[Cell] = [
         translate(N_("合计")),
         None,
         None,
@@ -155,12 +70,12 @@ def ranking_xlsx(rows: Iterable[RankedUnit], summary: Summary, *, title: str, tr
         None,
         None,
     ]
-    book.line(sheet, line + 1, RANKING, totals, is_total=True)
-    book.book.close()
-    return stream.getvalue()
+    lines = (_ranking_cells(row, translate) for row in rows)
+    book.write_sheet(translate(N_("预留份额")), title, RANKING, lines, totals=totals)
+    return book.finish()
 
 
-def _ranking_cells(row: RankedUnit, translate: Translate) -> list[Any]:
+def _ranking_cells(row: RankedUnit, translate: Translate) -> Sequence[Cell]:
     pace = row.pace
     is_shared = bool(row.filer)
     return [
@@ -182,56 +97,56 @@ def unit_xlsx(
     progress: Progress, counted: Iterable[Any], pending: Iterable[Any], *, title: str, translate: Translate
 ) -> bytes:
     """A unit's year: its figures, what counts line by line with its sum, and what does not count yet."""
-    stream = BytesIO()
-    book = _Book(stream, translate)
-    _write_figures(book, progress, title)
-    sheet, line, total = book.sheet(translate(N_("已计入")), title, PURCHASES), 1, 0
-    for line, (bought, part, order, net_fen) in enumerate(counted, start=2):
-        total += net_fen
-        cells = [
-            last_step_on(part),
-            order.public_no,
-            part.cooperative.name,
-            bought.title,
-            bought.quantity,
-            bought.net_fen,
-            bought.net_fen - net_fen or None,
-            net_fen,
-        ]
-        book.line(sheet, line, PURCHASES, cells)
-    totals = [translate(N_("合计")), None, None, None, None, None, None, total]
-    book.line(sheet, line + 1, PURCHASES, totals, is_total=True)
-    sheet, line, total = book.sheet(translate(N_("尚未计入")), title, PENDING), 1, 0
-    for line, (bought, part, order, missing, net_fen) in enumerate(pending, start=2):
-        total += net_fen
-        placed_on = business_day(order.placed_at)
-        cells = [
-            placed_on, order.public_no, part.cooperative.name, bought.title, translate(missing.label), net_fen,
-        ]  # fmt: skip
-        book.line(sheet, line, PENDING, cells)
-    totals = [translate(N_("合计")), None, None, None, None, total]
-    book.line(sheet, line + 1, PENDING, totals, is_total=True)
-    book.book.close()
-    return stream.getvalue()
+    book, total = WorkbookWriter(translate), translate(N_("合计"))
+    figures = (Column(N_("项目"), 30), Column(N_("数值"), 22, "yuan"))
+    book.write_sheet(translate(N_("汇总")), title, figures, _figures(progress, translate))
+    lines = (_counted_cells(*row) for row in counted)
+    book.write_sheet(translate(N_("已计入")), title, PURCHASES, lines, sums=(7,), total_label=total)
+    lines = (_pending_cells(*row, translate) for row in pending)
+    book.write_sheet(translate(N_("尚未计入")), title, PENDING, lines, sums=(5,), total_label=total)
+    return book.finish()
 
 
-def _write_figures(book: _Book, progress: Progress, title: str) -> None:
+def _counted_cells(bought: Any, part: Any, order: Any, net_fen: int) -> Sequence[Cell]:
+    return [
+        last_step_on(part),
+        order.public_no,
+        part.cooperative.name,
+        bought.title,
+        bought.quantity,
+        bought.net_fen,
+        bought.net_fen - int(net_fen) or None,
+        int(net_fen),
+    ]
+
+
+def _pending_cells(
+    bought: Any, part: Any, order: Any, missing: Any, net_fen: int, translate: Translate
+) -> Sequence[Cell]:
+    return [
+        business_day(order.placed_at),
+        order.public_no,
+        part.cooperative.name,
+        bought.title,
+        translate(missing.label),
+        int(net_fen),
+    ]
+
+
+def _figures(progress: Progress, translate: Translate) -> list[Sequence[Cell]]:
     pace, filing = progress.pace, progress.filing
-    columns = (Column(N_("项目"), 30), Column(N_("数值"), 22, "yuan"))
-    sheet = book.sheet(book.translate(N_("汇总")), title, columns)
-    rows: list[tuple[str, str, Any]] = [(N_("单位"), "text", progress.unit.name)]
+    rows: list[tuple[str, Cell]] = [(N_("单位"), progress.unit.name)]
     if filing is not None and pace is not None:
         rows += [
-            (N_("食材采购总额（元）"), "yuan", filing.base_fen),
-            (N_("预留比例"), "percent", filing.reserve_bp),
-            (N_("预留金额（元）"), "yuan", filing.reserve_fen),
-            (N_("占食材采购总额"), "percent", pace.percent_bp),
-            (N_("完成预留"), "percent", pace.done_bp),
-            (N_("还差（元）"), "yuan", pace.remaining_fen),
+            (N_("食材采购总额（元）"), filing.base_fen),
+            (N_("预留比例"), Rate(filing.reserve_bp)),
+            (N_("预留金额（元）"), filing.reserve_fen),
+            (N_("占食材采购总额"), Rate(pace.percent_bp)),
+            (N_("完成预留"), Rate(pace.done_bp)),
+            (N_("还差（元）"), pace.remaining_fen),
         ]
-    rows.append((N_("已计入（元）"), "yuan", progress.counted_fen))
-    rows += [(step.label, "yuan", one.amount_fen) for step, one in progress.pending.items()]
-    rows.append((N_("工会采购，不计入（元）"), "yuan", progress.union_fen))
-    rows.append((N_("个人采购，不计入（元）"), "yuan", progress.personal_fen))
-    for number, (name, kind, cell) in enumerate(rows, start=2):
-        book.line(sheet, number, (columns[0], Column("", 0, kind)), [book.translate(name), cell])
+    rows.append((N_("已计入（元）"), progress.counted_fen))
+    rows += [(step.label, one.amount_fen) for step, one in progress.pending.items()]
+    rows.append((N_("工会采购，不计入（元）"), progress.union_fen))
+    rows.append((N_("个人采购，不计入（元）"), progress.personal_fen))
+    return [[translate(name), cell] for name, cell in rows]

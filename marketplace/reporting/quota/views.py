@@ -11,6 +11,7 @@ from flask_babel import gettext as _
 
 from marketplace.core.clock import now, today
 from marketplace.core.errors import NotFound
+from marketplace.core.workbooks import XLSX
 from marketplace.identity.access import current_actor, requires
 from marketplace.identity.permissions import Permission
 from marketplace.ordering.models import Order, OrderLine, OrderPart
@@ -112,7 +113,7 @@ def _unit_sheet(found: BuyerUnit) -> Response:
     content = sheets.unit_xlsx(
         progress, counted, _pending(progress), title=name, translate=lambda text: str(_(text))
     )
-    return download(content, sheets.XLSX, name=f"{name}.xlsx")
+    return download(content, XLSX, name=f"{name}.xlsx")
 
 
 def _pending(progress: Progress) -> Iterator[Any]:
@@ -182,4 +183,4 @@ def ranking_xlsx() -> ResponseReturnValue:
         title=name,
         translate=lambda text: str(_(text)),
     )
-    return download(content, sheets.XLSX, name=f"{name}.xlsx")
+    return download(content, XLSX, name=f"{name}.xlsx")
