@@ -43,6 +43,7 @@ from marketplace.payments.purchase_certificates import views as certificate_view
 from marketplace.payments.receivables import views as receivable_views
 from marketplace.payments.refunds import jobs as refund_jobs, rejection_views, views as refund_views
 from marketplace.payments.slips import views as slip_views
+from marketplace.payments.vouchers import jobs as voucher_jobs, views as voucher_views
 from marketplace.procurement import cli as procurement_cli, views as procurement_views
 from marketplace.procurement.approvals import views as approval_views
 from marketplace.procurement.budgets import views as budget_views
@@ -137,6 +138,7 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
     menu_views.bp,
     forward_views.bp,
     deposit_views.bp,
+    voucher_views.bp,
     group_views.bp,
     payment_views.bp,
     payout_account_views.bp,
@@ -177,6 +179,7 @@ JOBS: tuple[Job, ...] = (
     *group_jobs.JOBS,
     *payment_jobs.JOBS,
     *deposit_jobs.JOBS,
+    *voucher_jobs.JOBS,
     *payout_jobs.JOBS,
     *refund_jobs.JOBS,
     *receiving_jobs.JOBS,

@@ -22,6 +22,7 @@ from marketplace.payments.late_interest import verify as interest_checks
 from marketplace.payments.payouts import verify as payout_checks
 from marketplace.payments.purchase_certificates import verify as certificate_checks
 from marketplace.payments.refunds import verify as refund_checks
+from marketplace.payments.vouchers import verify as voucher_checks
 from marketplace.web.transaction import database
 
 CHECKS: tuple[Check, ...] = (
@@ -29,6 +30,7 @@ CHECKS: tuple[Check, ...] = (
     *linkage_checks.CHECKS,
     *payment_checks.CHECKS,
     *deposit_checks.CHECKS,
+    *voucher_checks.CHECKS,
     *refund_checks.CHECKS,
     *closing_checks.CHECKS,
     *payout_checks.CHECKS,

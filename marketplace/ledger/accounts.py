@@ -26,6 +26,7 @@ class AccountKind(LabelledEnum):
     BANK = "bank", N_("银行存款")
     FEES = "fees", N_("渠道手续费")
     DEPOSIT_HELD = "deposit_held", N_("预订订金")
+    VOUCHERS_HELD = "vouchers_held", N_("未用的提货券")
 
 
 K = AccountKind
@@ -41,6 +42,7 @@ OWNERS: dict[AccountKind, frozenset[str]] = {
     K.BANK: frozenset(),
     K.FEES: frozenset({"channel"}),
     K.DEPOSIT_HELD: frozenset({"cooperative_id", "buyer_unit_id"}),
+    K.VOUCHERS_HELD: frozenset({"cooperative_id", "buyer_unit_id"}),
 }
 DEBIT_NORMAL = frozenset({K.CLEARING, K.BUYER_RECEIVABLE, K.BANK, K.FEES})
 # What is held for somebody: more can never be taken out than was put in. A cooperative's own payable may go below
@@ -53,6 +55,7 @@ NEVER_NEGATIVE = frozenset(
         K.HOUSEHOLD_PAYABLE,
         K.PAYOUT_CLEARING,
         K.DEPOSIT_HELD,
+        K.VOUCHERS_HELD,
     }
 )
 _SHORT = {
@@ -138,6 +141,11 @@ class AccountKey:
     def deposit_held(cls, cooperative_id: int, buyer_unit_id: int) -> AccountKey:
         """What a unit paid ahead on goods of a cooperative, and was neither set off nor returned."""
         return cls(AccountKind.DEPOSIT_HELD, cooperative_id=cooperative_id, buyer_unit_id=buyer_unit_id)
+
+    @classmethod
+    def vouchers_held(cls, cooperative_id: int, buyer_unit_id: int) -> AccountKey:
+        """What a unit paid for vouchers of a cooperative, and was neither used nor returned."""
+        return cls(AccountKind.VOUCHERS_HELD, cooperative_id=cooperative_id, buyer_unit_id=buyer_unit_id)
 
     @property
     def owners(self) -> dict[str, int | str]:

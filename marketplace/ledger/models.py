@@ -54,6 +54,9 @@ class EntryKind(LabelledEnum):
     DEPOSIT_SET_OFF = "deposit_set_off", N_("订金抵扣货款")
     DEPOSIT_RESTORED = "deposit_restored", N_("订金抵扣退回")
     DEPOSIT_RETURNED = "deposit_returned", N_("退还订金")
+    VOUCHERS_PAID = "vouchers_paid", N_("收到购券款")
+    VOUCHER_SET_OFF = "voucher_set_off", N_("提货券付款")
+    VOUCHERS_RETURNED = "vouchers_returned", N_("退还购券余款")
 
 
 def _owners_fit_kind(column: str) -> CheckConstraint:

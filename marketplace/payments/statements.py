@@ -38,6 +38,7 @@ from marketplace.payments.models import (
     QueueReason,
 )
 from marketplace.payments.rules import apply_payment
+from marketplace.payments.vouchers.rules import batch_named, take_batch, why_batch_not
 
 DIFFERS = (QueueReason.WRONG_AMOUNT, QueueReason.SEVERAL_CODES)
 
@@ -115,9 +116,13 @@ def _take_line(
 ) -> bool:
     """Keep one line; returns whether it paid something."""
     named = book.named_by(codes)
-    deposit = None if named.bills or named.interests else deposit_named(session, codes)
+    claimed = bool(named.bills or named.interests)
+    deposit = None if claimed else deposit_named(session, codes)
+    batch = None if claimed or deposit else batch_named(session, codes)
     if deposit is not None:
         fit = Fit(Claims(), why_not(deposit, row.amount_fen), deposit.amount_fen)
+    elif batch is not None:
+        fit = Fit(Claims(), why_batch_not(batch, row.amount_fen), batch.total_fen)
     else:
         fit = fit_line(session, amount_fen=row.amount_fen, booked_on=row.booked_on, codes=codes, named=named)
     line = BankLine(
@@ -137,6 +142,9 @@ def _take_line(
     if fit.reason is None and deposit is not None:
         session.flush()
         take_deposit(session, deposit, paid_at=_booked_at(row.booked_on), line=line)
+    elif fit.reason is None and batch is not None:
+        session.flush()
+        take_batch(session, batch, paid_at=_booked_at(row.booked_on), line=line)
     elif fit.reason is None:
         _pay(session, line, fit.claims)
     return fit.reason is None

@@ -28,6 +28,7 @@ from marketplace.payments.models import (
     Settlement,
 )
 from marketplace.payments.refunds.models import RefundedLine
+from marketplace.payments.vouchers.models import VoucherBatch
 from marketplace.procurement.receiving.models import ReplacementLot
 
 
@@ -222,8 +223,10 @@ def _bank_lines_pay_what_they_are(session: Session) -> Answer:
         select(BankLine.serial_no.label("serial"), BankLine.amount_fen, fen.label("paid_fen"))
         .outerjoin(shares, shares.c.line_id == BankLine.id)
         .outerjoin(Deposit, Deposit.bank_line_id == BankLine.id)
+        .outerjoin(VoucherBatch, VoucherBatch.bank_line_id == BankLine.id)
         .where(
-            Deposit.id.is_(None),  # what came as a deposit has checks of its own
+            Deposit.id.is_(None),  # what came as a deposit or for vouchers has checks of its own
+            VoucherBatch.id.is_(None),
             or_(
                 and_(BankLine.state == BankLineState.MATCHED, fen != BankLine.amount_fen),
                 and_(BankLine.state == BankLineState.QUEUED, fen != 0),

@@ -29,6 +29,7 @@ from marketplace.payments.models import Credit, Payment, PaymentMethod, PaymentS
 from marketplace.payments.payouts import queries as payouts
 from marketplace.payments.purchase_certificates import queries as purchase_certificates
 from marketplace.payments.refunds import queries as refunds
+from marketplace.payments.vouchers import queries as vouchers
 from marketplace.procurement import queries as procurement
 from marketplace.procurement.evaluations import queries as evaluations
 from marketplace.procurement.forward import queries as forward
@@ -54,6 +55,7 @@ TASK_SOURCES: tuple[Callable[[Session, Actor], list[Task]], ...] = (
     receiving.tasks_of,
     forward.tasks_of,
     deposits.tasks_of,
+    vouchers.tasks_of,
     group_purchases.tasks_of,
     ordering.tasks_of,
     payments.tasks_of,

@@ -37,7 +37,7 @@ PLACES = (
     Place(N_("采购审批"), "procurement.approvals", (P.APPROVE_ORDERS,)),
     Place(N_("订单"), "ordering.orders", (P.BUY_PERSONALLY, P.ORDER_FOR_UNIT, P.APPROVE_ORDERS)),
     Place(N_("长期订单"), "standing.coming", (P.ORDER_FOR_UNIT, P.APPROVE_ORDERS)),
-    Place(N_("拼单"), "group_purchases.index", (P.BUY_PERSONALLY,)),
+    Place(N_("拼单"), "group_purchases.index", (P.BUY_PERSONALLY, P.ORDER_FOR_UNIT, P.RECEIVE_FOR_UNIT)),
     Place(N_("收货验收"), "ordering.deliveries", (P.BUY_PERSONALLY, P.RECEIVE_FOR_UNIT)),
     Place(N_("应付货款"), "payments.payables", (P.PAY_FOR_UNIT,)),
     Place(N_("评价"), "evaluations.index", (P.BUY_PERSONALLY, P.RECEIVE_FOR_UNIT)),
