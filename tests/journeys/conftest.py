@@ -97,8 +97,9 @@ def site(app: Flask, session: Session, door: socket.socket, calendar: Calendar) 
     running = Site(f"http://127.0.0.1:{server.effective_port}")
     yield running
     stop.set()
-    server.close()
-    server.asyncore.close_all(server._map)
+    server.trigger.pull_trigger(
+        lambda: server.asyncore.close_all(server._map)
+    )  # in its own thread, between two waits
     for thread in threads:
         thread.join(10)
     assert running.complaints == []

@@ -45,11 +45,17 @@ DELIVERED_ON = date(2026, 3, 11)
 DUE_ON = date(2026, 4, 10)  # 30 days from the passed inspection
 PAID_ON = date(2026, 4, 20)
 DAYS_LATE = 10
+PLANNED = (date(2026, 5, 12), date(2026, 5, 14), date(2026, 5, 19), date(2026, 5, 21))
+EXCURSION, EXAMS = PLANNED[:2]  # the two that are skipped
+LAST_LOOK = date(2026, 5, 18)  # past the last moment of the other two
+CUTOFF_DAYS = 5
 
 TITLE, WANTED_KG, CEILING_YUAN = "春季学期用山茶油", "105", "110"
 ASKED, PRICE_FEN, RIVAL_PRICE_FEN = 210, 5_000, 5_200
 REJECTED = 10
+INVOICE_NO = "26360000000012345678"
 REMARK = "油色清亮，送货准时。"
+STANDING, EACH = "下半学期的油", 24
 BASE_FEN, RESERVE_BP = 24_000_000, 1_500
 
 
@@ -59,7 +65,9 @@ ORDERED_FEN = ASKED * PRICE_FEN
 REJECTED_FEN = REJECTED * PRICE_FEN
 NET_FEN = 1_000_000
 assert NET_FEN == ORDERED_FEN - REJECTED_FEN
+ACCEPTED = ASKED - REJECTED
 INTEREST_FEN = 5_000  # 1,000,000 fen, 10 days, 5 per 10,000 a day
+EACH_FEN = EACH * PRICE_FEN
 POOL_FEN = half_up(NET_FEN * LINKAGE_BP, 10_000)
 RESERVE_FEN = half_up(BASE_FEN * RESERVE_BP, 10_000)
 PERCENT, DONE = "4.17%", "27.78%"  # 10,000 of 240,000 yuan, and of the 36,000 that are reserved

@@ -67,6 +67,7 @@ def certify(payer: Person) -> str:
     payer.presses("开具凭证")
     payer.reads(yuan(term.NET_FEN), yuan(term.POOL_FEN), term.SCHOOL)
     payer.sees("%(count)s 户", count=len(term.HEADS))
+    payer.sees("%(count)s %(unit)s", count=term.ACCEPTED, unit=term.UNIT)
     check = payer.page.get_by_role("link", name=payer.words("看别人扫码看到什么"))
     return check.get_attribute("href") or ""
 

@@ -38,7 +38,8 @@ def see_progress(reader: Person) -> None:
     expect(share).to_contain_text(term.PERCENT)
     expect(share).to_contain_text(term.DONE)
     reader.reads(yuan(term.NET_FEN), yuan(term.RESERVE_FEN - term.NET_FEN))
-    expect(reader.row(term.PRODUCT)).to_contain_text(yuan(term.NET_FEN))
+    reader.row(f"{term.PRODUCT} × {term.ACCEPTED}", yuan(term.NET_FEN))
+    reader.sees("%(count)s 笔，¥%(amount)s", count=2, amount=yuan(2 * term.EACH_FEN)[1:])
 
 
 def _share(reader: Person) -> Locator:

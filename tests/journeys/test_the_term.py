@@ -1,5 +1,6 @@
-"""A school's term in browsers: the reserved quota filed, a request awarded, a delivery rejected in part, paid late,
-evaluated and certified, and the quota at the right percentage.
+"""A school's term in browsers: the reserved quota filed, a request awarded, a delivery rejected in part, invoiced,
+paid late with the exact interest, evaluated and certified, a standing order with two skips, and the quota at the right
+percentage.
 
 Arranged beforehand is what the journey does not play: two cooperatives with oil for sale, the households behind it,
 the rule of quotas and the accounts. The site's clock stands on the days of the term.
@@ -11,7 +12,7 @@ import pytest
 from flask import Flask
 from sqlalchemy.orm import Session
 
-from tests.journeys import term, term_goods, term_money, term_quota, term_request
+from tests.journeys import term, term_goods, term_money, term_quota, term_request, term_standing
 from tests.journeys.conftest import DESK, Calendar, OpenPage
 from tests.journeys.people import Person, Theatre, Words
 from tests.journeys.test_the_year import books_agree
@@ -52,15 +53,18 @@ def award(cast: dict[str, Person]) -> None:
 
 
 def deliver(cast: dict[str, Person]) -> None:
-    """The goods come; some are refused, and the cooperative agrees."""
+    """The goods come; some are refused, the cooperative agrees and invoices the rest."""
     term_goods.reject_some(cast["receiver"])
     term_goods.agree(cast["manager"])
+    term_money.hand_in_invoice(cast["manager"])
+    term_money.check_invoice(cast["payer"])
 
 
 def pay(cast: dict[str, Person]) -> None:
-    """The transfer arrives after the last day to pay."""
+    """The transfer arrives ten days after the last day to pay, with the interest of that day."""
     code = term_money.read_slip(cast["payer"])
     term_money.import_transfer(cast["operator"], code)
+    term_money.see_interest(cast["payer"])
 
 
 def complete(theatre: Theatre, cast: dict[str, Person]) -> None:
@@ -68,6 +72,22 @@ def complete(theatre: Theatre, cast: dict[str, Person]) -> None:
     term_goods.evaluate(cast["receiver"])
     address = term_goods.certify(cast["payer"])
     term_goods.check_certificate(theatre, address)
+
+
+def order_regularly(cast: dict[str, Person]) -> None:
+    """Four deliveries agreed on, approved once, promised by the cooperative, two of them skipped."""
+    term_standing.plan(cast["orderer"])
+    term_standing.approve(cast["approver"])
+    term_standing.confirm(cast["manager"])
+    term_standing.skip_two(cast["orderer"])
+
+
+def look_back(cast: dict[str, Person], app: Flask, calendar: Calendar) -> None:
+    """The worker has ordered what was not skipped; what is on the way does not count yet."""
+    with calendar.held():
+        swept = app.test_cli_runner().invoke(args=["job", "generate deliveries"])
+    assert swept.exit_code == 0, swept.output
+    term_standing.see_two_ordered(cast["orderer"])
     term_quota.see_progress(cast["orderer"])
 
 
@@ -83,4 +103,7 @@ def test_a_school_s_term_at_a_desk(
     calendar.at = term.at(term.PAID_ON)
     pay(cast)
     complete(theatre, cast)
+    order_regularly(cast)
+    calendar.at = term.at(term.LAST_LOOK)
+    look_back(cast, app, calendar)
     books_agree(app, session)

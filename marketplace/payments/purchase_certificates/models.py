@@ -99,6 +99,11 @@ class CertifiedLine(Base):
     certificate: Mapped[PurchaseCertificate] = relationship(back_populates="lines")
     line: Mapped[OrderLine] = relationship()
 
+    @property
+    def units(self) -> int:
+        """The units behind the net: those bought less those refused or given back."""
+        return self.net_fen // self.line.unit_price_fen
+
 
 class CertificateWithdrawal(Base):
     """A certificate that no longer counts, and why: a refund, or the unit's own word. Append-only; one each."""

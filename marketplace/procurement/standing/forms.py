@@ -25,6 +25,7 @@ from marketplace.catalog.models import Listing
 from marketplace.core.errors import Refused
 from marketplace.core.labels import N_
 from marketplace.core.money import parse_yuan
+from marketplace.ordering.forms import ReasonForm
 from marketplace.ordering.rules import Delivery
 from marketplace.procurement.standing.models import PriceRule, SpanKind
 from marketplace.procurement.standing.rules import (
@@ -131,6 +132,13 @@ class LimitForm(FlaskForm):
 
     up_to = StringField(_l("合计不超过（元）"), [WORDS])
     up_to_windows = IntegerField(_l("次数不超过"), [REQUIRED, NumberRange(1, 1_000)])
+
+
+def reason_for(act: str) -> ReasonForm:
+    """The empty form that asks why. `act` names its field in the page, where other acts ask the same."""
+    form = ReasonForm(formdata=None)
+    form.reason.id = f"{act}-reason"
+    return form
 
 
 class SubstituteForm(FlaskForm):

@@ -28,6 +28,7 @@ from marketplace.procurement.standing.forms import (
     read_lines,
     read_price,
     read_units,
+    reason_for,
 )
 from marketplace.procurement.standing.models import (
     DeliveryWindow,
@@ -161,7 +162,7 @@ def _page_of(standing: StandingOrder, **forms: Any) -> ResponseReturnValue:
     if not limit.up_to.data:
         limit.up_to.data = format_yuan(each_fen * page.total, grouped=False)
     context = {
-        "reason_form": ReasonForm(formdata=None),
+        "reason_for": reason_for,
         "limit_form": limit,
         "declared": queries.capacity_declared(session, [line.listing.id for line in lines]),
         **forms,
@@ -275,7 +276,7 @@ def _window_page(one: DeliveryWindow, form: WindowForm) -> ResponseReturnValue:
         history=queries.history_of_window(session, one),
         form=form,
         typed=request.form,
-        reason_form=ReasonForm(formdata=None),
+        reason_for=reason_for,
         answer_form=AnswerForm(formdata=None),
         words=clock_words,
         can_change=windows.is_changeable(one),
