@@ -11,8 +11,10 @@ from sqlalchemy import select
 
 from marketplace.core import clock
 from marketplace.core.money import format_yuan
+from marketplace.demo.entry import Seller
 from marketplace.demo.world import World
 from marketplace.payments.gateways.remittance_codes import code_of, display_code
+from marketplace.payments.late_interest.models import InterestState, LateInterest
 from marketplace.payments.models import (
     BankLine,
     BankLineState,
@@ -23,8 +25,10 @@ from marketplace.payments.models import (
 )
 from marketplace.payments.rules import bill_accepted_parts
 from marketplace.payments.statements import import_statement, resolve_bank_line
+from marketplace.registry.models import BuyerUnit
 
 HEADER = ("交易日期", "交易流水号", "收入金额", "支出金额", "对方户名", "附言")
+LATE_BILLS = ((365, 38), (200, 40))  # billed so many days ago or later, paid after so many; 30 are allowed
 SOON = (4, 20)  # days from the bill to the transfer
 MISTAKE = 23  # of so many transfers one goes wrong
 RECENT_DAYS = 15  # queued lines older than this have been dealt with
@@ -32,11 +36,19 @@ UNKNOWN_CODE = code_of(7)
 
 
 class Bank:
-    """The transfers under way and the statements made of them. `held` are parts whose unit has not paid yet."""
+    """The transfers under way and the statements made of them.
 
-    def __init__(self, world: World, held: set[int]) -> None:
+    `held` are parts whose unit has not paid yet. Two bills of `waiting`, a cooperative, are paid after their last day,
+    the later one by another unit than the `first`: the interest of the earlier one is transferred afterwards.
+    """
+
+    def __init__(self, world: World, held: set[int], waiting: Seller, first: BuyerUnit) -> None:
         self.world = world
         self.held = held
+        self.waiting = waiting
+        self.first = first
+        self._late = list(LATE_BILLS)
+        self._pays_interest = True
         self._due: dict[int, date] = {}
         self._serial = count(1)
         self._transfers = count(1)
@@ -46,7 +58,21 @@ class Bank:
         bill_accepted_parts(self.world.session)
         for payment in self._open_transfers():
             if payment.id not in self._due and payment.part_id not in self.held:
-                self._due[payment.id] = clock.today() + timedelta(days=self.world.random.randrange(*SOON))
+                days = self.world.random.randrange(*SOON)
+                self._due[payment.id] = clock.today() + timedelta(days=self._late_days(payment) or days)
+
+    def _late_days(self, payment: Payment) -> int | None:
+        """The days until a bill that is paid late is transferred; None for all others."""
+        if not self._late or payment.part is None:
+            return None
+        ago, days = self._late[0]
+        if clock.today() < self.world.last_on - timedelta(days=ago):
+            return None
+        is_later, is_first = len(self._late) < len(LATE_BILLS), payment.order.buyer_unit_id == self.first.id
+        if payment.part.cooperative_id != self.waiting.cooperative.id or (is_later and is_first):
+            return None
+        self._late.pop(0)
+        return days
 
     def _open_transfers(self) -> list[Payment]:
         query = select(Payment).where(
@@ -58,6 +84,7 @@ class Bank:
         """Import what came in during the last seven days, then look at what fits nothing."""
         upto = clock.today()
         lines = [line for payment in self._open_transfers() for line in self._line_of(payment, upto)]
+        lines += self._interest_line(upto)
         if upto.day <= 7 or upto > self.world.last_on - timedelta(days=6):
             lines.append(self._cells(upto - timedelta(days=1), 66_600, "演示公司", "往来款"))
         if not lines:
@@ -94,6 +121,16 @@ class Bank:
         elif number % 4 == 0:
             remark = f"{code.lower()}食堂采购款"
         return [self._cells(booked_on, amount_fen, name, remark)]
+
+    def _interest_line(self, upto: date) -> list[list[str]]:
+        """The transfer of the first interest that is owed, once there is a second."""
+        owed = select(LateInterest).where(LateInterest.state == InterestState.OPEN).order_by(LateInterest.id)
+        claims = self.world.session.scalars(owed).all() if self._pays_interest else []
+        if len(claims) < len(LATE_BILLS):
+            return []
+        self._pays_interest, claim = False, claims[0]
+        remark = f"逾期利息 {display_code(claim.remittance_code)}"
+        return [self._cells(upto - timedelta(days=1), claim.amount_fen, claim.buyer_unit.name, remark)]
 
     def _cells(self, on: date, amount_fen: int, payer: str, remark: str) -> list[str]:
         return [on.isoformat(), self._number(), format_yuan(amount_fen), "", payer, remark]

@@ -35,6 +35,7 @@ from marketplace.demo.households import (
     unbound_households,
     upload_with_mistakes,
 )
+from marketplace.demo.invoicing import Invoicing
 from marketplace.demo.kitchen import set_up_kitchen
 from marketplace.demo.labour import Labour
 from marketplace.demo.pay_day import PayDay
@@ -150,7 +151,8 @@ def _plan(world: World) -> None:
     Requests(world, sold, canteens).plan()
     Regular(world, sellers, canteens).plan()
     Groups(world, staff, sold).plan()
-    _plan_sweeps(world, Bank(world, trade.unpaid_parts))
+    Invoicing(world, sellers[0], canteens).plan()
+    _plan_sweeps(world, Bank(world, trade.unpaid_parts, sellers[0], canteens[0].unit))
     _plan_desks(world, sellers, applicants, shop, harvest, trade)
     world.timeline.at(at_hour(world.last_on, 17, 30), partial(set_up_kitchen, world, canteens[0]))
 

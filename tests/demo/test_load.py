@@ -14,6 +14,7 @@ from marketplace.app import OUTCOMES
 from marketplace.audit.cli import CHECKS, audit
 from marketplace.audit.recompute.run import recompute_everything
 from marketplace.catalog.models import LinkageTerm, Listing, ListingState
+from marketplace.core import clock as core_clock
 from marketplace.core.crypto import DataKey
 from marketplace.core.errors import Refused
 from marketplace.core.files import FileStore
@@ -41,7 +42,17 @@ from marketplace.ordering.models import Order, OrderLine, OrderPart
 from marketplace.ordering.states import PartState
 from marketplace.payments.closing.models import Direction, GuaranteePosting, PeriodClosing
 from marketplace.payments.corrections.models import CorrectionSet, CorrectionState
-from marketplace.payments.models import BankLine, Credit, LinkagePool, Payment, PoolDistribution, Settlement
+from marketplace.payments.invoices.models import Invoice, InvoiceKind, InvoiceState
+from marketplace.payments.late_interest.models import InterestState, LateInterest
+from marketplace.payments.models import (
+    BankLine,
+    Credit,
+    LinkagePool,
+    Payment,
+    PaymentState,
+    PoolDistribution,
+    Settlement,
+)
 from marketplace.payments.payouts.models import BatchState, Payout, PayoutBatch, PayoutState
 from marketplace.payments.purchase_certificates.models import PurchaseCertificate
 from marketplace.payments.refunds.models import CreditReversal, Refund, RefundState
@@ -125,10 +136,20 @@ def test_the_year_of_the_demo_has_every_mechanism_a_closed_year_refunds_payouts_
     assert count(session, Evaluation) == count(session, OrderPart, OrderPart.evaluated_at.is_not(None)) > 0
     assert count(session, PurchaseCertificate) == 1
 
+    assert_late_bills_and_invoices(session)
     assert_evidence_and_periods(session)
     assert_money_came_back(session)
     assert_money_went_out(session)
     assert_a_quota_is_in_force_and_its_change_waits(session)
+
+
+def assert_late_bills_and_invoices(session: Session) -> None:
+    """A late bill left its interest, another is overdue; invoices are in every state, one of them a red letter."""
+    assert InterestState.OPEN in session.scalars(select(LateInterest.state)).all()
+    overdue = select(Payment).where(Payment.state == PaymentState.OPEN, Payment.due_on < core_clock.today())
+    assert session.scalars(overdue).first() is not None
+    assert set(session.scalars(select(Invoice.state))) == set(InvoiceState)
+    assert set(session.scalars(select(Invoice.kind))) == set(InvoiceKind)
 
 
 def assert_evidence_and_periods(session: Session) -> None:
