@@ -17,7 +17,7 @@ from marketplace.ledger.queries import balance
 from marketplace.linkage import queries as linkage
 from marketplace.linkage.models import Entitlement
 from marketplace.ordering import queries as ordering
-from marketplace.ordering.models import OrderPart
+from marketplace.ordering.models import OrderLine, OrderPart
 from marketplace.ordering.states import PartState
 from marketplace.payments import queries as payments
 from marketplace.payments.closing import queries as closing, unallocated
@@ -44,6 +44,7 @@ from marketplace.registry.cooperatives import queries as cooperatives
 from marketplace.registry.reviews import queries as reviews
 from marketplace.registry.roster import queries as rosters
 from marketplace.reporting.quota import progress as quota_progress
+from marketplace.reporting.quota.counting import NET_FEN, REFUNDED
 from marketplace.web.tasks import Task
 
 TASK_SOURCES: tuple[Callable[[Session, Actor], list[Task]], ...] = (
@@ -131,9 +132,11 @@ def _cooperative_figures(session: Session, cooperative_id: int) -> list[Figure]:
 def _unit_figures(session: Session, actor: Actor) -> list[Figure]:
     visible = ordering.parts_visible_to(actor).order_by(None).with_only_columns(OrderPart.id)
     accepted = session.scalar(
-        select(func.coalesce(func.sum(OrderPart.total_fen), 0)).where(
-            OrderPart.id.in_(visible), OrderPart.state == PartState.ACCEPTED
-        )
+        select(func.coalesce(func.sum(NET_FEN), 0))
+        .select_from(OrderLine)
+        .join(OrderPart, OrderPart.id == OrderLine.part_id)
+        .outerjoin(REFUNDED, REFUNDED.c.line_id == OrderLine.id)
+        .where(OrderPart.id.in_(visible), OrderPart.state == PartState.ACCEPTED)
     )
     payable = session.scalar(
         select(func.coalesce(func.sum(Payment.amount_fen), 0)).where(

@@ -101,11 +101,13 @@ def read_remittance_code(payer: Person) -> str:
     payer.follows("查看付款单", within=row)
     payer.sees("请在转账附言里原样填写汇款码，系统凭它自动认款；金额须与应付金额完全一致。")
     payer.reads(yuan(story.SCHOOL_SALE.net_fen))
-    return (
-        payer.page.locator(".figure", has_text=payer.words("汇款码（填入附言）"))
-        .locator(".code > span")
-        .inner_text()
-    )
+    return code_on_slip(payer)
+
+
+def code_on_slip(payer: Person) -> str:
+    """What goes into the remark of the transfer, as the open slip says it."""
+    figure = payer.page.locator(".figure", has_text=payer.words("汇款码（填入附言）"))
+    return figure.locator(".code > span").inner_text()
 
 
 def see_it_paid(payer: Person) -> None:

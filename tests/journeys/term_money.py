@@ -5,6 +5,7 @@ from __future__ import annotations
 from playwright.sync_api import expect
 
 from tests.journeys import term
+from tests.journeys.buyers import code_on_slip
 from tests.journeys.people import File, Person, yuan
 
 TOGETHER_FEN = term.NET_FEN + term.INTEREST_FEN
@@ -24,6 +25,9 @@ def hand_in_invoice(manager: Person) -> None:
 
 def check_invoice(payer: Person) -> None:
     """The payer compares and finds it right."""
+    payer.goes_to("工作台")
+    accepted = payer.page.locator(".figure", has_text=payer.words("已验收货款"))
+    expect(accepted).to_contain_text(yuan(term.NET_FEN))
     payer.takes_up("%(count)s 张发票待核对", count=1)
     payer.follows_text(term.INVOICE_NO)
     payer.reads(yuan(term.NET_FEN), term.INVOICE_NO)
@@ -39,8 +43,7 @@ def read_slip(payer: Person) -> str:
     expect(row).to_contain_text(yuan(term.INTEREST_FEN))
     payer.follows("查看付款单", within=row)
     payer.reads(yuan(term.NET_FEN), yuan(TOGETHER_FEN), "2026年4月10日")
-    figure = payer.page.locator(".figure", has_text=payer.words("汇款码（填入附言）"))
-    return figure.locator(".code > span").inner_text()
+    return code_on_slip(payer)
 
 
 def import_transfer(operator: Person, code: str) -> None:
