@@ -225,8 +225,11 @@ def test_a_late_bill_is_paid_by_its_own_sum_and_leaves_the_interest_as_a_claim(
     assert findings(session) == {}
 
 
-def test_interest_is_outside_the_line_and_its_pools(session: Session, owed: Payment) -> None:
+def test_interest_is_outside_the_line_and_its_pools(
+    session: Session, clock: HeldClock, owed: Payment
+) -> None:
     pay(session, owed, days=10)
+    clock.set_to(noon(DUE + timedelta(days=11)))
     assert settle_lines(session) == 1
     settled = session.scalars(select(Settlement)).one()
     assert (settled.net_fen, settled.pool_fen) == (1_000_000, 100_000)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Select, false, func, select
+from sqlalchemy import BigInteger, ColumnElement, Select, cast, false, func, select
 from sqlalchemy.orm import Session, joinedload, lazyload
 
 from marketplace.core.errors import NotFound
@@ -63,7 +63,7 @@ def _refunded() -> ColumnElement[int]:
         .where(OrderLine.part_id == OrderPart.id)
         .scalar_subquery()
     )
-    return func.coalesce(given, 0)
+    return cast(func.coalesce(given, 0), BigInteger)  # PostgreSQL adds whole numbers up to decimals
 
 
 def parts_to_invoice(actor: Actor) -> Select[tuple[OrderPart, int]]:

@@ -11,11 +11,13 @@ from datetime import date, timedelta
 from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
     ColumnElement,
     Date,
     Select,
     Subquery,
     case,
+    cast,
     func,
     literal,
     null,
@@ -81,6 +83,11 @@ def _open_bill(actor: Actor) -> tuple[ColumnElement[bool], ...]:
     )
 
 
+def _sum(fen: ColumnElement[Any]) -> ColumnElement[int]:
+    """Whole fen, where PostgreSQL would add them up to decimals."""
+    return cast(func.coalesce(func.sum(fen), 0), BigInteger)
+
+
 def _sums(owed: Subquery, on: date) -> list[ColumnElement[Any]]:
     """Fen by age (labelled by its code), then as total, late and interest, and the number of bills."""
     due, columns, upper = owed.c.due_on, list[ColumnElement[Any]](), None
@@ -91,14 +98,14 @@ def _sums(owed: Subquery, on: date) -> list[ColumnElement[Any]]:
             within &= due < on - timedelta(days=upper)
         if last is not None:
             within &= due >= on - timedelta(days=last)
-        columns.append(func.coalesce(func.sum(case((within, owed.c.fen), else_=0)), 0).label(age.value))
+        columns.append(_sum(case((within, owed.c.fen), else_=0)).label(age.value))
         upper = last
-    late = func.coalesce(func.sum(case((due < on, owed.c.fen), else_=0)), 0)
+    late = _sum(case((due < on, owed.c.fen), else_=0))
     return [
         *columns,
-        func.coalesce(func.sum(owed.c.fen), 0).label("total"),
+        _sum(owed.c.fen).label("total"),
         late.label("late"),
-        func.coalesce(func.sum(owed.c.interest_fen), 0).label("interest"),
+        _sum(owed.c.interest_fen).label("interest"),
         func.count(due).label("bills"),
     ]
 
