@@ -7,7 +7,7 @@ from datetime import timedelta
 from functools import partial
 from itertools import count
 
-from sqlalchemy import select
+from sqlalchemy import exists, select
 
 from marketplace.demo.entry import Seller
 from marketplace.demo.founding import Canteen
@@ -19,7 +19,7 @@ from marketplace.ordering.models import OrderKind, OrderLine, OrderPart
 from marketplace.ordering.states import PartState
 from marketplace.payments.gateways.protocol import RefundMade, RefundState as ProviderState
 from marketplace.payments.models import PaymentMethod, Settlement
-from marketplace.payments.refunds.models import Refund, RefundState
+from marketplace.payments.refunds.models import Refund, RefundLine, RefundState
 from marketplace.payments.refunds.rules import agree_refund, ask_refund, decline_refund
 from marketplace.payments.refunds.sending import keep_answer, mark_returned
 
@@ -113,7 +113,11 @@ class Aftersales:
         query = (
             select(OrderLine)
             .join(Settlement, Settlement.line_id == OrderLine.id)
-            .where(OrderLine.id.not_in(self._used), Settlement.pool_fen > 0)
+            .where(
+                OrderLine.id.not_in(self._used),
+                ~exists().where(RefundLine.line_id == OrderLine.id),
+                Settlement.pool_fen > 0,
+            )
             .order_by(Settlement.cooperative_id, OrderLine.id)
             .limit(20)
         )

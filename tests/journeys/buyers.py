@@ -60,7 +60,7 @@ def receive_and_accept(receiver: Person) -> None:
     """Say that the goods came, look at them, accept them."""
     receiver.takes_up("%(count)s 笔订单在路上，收到后请确认收货", count=1)
     receiver.presses("确认收货")
-    receiver.sees("已登记收货，请检查后验收")
+    receiver.sees("待验收")
     receiver.confirms("验收合格", "验收合格")
     receiver.sees("已验收，谢谢。货款会按约定记到每一户名下")
 
