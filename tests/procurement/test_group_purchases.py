@@ -166,15 +166,14 @@ def test_a_cancelled_group_takes_nobody_and_orders_nothing(session: Session, clo
     assert counts(session)[3] == 0
 
 
-def test_a_group_has_an_end(session: Session, clock: HeldClock, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert MOST_MEMBERS == 200
-    monkeypatch.setattr("marketplace.procurement.group_purchases.rules.MOST_MEMBERS", 2)
-    body, offered = OrganisationFactory(), offer(session, CooperativeFactory())
-    people = [colleague(body) for _ in range(3)]
-    group = basket(session, people[0])
-    for one in people[:2]:
+@pytest.mark.databases("sqlite")
+def test_a_group_has_an_end(session: Session, clock: HeldClock) -> None:
+    body, offered = OrganisationFactory(), offer(session, CooperativeFactory(), units=1_000)
+    *members, late = [colleague(body) for _ in range(MOST_MEMBERS + 1)]
+    group = basket(session, members[0])
+    for one in members:
         want(session, one, group, offered, 1)
-    assert refusal(session, lambda: want(session, people[2], group, offered, 1)).code == "group_full"
+    assert refusal(session, lambda: want(session, late, group, offered, 1)).code == "group_full"
 
 
 # --- each pays ---
