@@ -13,15 +13,9 @@ from marketplace.demo.world import World
 from marketplace.identity.actors import actor_of
 from marketplace.ordering.rules import Delivery
 from marketplace.procurement.standing.models import PriceRule, SpanKind, StandingOrder
+from marketplace.procurement.standing.plans import LineWish, Plan, Slot
 from marketplace.procurement.standing.queries import listings_for_sale, windows_of
-from marketplace.procurement.standing.rules import (
-    LineWish,
-    Plan,
-    Slot,
-    approve_standing,
-    confirm_standing,
-    open_standing_order,
-)
+from marketplace.procurement.standing.rules import approve_standing, confirm_standing, open_standing_order
 from marketplace.procurement.standing.schedule import Schedule
 from marketplace.procurement.standing.windows import change_window, skip_window
 from marketplace.procurement.standing.year_rules import add_span

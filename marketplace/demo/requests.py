@@ -14,7 +14,7 @@ from marketplace.demo.founding import Canteen
 from marketplace.demo.goods import Good
 from marketplace.demo.timeline import at_hour
 from marketplace.demo.world import World
-from marketplace.ordering.terms import STATUTORY_TERMS
+from marketplace.ordering.terms import terms_in_force
 from marketplace.payments.deposits.rules import ask_deposits
 from marketplace.procurement.forward.rules import approve_ahead, confirm_ahead, order_ahead
 from marketplace.procurement.requests.facts import Wanted
@@ -22,6 +22,7 @@ from marketplace.procurement.requests.models import PurchaseRequest
 from marketplace.procurement.requests.offering import make_offer
 from marketplace.procurement.requests.rules import open_request, post_request
 from marketplace.procurement.requests.supplies import Ready, post_supply
+from marketplace.registry.buyer_units.queries import own_unit
 
 WANTED_G = 20_000
 POSTED_AGO, OFFERED_AGO = 2, 1  # days before the last one
@@ -76,6 +77,7 @@ class Requests:
     def _posted(self, path: str, rivals: Sequence[Good], *, deadline_on: date) -> PurchaseRequest:
         orderer = self.canteen.acting("orderer")
         category = self.world.session.get_one(Category, path.rsplit("/", maxsplit=1)[-1])
+        unit = own_unit(self.world.session, orderer)
         dearest = max(_per_kg_fen(_listing_of(good)) for good in rivals)
         wanted = Wanted(
             title=f"{deadline_on.month} 月食堂采购{category.name_zh}",
@@ -89,7 +91,7 @@ class Requests:
             min_linkage_bp=0,
             min_households=None,
             deadline_at=at_hour(deadline_on, 17),
-            terms=STATUTORY_TERMS,
+            terms=terms_in_force(self.world.session, unit, clock.today()),
         )
         request = post_request(self.world.session, orderer, wanted=wanted, idempotency_key=random_key())
         return open_request(self.world.session, orderer, request)

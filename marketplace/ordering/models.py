@@ -6,6 +6,7 @@ part is cancelled; the lot's mass-balance constraint makes overselling impossibl
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date, datetime
 
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, String, UniqueConstraint, text
@@ -181,6 +182,10 @@ class OrderPart(Base):
         order_by="OrderLine.id", lazy="selectin", back_populates="part"
     )
     history: Mapped[list[PartChange]] = relationship(order_by="PartChange.id")
+
+    def fen_less(self, off: Mapping[int, int]) -> int:
+        """What the part costs in fen without the units that are taken off, by line id."""
+        return self.total_fen - sum(off.get(line.id, 0) * line.unit_price_fen for line in self.lines)
 
 
 class OrderLine(Base):

@@ -20,17 +20,22 @@ from marketplace.ordering.models import PaymentPolicy, PaymentStart
 from marketplace.registry.models import BuyerUnit
 
 SHIPPED = Path(__file__).resolve().parent / "data" / "payment_policies.csv"
+MOST_DAYS = 60  # State Council Decree 728, revised as 802
 CODE_LENGTHS = (6, 4, 2)  # county, prefecture, province: the nearest jurisdiction decides
 
 
 @dataclass(frozen=True)
 class PaymentTerms:
-    """When a unit has to pay, and what it owes for each day it is late: `late_rate_bp` basis points of the sum."""
+    """When a unit has to pay, and what it owes for each day it is late: `late_rate_bp` basis points of the sum.
+
+    `cap_days` is the most that may be agreed instead.
+    """
 
     days: int
     start: PaymentStart
     late_rate_bp: int
     basis: str
+    cap_days: int = MOST_DAYS
 
     @property
     def columns(self) -> dict[str, Any]:
@@ -69,7 +74,7 @@ def terms_of_units(session: Session, units: Collection[BuyerUnit], on: date) -> 
     )
     last = {
         policy.region_code: PaymentTerms(
-            policy.default_days, policy.payment_start, policy.late_rate_bp, policy.basis
+            policy.default_days, policy.payment_start, policy.late_rate_bp, policy.basis, policy.cap_days
         )
         for policy in session.scalars(query.order_by(PaymentPolicy.from_on))
     }

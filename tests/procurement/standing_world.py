@@ -25,15 +25,9 @@ from marketplace.procurement.standing.models import (
     StandingOrder,
     WindowState,
 )
+from marketplace.procurement.standing.plans import LineWish, Plan, Slot
 from marketplace.procurement.standing.queries import windows_of
-from marketplace.procurement.standing.rules import (
-    LineWish,
-    Plan,
-    Slot,
-    approve_standing,
-    confirm_standing,
-    open_standing_order,
-)
+from marketplace.procurement.standing.rules import approve_standing, confirm_standing, open_standing_order
 from marketplace.procurement.standing.schedule import Schedule
 from marketplace.registry.models import BuyerUnit, Cooperative
 from tests.factories.registry import BuyerUnitFactory, CooperativeFactory, actor_at

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from sqlalchemy import func, select, text
 from sqlalchemy.exc import IntegrityError
@@ -14,10 +16,12 @@ from marketplace.identity.models import Role, TrailEntry
 from marketplace.ordering.models import OrderPart, PartChange
 from marketplace.ordering.states import PartEvent, PartState
 from marketplace.payments.models import Payment
+from marketplace.payments.refunds.answers import agree_rejection
 from marketplace.payments.rules import apply_payment
 from marketplace.procurement.evaluations.models import Evaluation
 from marketplace.procurement.evaluations.queries import awaiting_evaluation, tasks_of
 from marketplace.procurement.evaluations.rules import evaluate_part
+from tests.factories.receiving import arrived, reject
 from tests.factories.registry import BuyerUnitFactory, CooperativeFactory, actor_at, user_of
 from tests.factories.trade import bill, offer, sell
 from tests.journeys.paper import Visitor
@@ -126,6 +130,38 @@ def test_a_cadre_evaluates_the_own_purchase(session):
     order = sell(session, offer(session, CooperativeFactory()), 2)
     evaluate_part(session, actor_of(order.buyer), order.parts[0], goods_score=4, delivery_score=5)
     assert order.parts[0].evaluated_at is not None
+
+
+def test_what_was_refused_is_not_evaluated(session, files, client, clock):
+    """Forty were ordered and three refused: the list and the form say 37 and 1,850.00, not 2,000.00."""
+    delivery = arrived(session, files, (offer(session, CooperativeFactory()), 40))
+    agree_rejection(session, delivery.manager, reject(session, files, delivery, 3))
+    apply_payment(session, session.scalars(select(Payment)).one(), paid_at=now())
+    session.commit()
+    client.sign_in(user_of(delivery.unit, Role.UNIT_RECEIVER))
+    visitor = Visitor(client)
+    waiting = visitor.open("/evaluations")
+    assert waiting.has("× 37", "1,850.00")
+    assert not waiting.has("2,000.00")
+    page = visitor.open(waiting.link("去评价"))
+    assert page.has("37 瓶", "订购 40", "1,850.00")
+    assert not page.has("2,000.00")
+
+
+def test_the_steps_of_an_order_go_on_to_the_invoice_and_the_evaluation(session, client, unit, billed):
+    session.commit()
+    client.sign_in(user_of(unit, Role.UNIT_RECEIVER))
+
+    def steps() -> list[tuple[str, str]]:
+        page = client.get(f"/orders/{billed.part.order.public_no}").text
+        marks = re.findall(r'class="step step-(\w+)".*?step-label">(.*?)<', page, re.DOTALL)
+        return [(words, mark) for mark, words in marks[5:]]
+
+    assert steps() == [("开具发票", "now"), ("转账付款", "next"), ("评价", "next")]
+    apply_payment(session, billed, paid_at=now())
+    evaluate_part(session, actor_at(unit, Role.UNIT_RECEIVER), billed.part, goods_score=5, delivery_score=5)
+    session.commit()
+    assert steps() == [("开具发票", "now"), ("转账付款", "done"), ("评价", "done")]
 
 
 def test_what_waits_stands_on_the_desk_and_is_evaluated_on_its_page(session, client, unit, part):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from marketplace.identity.models import Role
-from marketplace.ordering.models import Order
+from marketplace.ordering.models import Order, PaymentPolicy, PaymentStart
 from marketplace.procurement.requests.models import Offer, PurchaseRequest, RequestState, Supply
 from tests.conftest import HeldClock, Listening, MarketClient
 from tests.factories.registry import BuyerUnitFactory, CooperativeFactory, actor_at, user_of
@@ -94,6 +96,28 @@ def test_a_canteen_asks_two_offer_and_one_wins(
     assert not page.has("离学校近")
     assert not page.has("50.00")
     assert not visitor.press(page, "知道了").has("知道了")
+
+
+@pytest.mark.databases("sqlite")
+def test_a_request_pays_by_the_policy_in_force_where_the_unit_is(
+    client: MarketClient, session: Session, clock: HeldClock
+) -> None:
+    CategoryFactory()
+    unit, visitor = BuyerUnitFactory(), Visitor(client)
+    policy = {"default_days": 20, "cap_days": 40, "late_rate_bp": 6, "basis": "县财政局通知"}
+    began = {"region_code": unit.county_code, "from_on": date(2026, 1, 1)}
+    session.add(PaymentPolicy(payment_start=PaymentStart.DELIVERY, **began, **policy))
+    session.commit()
+    client.sign_in(user_of(unit, Role.UNIT_ORDERER))
+    form = visitor.open("/requests/new")
+    assert form.has("0.06%", "县财政局通知", "最多 40 天")
+    long = visitor.press(form, "保存草稿", **TYPED, payment_days="41", status=422)
+    assert long.has("付款期限须在 1 到 40 天之间")
+    assert session.scalars(select(PurchaseRequest)).all() == []
+    assert visitor.press(long, "保存草稿", payment_days="20").has("县财政局通知")
+    kept = session.scalars(select(PurchaseRequest)).one().current
+    assert (kept.payment_days, kept.payment_start) == (20, PaymentStart.DELIVERY)
+    assert (kept.late_rate_bp, kept.payment_basis) == (6, "县财政局通知")
 
 
 @pytest.mark.databases("sqlite")

@@ -15,9 +15,9 @@ from marketplace.identity.actors import actor_of
 from marketplace.identity.models import Role, User
 from marketplace.procurement.approvals.rules import StepWanted, set_chain, set_limit
 from marketplace.procurement.standing.models import StandingState, WindowState
+from marketplace.procurement.standing.plans import Slot
 from marketplace.procurement.standing.queries import plan_of, standing_by_no, tasks_of
 from marketplace.procurement.standing.rules import (
-    Slot,
     approve_standing,
     confirm_standing,
     decline_standing,

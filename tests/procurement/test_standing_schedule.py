@@ -7,7 +7,12 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 from sqlalchemy.orm import Session
 
-from marketplace.procurement.standing.closures import PublicHoliday, closed_days, public_holidays
+from marketplace.procurement.standing.closures import (
+    PublicHoliday,
+    assumed_years,
+    closed_days,
+    public_holidays,
+)
 from marketplace.procurement.standing.models import SpanKind, UnitSpan
 from marketplace.procurement.standing.schedule import (
     Schedule,
@@ -73,6 +78,7 @@ def test_public_holidays_are_data_and_can_be_worked_through() -> None:
     assert public_holidays()[date(2026, 10, 1)] is PublicHoliday.NATIONAL_DAY
     assert public_holidays()[date(2027, 2, 6)] is PublicHoliday.SPRING_FESTIVAL
     assert {day.year for day in public_holidays()} == {2026, 2027}
+    assert assumed_years() == {2027}
     assert closed_days([], skips_public_holidays=True)(date(2026, 10, 1))
     assert not closed_days([], skips_public_holidays=False)(date(2026, 10, 1))
 

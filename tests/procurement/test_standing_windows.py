@@ -20,8 +20,8 @@ from marketplace.procurement.standing.models import (
     SubstitutionState,
     WindowState,
 )
+from marketplace.procurement.standing.plans import Slot
 from marketplace.procurement.standing.queries import history_of_window, lines_of, tasks_of, window_of
-from marketplace.procurement.standing.rules import Slot
 from marketplace.procurement.standing.windows import (
     answer_hold,
     answer_substitute,

@@ -119,6 +119,25 @@ def test_a_department_ranks_its_own_place(
             unit_within(session, reader, units[0].public_no)
 
 
+def test_what_counts_of_a_unit_without_a_filing_is_what_the_rule_of_its_place_counts(
+    session: Session, clock: HeldClock
+) -> None:
+    """The country counts everything, the county tea alone: oil of a unit there does not count, filed or not."""
+    RegionFactory(code="360827")
+    reader = actor_of(official_with(Role.SUPERVISOR, "36"))
+    quota_rule()
+    here, waits = BuyerUnitFactory(), BuyerUnitFactory()
+    elsewhere = BuyerUnitFactory(county_code="360827")
+    for unit, fen in ((here, 8_000), (waits, 4_000), (elsewhere, 2_000)):
+        purchase(session, unit, fen)
+    counted = {row.unit_no: row.counted_fen for row in rows(session, reader)}
+    assert [counted[unit.public_no] for unit in (here, waits, elsewhere)] == [8_000, 4_000, 2_000]
+    quota_rule("361025", category_codes=["tea"])
+    filed(session, waits)
+    counted = {row.unit_no: row.counted_fen for row in rows(session, reader)}
+    assert [counted[unit.public_no] for unit in (here, waits, elsewhere)] == [0, 0, 2_000]
+
+
 def test_nobody_without_an_office_ranks(session: Session, units: list[BuyerUnit]) -> None:
     assert rows(session, Actor(roles=frozenset({Role.SUPERVISOR}))) == []
 

@@ -21,9 +21,8 @@ from marketplace.payments.models import Payment, PaymentState
 from marketplace.payments.refunds.models import Refund, RefundLine, RefundState
 from marketplace.payments.refunds.posting import post_refund
 from marketplace.payments.refunds.queries import refundable_lines
-from marketplace.procurement.receiving.models import Inspection, Outcome, RejectionOutcome
-
-TAKES_MONEY_OFF = (Outcome.AGREED, Outcome.RETURNED)
+from marketplace.procurement.receiving.models import Inspection, RejectionOutcome
+from marketplace.procurement.receiving.queries import TAKES_GOODS_OFF
 
 
 def ended_rejections(session: Session, part_ids: Collection[int]) -> dict[int, Inspection]:
@@ -34,7 +33,7 @@ def ended_rejections(session: Session, part_ids: Collection[int]) -> dict[int, I
         .outerjoin(Refund, Refund.inspection_id == Inspection.id)
         .where(
             Inspection.part_id.in_(part_ids),
-            RejectionOutcome.outcome.in_(TAKES_MONEY_OFF),
+            RejectionOutcome.outcome.in_(TAKES_GOODS_OFF),
             Refund.id.is_(None),
         )
         .order_by(Inspection.id)

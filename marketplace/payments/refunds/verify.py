@@ -22,10 +22,9 @@ from marketplace.payments.refunds.models import (
     RefundedLine,
     RefundState,
 )
-from marketplace.payments.refunds.rejections import TAKES_MONEY_OFF
 from marketplace.payments.refunds.standing import PoolStanding, refunded_after_settlement, standing_of_pools
 from marketplace.procurement.receiving.models import Inspection, RejectionOutcome
-from marketplace.procurement.receiving.queries import rejected_fen
+from marketplace.procurement.receiving.queries import TAKES_GOODS_OFF, rejected_fen
 
 MONEY_BACK = (AccountKind.CLEARING, AccountKind.BUYER_RECEIVABLE)
 UNDECIDED = (RefundState.ASKED, RefundState.DECLINED)
@@ -221,7 +220,7 @@ def _rejections_are_refunded(session: Session) -> Answer:
         Order.buyer_unit_id.is_(None),
         select(Payment.id).where(Payment.part_id == OrderPart.id).exists(),
     )
-    takes_off = and_(RejectionOutcome.outcome.in_(TAKES_MONEY_OFF), due)
+    takes_off = and_(RejectionOutcome.outcome.in_(TAKES_GOODS_OFF), due)
     query = (
         select(
             Inspection.public_no.label("inspection"),
@@ -238,7 +237,7 @@ def _rejections_are_refunded(session: Session) -> Answer:
                 and_(takes_off, func.coalesce(Refund.amount_fen, 0) != rejected.c.fen),
                 and_(
                     Refund.id.is_not(None),
-                    or_(RejectionOutcome.outcome.is_(None), RejectionOutcome.outcome.not_in(TAKES_MONEY_OFF)),
+                    or_(RejectionOutcome.outcome.is_(None), RejectionOutcome.outcome.not_in(TAKES_GOODS_OFF)),
                 ),
             )
         )

@@ -12,6 +12,7 @@ from marketplace.identity.permissions import Permission
 from marketplace.ordering.queries import delivery_by_no
 from marketplace.procurement.evaluations import queries, rules
 from marketplace.procurement.evaluations.forms import EvaluationForm
+from marketplace.procurement.receiving.queries import units_off
 from marketplace.web.forms import place_error
 from marketplace.web.paging import page_of
 from marketplace.web.transaction import current_session
@@ -30,8 +31,13 @@ def index() -> ResponseReturnValue:
     evaluates = actor.can(P.BUY_PERSONALLY) or actor.can(P.RECEIVE_FOR_UNIT)
     waits = evaluates and request.args.get("state", "") != "said"
     query = queries.awaiting_evaluation(actor) if waits else queries.evaluations_visible_to(actor)
+    page = page_of(session, query)
     return render_template(
-        "procurement/evaluations/index.html", page=page_of(session, query), waits=waits, evaluates=evaluates
+        "procurement/evaluations/index.html",
+        page=page,
+        off=units_off(session, [part.id for part in page.rows]) if waits else {},
+        waits=waits,
+        evaluates=evaluates,
     )
 
 
@@ -58,5 +64,6 @@ def evaluate(part_no: str) -> ResponseReturnValue:
             flash(_("谢谢您的评价，这笔采购已计入完成"), "success")
             return redirect(url_for("ordering.order", order_no=part.order.public_no), 303)
     said = queries.evaluations_of(session, [part.id]).get(part.id)
-    page = render_template("procurement/evaluations/form.html", part=part, form=form, said=said)
+    off = units_off(session, [part.id])
+    page = render_template("procurement/evaluations/form.html", part=part, form=form, said=said, off=off)
     return page, 422 if form.errors else 200

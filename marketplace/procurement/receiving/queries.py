@@ -28,6 +28,7 @@ from marketplace.procurement.receiving.models import (
     DisputeStatement,
     Inspection,
     InspectionLine,
+    Outcome,
     PartFile,
     Receipt,
     ReceivingPolicy,
@@ -42,6 +43,7 @@ from marketplace.web.tasks import Task
 UNIT_DAYS, PERSON_DAYS = 3, 5
 REMINDER_DAYS = 1  # the desk reminds from the day before the last one
 WAITING = (PartState.PART_REJECTED, PartState.DISPUTED)
+TAKES_GOODS_OFF = (Outcome.AGREED, Outcome.RETURNED)
 
 
 @dataclass(frozen=True)
@@ -255,6 +257,22 @@ def rejected_fen() -> Select[int, int]:
     fen = func.sum(InspectionLine.rejected_units * InspectionLine.unit_price_fen)
     query = select(InspectionLine.inspection_id, fen.label("fen")).where(InspectionLine.rejected_units > 0)
     return query.group_by(InspectionLine.inspection_id)
+
+
+def units_off(session: Session, part_ids: Collection[int]) -> dict[int, int]:
+    """Units that were rejected for good and are not paid for, by line id; lines that kept everything are left out."""
+    query = (
+        select(InspectionLine.line_id, func.sum(InspectionLine.rejected_units))
+        .join(Inspection, Inspection.id == InspectionLine.inspection_id)
+        .join(RejectionOutcome, RejectionOutcome.inspection_id == Inspection.id)
+        .where(
+            Inspection.part_id.in_(part_ids),
+            RejectionOutcome.outcome.in_(TAKES_GOODS_OFF),
+            InspectionLine.rejected_units > 0,
+        )
+        .group_by(InspectionLine.line_id)
+    )
+    return {line_id: int(units) for line_id, units in session.execute(query)}
 
 
 def weights_of_lots(

@@ -112,10 +112,13 @@ def _check_days(wanted: Wanted) -> None:
 
 
 def _check_terms(terms: PaymentTerms) -> None:
-    """State Council Decree 728, revised as 802: at most sixty days, and late interest is owed."""
-    if not 1 <= terms.days <= 60:
+    """At most the days that the policy in force lets be agreed, and late interest is owed."""
+    if not 1 <= terms.days <= terms.cap_days:
         raise Refused(
-            "payment_days", N_("付款期限须在 1 到 60 天之间（国务院令第 802 号）"), field="payment_days"
+            "payment_days",
+            N_("付款期限须在 1 到 %(most)s 天之间"),
+            field="payment_days",
+            most=terms.cap_days,
         )
     if not 0 <= terms.late_rate_bp <= 100:
         raise Refused("late_rate", N_("逾期利息须在每日万分之 0 到 100 之间"), field="late_rate")

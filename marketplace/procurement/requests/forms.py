@@ -28,7 +28,7 @@ from marketplace.linkage.fields import ScaledField, YuanField, parse_percent
 from marketplace.linkage.models import Lot
 from marketplace.ordering.forms import CheckoutForm
 from marketplace.ordering.models import PaymentStart
-from marketplace.ordering.terms import STATUTORY_TERMS, PaymentTerms
+from marketplace.ordering.terms import PaymentTerms
 from marketplace.procurement.requests.facts import Wanted
 from marketplace.procurement.requests.models import PurchaseRequest
 from marketplace.registry.models import Cooperative
@@ -99,7 +99,7 @@ class RequestForm(MassForm):
     )
     payment_days = IntegerField(
         _l("付款期限（天）"),
-        [REQUIRED, NumberRange(1, 60, _l("付款期限须在 1 到 60 天之间"))],
+        [REQUIRED],
         render_kw=WHOLE,
     )
     payment_start = SelectField(_l("从哪天起算"))
@@ -113,9 +113,11 @@ class RequestForm(MassForm):
         ]
         self.payment_start.choices = [SelectChoice(start.value, label(start)) for start in PaymentStart]
 
-    @property
-    def wanted(self) -> Wanted:
-        """What was typed, as the rules take it. Raises Refused for a mass that cannot be read."""
+    def wanted(self, policy: PaymentTerms) -> Wanted:
+        """What was typed, as the rules take it; the late rate and its basis are those of the `policy` in force.
+
+        Raises Refused for a mass that cannot be read.
+        """
         typed: datetime = self.deadline.data
         return Wanted(
             title=self.title.data or "",
@@ -132,8 +134,9 @@ class RequestForm(MassForm):
             terms=PaymentTerms(
                 self.payment_days.data or 0,
                 PaymentStart(self.payment_start.data),
-                STATUTORY_TERMS.late_rate_bp,
-                STATUTORY_TERMS.basis,
+                policy.late_rate_bp,
+                policy.basis,
+                policy.cap_days,
             ),
         )
 

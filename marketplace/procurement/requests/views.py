@@ -14,11 +14,12 @@ from marketplace.identity.access import current_actor, requires
 from marketplace.identity.permissions import Permission
 from marketplace.ordering.forms import ReasonForm
 from marketplace.ordering.rules import Delivery
-from marketplace.ordering.terms import STATUTORY_TERMS
+from marketplace.ordering.terms import PaymentTerms, terms_in_force
 from marketplace.procurement.requests import awarding, board_views, comparison, queries, rules, seller_views
 from marketplace.procurement.requests.forms import AwardForm, RequestForm, typed_of
 from marketplace.procurement.requests.matching import matches_of_request
 from marketplace.procurement.requests.models import PurchaseRequest, RequestEvent, RequestState
+from marketplace.registry.buyer_units.queries import own_unit
 from marketplace.web.errors import explain
 from marketplace.web.forms import place_error
 from marketplace.web.paging import page_of
@@ -56,29 +57,36 @@ def index() -> ResponseReturnValue:
 def new() -> ResponseReturnValue:
     """Write down what is wanted; `?like=` begins with what an earlier request said."""
     session, actor = current_session(), current_actor()
-    form = RequestForm(data=_first_typed()) if request.method == "GET" else RequestForm()
+    policy = _policy()
+    form = RequestForm(data=_first_typed(policy)) if request.method == "GET" else RequestForm()
     form.offer(session)
     if form.validate_on_submit():
         try:
             made = rules.post_request(
-                session, actor, wanted=form.wanted, idempotency_key=form.idempotency_key.data or ""
+                session, actor, wanted=form.wanted(policy), idempotency_key=form.idempotency_key.data or ""
             )
         except DomainError as error:
             place_error(form, error)
         else:
             flash(_("需求已保存为草稿，核对无误后请发布"), "success")
             return redirect(url_for(".show", request_no=made.public_no), 303)
-    page = render_template("procurement/requests/edit.html", form=form, found=None, offered=0)
+    page = render_template("procurement/requests/edit.html", form=form, found=None, offered=0, policy=policy)
     return page, 422 if form.errors else 200
 
 
-def _first_typed() -> dict[str, object]:
+def _policy() -> PaymentTerms:
+    """The terms of payment in force today where the unit is."""
+    session = current_session()
+    return terms_in_force(session, own_unit(session, current_actor()), today())
+
+
+def _first_typed(policy: PaymentTerms) -> dict[str, object]:
     like = request.args.get("like", "")
     typed = typed_of(queries.request_by_no(current_session(), current_actor(), like)) if like else {}
     deadline = (now() + timedelta(days=DAYS_TO_OFFER)).astimezone(SHANGHAI)
     return {
-        "payment_days": STATUTORY_TERMS.days,
-        "payment_start": STATUTORY_TERMS.start.value,
+        "payment_days": policy.days,
+        "payment_start": policy.start.value,
         **typed,
         "deadline": deadline.replace(hour=17, minute=0, second=0, microsecond=0),
         "deliver_from": today() + timedelta(days=DAYS_TO_OFFER + 2),
@@ -92,11 +100,12 @@ def edit(request_no: str) -> ResponseReturnValue:
     """Say something else; once published, as a new version that everybody who offered is told about."""
     session, actor = current_session(), current_actor()
     found = queries.request_by_no(session, actor, request_no)
+    policy = _policy()
     form = RequestForm(data=typed_of(found)) if request.method == "GET" else RequestForm()
     form.offer(session)
     if form.validate_on_submit():
         try:
-            rules.amend_request(session, actor, found, wanted=form.wanted)
+            rules.amend_request(session, actor, found, wanted=form.wanted(policy))
         except DomainError as error:
             place_error(form, error)
             found = queries.request_by_no(session, actor, request_no)
@@ -104,7 +113,9 @@ def edit(request_no: str) -> ResponseReturnValue:
             flash(_("需求已更新"), "success")
             return redirect(url_for(".show", request_no=request_no), 303)
     offered = queries.standing_offers_count(session, found)
-    page = render_template("procurement/requests/edit.html", form=form, found=found, offered=offered)
+    page = render_template(
+        "procurement/requests/edit.html", form=form, found=found, offered=offered, policy=policy
+    )
     return page, 422 if form.errors else 200
 
 

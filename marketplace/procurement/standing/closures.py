@@ -15,6 +15,7 @@ from types import MappingProxyType
 from marketplace.core.labels import N_, LabelledEnum
 from marketplace.procurement.standing.models import SpanKind, UnitSpan
 
+ANNOUNCED = "announced"
 FILE = Path(__file__).resolve().parent / "data" / "public_holidays.csv"
 
 
@@ -33,9 +34,22 @@ class PublicHoliday(LabelledEnum):
 @cache
 def public_holidays() -> Mapping[date, PublicHoliday]:
     """Which public holiday a day is."""
+    return MappingProxyType({day: holiday for day, holiday, _basis in _rows()})
+
+
+@cache
+def assumed_years() -> frozenset[int]:
+    """The years whose arrangement is not known: only the statutory days of them are kept."""
+    return frozenset(day.year for day, _holiday, basis in _rows() if basis != ANNOUNCED)
+
+
+@cache
+def _rows() -> tuple[tuple[date, PublicHoliday, str], ...]:
     with FILE.open(encoding="utf-8", newline="") as file:
-        rows = {date.fromisoformat(row["day"]): PublicHoliday(row["holiday"]) for row in csv.DictReader(file)}
-    return MappingProxyType(rows)
+        return tuple(
+            (date.fromisoformat(row["day"]), PublicHoliday(row["holiday"]), row["basis"])
+            for row in csv.DictReader(file)
+        )
 
 
 def closed_days(spans: Sequence[UnitSpan], *, skips_public_holidays: bool) -> Callable[[date], bool]:

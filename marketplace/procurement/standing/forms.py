@@ -28,14 +28,7 @@ from marketplace.core.money import parse_yuan
 from marketplace.ordering.forms import ReasonForm
 from marketplace.ordering.rules import Delivery
 from marketplace.procurement.standing.models import PriceRule, SpanKind
-from marketplace.procurement.standing.rules import (
-    MAX_CUTOFF_DAYS,
-    MAX_NAME,
-    MAX_WEEKS,
-    LineWish,
-    Plan,
-    Slot,
-)
+from marketplace.procurement.standing.plans import MAX_CUTOFF_DAYS, MAX_NAME, MAX_WEEKS, LineWish, Plan, Slot
 from marketplace.procurement.standing.schedule import Schedule
 from marketplace.web.forms import OnceForm
 

@@ -15,7 +15,7 @@ from marketplace.core.errors import DomainError, Refused
 from marketplace.identity.access import current_actor, requires
 from marketplace.identity.permissions import Permission
 from marketplace.ordering.forms import ReasonForm
-from marketplace.procurement.standing import queries, rules, windows
+from marketplace.procurement.standing import plans, queries, rules, windows
 from marketplace.procurement.standing.forms import SubstituteForm, read_price, read_units
 from marketplace.procurement.standing.models import DeliveryWindow, StandingOrder, StandingState
 from marketplace.web.errors import explain
@@ -122,7 +122,7 @@ def substitute(standing_no: str, day: str) -> ResponseReturnValue:
         try:
             missing, instead = known.get(form.listing.data), offered.get(form.substitute.data)
             if missing is None or instead is None:
-                raise Refused("choice", rules.CHOOSE, field="substitute")
+                raise Refused("choice", plans.CHOOSE, field="substitute")
             windows.propose_substitute(
                 session,
                 current_actor(),

@@ -18,7 +18,7 @@ from marketplace.core.money import format_yuan
 from marketplace.identity.access import current_actor, requires
 from marketplace.identity.permissions import Permission
 from marketplace.ordering.forms import ReasonForm
-from marketplace.procurement.standing import queries, rules, windows
+from marketplace.procurement.standing import plans, queries, rules, windows
 from marketplace.procurement.standing.forms import (
     AnswerForm,
     LimitForm,
@@ -105,8 +105,8 @@ def open_one(cooperative_no: str) -> ResponseReturnValue:
         try:
             plan = form.plan(read_lines(typed, listings))
             if not plan.lines:
-                raise Refused("no_line", rules.NO_LINE)
-            seen = rules.planned_windows(session, unit, plan)
+                raise Refused("no_line", plans.NO_LINE)
+            seen = plans.planned_windows(session, unit, plan)
             if typed.get("step") == "send":
                 standing = rules.open_standing_order(
                     session,
@@ -236,7 +236,7 @@ def window(standing_no: str, day: str) -> ResponseReturnValue:
                 one,
                 quantities=read_units(request.form, "units", listings),
                 deliver_on=form.deliver_on.data,
-                slot=rules.Slot(minutes(form.slot_from.data), minutes(form.slot_to.data)),
+                slot=plans.Slot(minutes(form.slot_from.data), minutes(form.slot_to.data)),
                 reason=form.reason.data or "",
             )
         except DomainError as error:

@@ -23,6 +23,13 @@ from marketplace.identity.actors import Actor
 from marketplace.ordering.rules import required_reason
 from marketplace.ordering.wishes import check_quantity, require_for_sale
 from marketplace.procurement.standing.capacity import Units, book_units, difference, units_of
+from marketplace.procurement.standing.holding import (
+    NO_REASON,
+    lock,
+    note_change,
+    require_orderer,
+    require_supplier,
+)
 from marketplace.procurement.standing.models import (
     ChangedLine,
     ChangeEvent,
@@ -34,16 +41,8 @@ from marketplace.procurement.standing.models import (
     SubstitutionState,
     WindowState,
 )
+from marketplace.procurement.standing.plans import Slot, check_slot
 from marketplace.procurement.standing.queries import RUNNING, PlannedLine, lines_of
-from marketplace.procurement.standing.rules import (
-    NO_REASON,
-    Slot,
-    check_slot,
-    lock,
-    note_change,
-    require_orderer,
-    require_supplier,
-)
 from marketplace.procurement.standing.schedule import clock_words, cutoff_of, instant_of
 
 LIVE = (StandingState.AWAITING_APPROVAL, StandingState.AWAITING_CONFIRMATION, *RUNNING)

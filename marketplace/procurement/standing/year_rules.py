@@ -13,6 +13,7 @@ from marketplace.core.labels import N_
 from marketplace.identity.actors import Actor
 from marketplace.identity.permissions import Permission
 from marketplace.identity.trail import record_trail
+from marketplace.procurement.standing.holding import call_off, lock
 from marketplace.procurement.standing.models import (
     DeliveryWindow,
     SpanKind,
@@ -20,8 +21,8 @@ from marketplace.procurement.standing.models import (
     UnitSpan,
     WindowState,
 )
+from marketplace.procurement.standing.plans import MAX_SPAN_DAYS
 from marketplace.procurement.standing.queries import RUNNING, windows_of
-from marketplace.procurement.standing.rules import MAX_SPAN_DAYS, call_off, lock
 from marketplace.registry.models import BuyerUnit
 
 MAX_SPANS = 100

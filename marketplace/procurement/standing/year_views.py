@@ -14,7 +14,7 @@ from marketplace.core.errors import DomainError
 from marketplace.identity.access import current_actor, requires
 from marketplace.identity.permissions import Permission
 from marketplace.procurement.standing import queries, year_rules
-from marketplace.procurement.standing.closures import PublicHoliday, public_holidays
+from marketplace.procurement.standing.closures import PublicHoliday, assumed_years, public_holidays
 from marketplace.procurement.standing.forms import SpanForm
 from marketplace.procurement.standing.models import SpanKind
 from marketplace.web.forms import place_error
@@ -58,7 +58,11 @@ def _page(form: SpanForm) -> ResponseReturnValue:
     ahead = [row for row in public_holidays().items() if row[0] >= today()]
     spans = queries.spans_of(current_session(), current_actor().buyer_unit_id or 0)
     page = render_template(
-        "procurement/standing/year.html", form=form, spans=spans, holidays=_stretches(ahead)
+        "procurement/standing/year.html",
+        form=form,
+        spans=spans,
+        holidays=_stretches(ahead),
+        assumed=sorted(assumed_years() & {day.year for day, _holiday in ahead}),
     )
     return page, 422 if form.errors else 200
 

@@ -6,6 +6,7 @@ What counts is said by `payments/counted.py`; a rule may restrict it to branches
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import (
@@ -16,6 +17,7 @@ from sqlalchemy import (
     and_,
     case,
     cast,
+    false,
     func,
     literal,
     or_,
@@ -29,9 +31,19 @@ from marketplace.ordering.models import Order, OrderKind, OrderLine, OrderPart
 from marketplace.ordering.states import PartState
 from marketplace.payments.counted import completed_within, is_counted, refunded_by_line, year_span
 from marketplace.procurement.quota.models import QuotaCover, QuotaFiling
+from marketplace.registry.models import BuyerUnit
 
 GONE = (PartState.CANCELLED, PartState.RETURNED)
 FEWEST_BUYERS = 5  # a sum over fewer people would tell what one of them bought
+
+
+@dataclass(frozen=True)
+class Scopes:
+    """The branches of the category tree that count, where a rule restricts them: by the rule that a quota was filed
+    under, and for a unit without a filing in force by its county, whose rule would be the one."""
+
+    by_rule: Mapping[int, Collection[str]] = field(default_factory=dict)
+    by_county: Mapping[str, Collection[str]] = field(default_factory=dict)
 
 
 class Missing(LabelledEnum):
@@ -80,11 +92,8 @@ def in_scope(codes: Collection[str]) -> ColumnElement[bool]:
     return OrderLine.listing_version_id.in_(goods)
 
 
-def counted_by_filer(year: int, scopes: Mapping[int, Collection[str]]) -> Subquery:
-    """filer_id and counted_fen of a year, a shared canteen under its representative.
-
-    `scopes` are the branches of the rules that restrict what counts, by the rule's id.
-    """
+def counted_by_filer(year: int, scopes: Scopes) -> Subquery:
+    """filer_id and counted_fen of a year, a shared canteen under its representative, within `scopes`."""
     filer = func.coalesce(QuotaCover.filer_id, Order.buyer_unit_id).label("filer_id")
     query = (
         canteen_lines(filer, func.sum(NET_FEN).label("counted_fen"))
@@ -92,12 +101,24 @@ def counted_by_filer(year: int, scopes: Mapping[int, Collection[str]]) -> Subque
         .where(is_counted(), completed_in(year))
         .group_by(filer)
     )
-    if scopes:
+    if scopes.by_rule or scopes.by_county:
         query = query.outerjoin(QuotaFiling, QuotaFiling.id == QuotaCover.filing_id)
-        counts_all = or_(QuotaFiling.rule_id.is_(None), QuotaFiling.rule_id.not_in(scopes))
-        some = (and_(QuotaFiling.rule_id == rule, in_scope(codes)) for rule, codes in scopes.items())
-        query = query.where(or_(counts_all, *some))
+        query = query.join(BuyerUnit, BuyerUnit.id == filer).where(_within(scopes))
     return query.subquery()
+
+
+def _within(scopes: Scopes) -> ColumnElement[bool]:
+    """Whether an OrderLine is within the scope of the filing of its unit, or of the county of its filer without one."""
+    filed, county = QuotaFiling.rule_id, BuyerUnit.county_code
+    restricted = or_(filed.in_(scopes.by_rule), and_(filed.is_(None), county.in_(scopes.by_county)))
+    of_rules = (and_(filed == rule, in_scope(codes)) for rule, codes in scopes.by_rule.items())
+    alike: dict[tuple[str, ...], list[str]] = {}
+    for code, codes in scopes.by_county.items():
+        alike.setdefault(tuple(codes), []).append(code)
+    of_counties = (
+        and_(filed.is_(None), county.in_(counties), in_scope(codes)) for codes, counties in alike.items()
+    )
+    return or_(~func.coalesce(restricted, false()), *of_rules, *of_counties)
 
 
 def counted_of(unit_ids: Collection[int], year: int, codes: Collection[str], *columns: Any) -> Select[Any]:

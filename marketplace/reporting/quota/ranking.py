@@ -13,8 +13,9 @@ from marketplace.core.errors import NotFound
 from marketplace.core.labels import N_, LabelledEnum
 from marketplace.identity.actors import Actor
 from marketplace.procurement.quota.models import QuotaCover, QuotaFiling, ReservedQuotaRule
+from marketplace.procurement.quota.queries import rules_for
 from marketplace.registry.models import BuyerUnit, Region
-from marketplace.reporting.quota.counting import counted_by_filer
+from marketplace.reporting.quota.counting import Scopes, counted_by_filer
 from marketplace.reporting.quota.pace import Pace, days_of
 
 FILER = aliased(BuyerUnit, name="filer")
@@ -111,12 +112,19 @@ def _standing() -> ColumnElement[str]:
     )
 
 
-def scopes(session: Session, year: int) -> dict[int, list[str]]:
-    """The rules up to a year that restrict what counts, with their branches of the category tree."""
+def scopes_of(session: Session, actor: Actor, year: int) -> Scopes:
+    """What rules restrict, for filings of a year and for units of the jurisdiction that have none; in three
+    statements."""
     query = select(ReservedQuotaRule.id, ReservedQuotaRule.category_codes).where(
         ReservedQuotaRule.year <= year
     )
-    return {rule: codes for rule, codes in session.execute(query) if codes}
+    by_rule = {rule: codes for rule, codes in session.execute(query) if codes}
+    if not by_rule:
+        return Scopes()
+    counties = session.scalars(select(BuyerUnit.county_code).where(within(actor)).distinct()).all()
+    rules = rules_for(session, counties, year)
+    by_county = {code: one.rule.category_codes for code, one in rules.items() if one.rule.category_codes}
+    return Scopes(by_rule, by_county)
 
 
 def ranking_of(
@@ -129,7 +137,7 @@ def ranking_of(
     sort: Sorting = Sorting.BEST,
 ) -> Select[Any]:
     """The units of the actor's jurisdiction with what they filed for a year and what counts; see `read_row`."""
-    counted = counted_by_filer(year, scopes(session, year))
+    counted = counted_by_filer(year, scopes_of(session, actor, year))
     own = QuotaCover.filer_id == BuyerUnit.id
     counted_fen = func.coalesce(counted.c.counted_fen, 0)
     state = _standing()
