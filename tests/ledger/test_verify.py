@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -31,7 +31,7 @@ def findings_of(session: Session) -> Named:
 
 
 @pytest.fixture
-def tamper(session: Session, backend: str) -> Tamper:
+def tamper(session: Session, backend: str) -> Iterator[Tamper]:
     """What somebody who owns the database can do: change rows with triggers, references and checks out of the way."""
     if backend == "sqlite":
         unguard = ["PRAGMA defer_foreign_keys=ON", "PRAGMA ignore_check_constraints=ON"]
@@ -52,7 +52,9 @@ def tamper(session: Session, backend: str) -> Tamper:
         unguard.clear()
         session.execute(text(statement))
 
-    return change
+    yield change
+    if backend == "sqlite":  # a setting of the connection, which the next test uses too
+        session.execute(text("PRAGMA ignore_check_constraints=OFF"))
 
 
 @pytest.fixture
