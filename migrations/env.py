@@ -6,6 +6,7 @@ from alembic import context
 from sqlalchemy import create_engine
 
 from config import Settings
+from marketplace.core.references import is_foreign_key_of
 from marketplace.core.schema import all_tables
 
 
@@ -14,11 +15,17 @@ def include_name(name: str | None, kind: str, _parents: object) -> bool:
     return not (kind == "table" and name is not None and name.startswith("huey_"))
 
 
+def include_object(thing: object, *_about: object) -> bool:
+    """Leave out the foreign keys that this database has as triggers."""
+    return not is_foreign_key_of(context.get_context().dialect, thing)
+
+
 def run(connection: object) -> None:
     context.configure(
         connection=connection,  # type: ignore[arg-type]
         target_metadata=all_tables(),
         include_name=include_name,
+        include_object=include_object,
         render_as_batch=True,
         compare_type=True,
         user_module_prefix="db.",

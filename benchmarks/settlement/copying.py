@@ -6,12 +6,11 @@ from __future__ import annotations
 
 import time
 
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine
+
+from marketplace.core.schema import all_tables
 
 PLAIN, CHECKED = "copy", "checked_copy"
-FOREIGN_KEYS = """
-SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = CAST(:table AS regclass) AND contype = 'f'
-"""
 TABLES = ("entry", "transfer", "settlement", "linkage_pool", "pool_distribution", "credit")
 
 
@@ -21,8 +20,9 @@ def make_tables(engine: Engine) -> None:
         for table in TABLES:
             for prefix in (PLAIN, CHECKED):
                 connection.exec_driver_sql(f"CREATE TABLE {prefix}_{table} (LIKE {table} INCLUDING ALL)")
-            for key in connection.scalars(text(FOREIGN_KEYS), {"table": table}).all():
-                connection.exec_driver_sql(f"ALTER TABLE {CHECKED}_{table} ADD {key}")
+            for key in all_tables().tables[table].foreign_keys:
+                add = f"ADD FOREIGN KEY ({key.parent.name}) REFERENCES {key.column.table.name} ({key.column.name})"
+                connection.exec_driver_sql(f"ALTER TABLE {CHECKED}_{table} {add}")
 
 
 def copy(engine: Engine, prefix: str = PLAIN) -> tuple[int, float]:

@@ -25,6 +25,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from marketplace.core.append_only import APPEND_ONLY
 from marketplace.core.db import Base, UtcInstant, code_of
 from marketplace.core.labels import N_, LabelledEnum
+from marketplace.core.references import REFERENCES_AT_ONCE
 from marketplace.ledger.accounts import OWNER_COLUMNS, OWNERS, AccountKey, AccountKind
 
 BIG_KEY = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows by itself only under INTEGER
@@ -149,7 +150,7 @@ class Transfer(Base):
         UniqueConstraint("entry_id", "position"),
         Index("ix_transfer_debit_account", "debit_account_id", "id"),
         Index("ix_transfer_credit_account", "credit_account_id", "id"),
-        {"info": APPEND_ONLY},
+        {"info": APPEND_ONLY | REFERENCES_AT_ONCE},
     )
 
     id: Mapped[int] = mapped_column(BIG_KEY, primary_key=True)

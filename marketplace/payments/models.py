@@ -16,6 +16,7 @@ from marketplace.core.clock import now
 from marketplace.core.db import Base, UtcInstant, code_of
 from marketplace.core.ids import public_no
 from marketplace.core.labels import N_, LabelledEnum
+from marketplace.core.references import REFERENCES_AT_ONCE
 from marketplace.ledger.models import Entry
 from marketplace.linkage.models import Attribution, LinkagePeriod, Lot, Mechanism
 from marketplace.ordering.models import Order, OrderLine, OrderPart
@@ -294,7 +295,7 @@ class Credit(Base):
         Index("ix_credit_line", "line_id"),
         Index("ix_credit_cooperative", "cooperative_id", "id"),
         Index("uq_credit_amount", "id", "amount_fen", unique=True),  # what reversals refer to
-        {"info": APPEND_ONLY},
+        {"info": APPEND_ONLY | REFERENCES_AT_ONCE},
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
