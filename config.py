@@ -12,6 +12,8 @@ from typing import Literal
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+ONLINE_METHODS = ("card", "alipay", "wechat_pay")
+
 
 class Settings(BaseSettings):
     """One deployment. Field names are the environment variables, in lower case."""
@@ -30,6 +32,7 @@ class Settings(BaseSettings):
     stripe_api_base: str = ""
     stripe_webhook_secret: str = ""
     card_payments: bool = True
+    card_methods: str = "card"
     bank_payee: str = "赣品助农平台（演示）"
     bank_account_no: str = "0000 0000 0000 0000"
     bank_name: str = "演示银行南昌支行"
@@ -44,12 +47,22 @@ class Settings(BaseSettings):
         if self.database_url.startswith("postgresql://"):
             self.database_url = self.database_url.replace("postgresql://", "postgresql+psycopg://", 1)
         self.public_url = (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
+        unknown = set(self.online_methods) - set(ONLINE_METHODS)
+        if unknown or not self.online_methods:
+            raise ValueError(
+                f"CARD_METHODS names one or more of {', '.join(ONLINE_METHODS)}, separated by commas"
+            )
         for name in ("secret_key", "data_key", "stripe_webhook_secret"):
             if getattr(self, name):
                 continue
             if self.environment == "production":
                 raise ValueError(f"{name.upper()} must be set in production")
             setattr(self, name, _kept_key(self.data_dir / "keys" / name))
+
+    @property
+    def online_methods(self) -> tuple[str, ...]:
+        """The means of paying on line in the order of CARD_METHODS."""
+        return tuple(name.strip() for name in self.card_methods.split(",") if name.strip())
 
 
 def _kept_key(path: Path) -> str:

@@ -192,6 +192,7 @@ SUBJECTS: dict[ReviewKind, review_views.Subject] = {
     ReviewKind.COOPERATIVE_ENTRY: entry_subject,
     ReviewKind.CERTIFICATE: certificate_subject,
 }
+PROVIDER_PAGES = "https://checkout.stripe.com https://pm-redirects.stripe.com https://hooks.stripe.com"
 UPLOAD_LIMIT = 32 * 1024 * 1024
 
 
@@ -217,7 +218,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     locale.init_locale(app)
     filters.init_filters(app)
     errors.init_errors(app)
-    headers.init_headers(app, card_pages=settings.stripe_api_base or "https://checkout.stripe.com")
+    headers.init_headers(app, card_pages=settings.stripe_api_base or PROVIDER_PAGES)
     CSRFProtect(app).exempt(payment_views.stripe_webhook)  # the provider signs its messages instead
     limits.init_limits(app)
     access.init_access(app)
@@ -254,5 +255,8 @@ def _gateway(settings: Settings) -> StripeGateway | None:
     if not settings.card_payments or not settings.stripe_api_key:
         return None
     return StripeGateway(
-        settings.stripe_api_key, settings.stripe_webhook_secret, api_base=settings.stripe_api_base
+        settings.stripe_api_key,
+        settings.stripe_webhook_secret,
+        api_base=settings.stripe_api_base,
+        methods=settings.online_methods,
     )

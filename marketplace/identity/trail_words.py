@@ -169,6 +169,7 @@ ACTIONS = {
     "payments.refund_rejection": N_("拒收商品扣减或退款"),
     "payments.agree_refund": N_("同意退款"),
     "payments.ask": N_("开出付款单"),
+    "payments.choose_method": N_("选择付款方式"),
     "payments.ask_refund": N_("申请退款"),
     "payments.decline_correction": N_("不同意入账更正"),
     "payments.decline_refund": N_("不同意退款"),

@@ -13,6 +13,8 @@ from marketplace.payments.closing.shortfalls import post_due_guarantees
 from marketplace.payments.distribution import distribute_pools
 from marketplace.payments.gateways.protocol import PaymentFound, PaymentGateway
 from marketplace.payments.models import Payment
+from marketplace.payments.online import jobs as online_jobs
+from marketplace.payments.online.closing import close_page
 from marketplace.payments.settlement import settle_lines
 from marketplace.web.jobs import Job, nudge
 
@@ -54,14 +56,14 @@ def collect(session: Session) -> bool:
 
 
 def expire(session: Session) -> bool:
-    """Close card payments whose time is over, asking the provider first: the money may have come without a notice.
+    """Close payments whose time is over, at the provider first: the money may have come without a notice.
 
     No transaction is open during the calls. A payment about which the provider does not answer is asked about again.
     """
     overdue = [(payment.id, payment.provider_ref) for payment in expiry.overdue_card_payments(session)]
     session.rollback()
     gateway: PaymentGateway | None = current_app.extensions["gateway"]
-    found = {key: notices.look_up_payment(gateway, ref) for key, ref in overdue if ref} if gateway else {}
+    found = {key: close_page(gateway, ref) for key, ref in overdue if ref} if gateway else {}
     for key, ref in overdue:
         _close(session, session.get_one(Payment, key), found.get(key), was_opened=ref is not None)
     expiry.expire_unasked_orders(session)
@@ -88,4 +90,5 @@ JOBS = (
     Job("post guarantees", guarantee, every_minutes=10),
     Job("collect charges", collect, every_minutes=5),
     Job("expire card payments", expire),
+    *online_jobs.JOBS,
 )

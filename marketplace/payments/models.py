@@ -27,7 +27,7 @@ from marketplace.registry.models import Household
 class PaymentMethod(LabelledEnum):
     """How the money comes."""
 
-    CARD = "card", N_("银行卡在线支付")
+    CARD = "card", N_("在线支付")
     BANK_TRANSFER = "bank_transfer", N_("对公转账")
 
 
@@ -99,7 +99,10 @@ class GatewayNotice(Base):
     means is read when it comes and kept beside the bytes it came in."""
 
     __tablename__ = "gateway_notice"
-    __table_args__ = (Index("ix_gateway_notice_outcome", "outcome", "id"),)
+    __table_args__ = (
+        Index("ix_gateway_notice_outcome", "outcome", "id"),
+        Index("ix_gateway_notice_payment_ref", "payment_ref"),
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     event_id: Mapped[str] = mapped_column(String(120), unique=True)
@@ -110,6 +113,7 @@ class GatewayNotice(Base):
     payment_ref: Mapped[str | None] = mapped_column(String(120))
     amount_fen: Mapped[int] = mapped_column(BigInteger)
     currency: Mapped[str] = mapped_column(String(3))
+    failure: Mapped[str] = mapped_column(String(60), default="")
     occurred_at: Mapped[datetime] = mapped_column(UtcInstant)
     payload: Mapped[str] = mapped_column(Text)
     outcome: Mapped[NoticeOutcome] = mapped_column(

@@ -21,6 +21,7 @@ from marketplace.payments.gateways.protocol import (
     PaymentState as ProviderState,
 )
 from marketplace.payments.models import GatewayNotice, NoticeOutcome, Payment, PaymentState
+from marketplace.payments.online.attempts import end_page, note_failure
 from marketplace.payments.refunds.sending import match_refund_notice
 from marketplace.payments.rules import (
     apply_payment,
@@ -60,6 +61,7 @@ def take_notice(
         payment_ref=event.payment_ref,
         amount_fen=event.amount_fen,
         currency=event.currency,
+        failure=event.failure[:60],
         occurred_at=event.occurred_at,
         payload=payload.decode("utf-8", "replace"),
     )
@@ -95,20 +97,16 @@ def apply_notices(session: Session) -> int:
 
 
 def _apply(session: Session, notice: GatewayNotice) -> Result:
-    if notice.kind in {EventKind.OTHER, EventKind.FAILED}:
+    if notice.kind is EventKind.OTHER:
         return NoticeOutcome.IGNORED, ""
     payment = _payment_meant(session, notice)
+    if notice.kind is EventKind.FAILED:
+        return _apply_failed(session, notice, payment)
     if payment is None:
         return NoticeOutcome.QUEUED, UNKNOWN_ORDER
     hold_payment(session, payment)
     notice.payment_id = payment.id
-    if notice.kind is EventKind.REFUNDED:
-        if match_refund_notice(session, notice, payment):
-            return NoticeOutcome.APPLIED, ""
-        return NoticeOutcome.QUEUED, REFUNDED
-    if notice.kind is EventKind.PAID:
-        return _apply_paid(session, notice, payment)
-    return _apply_expired(session, notice, payment)
+    return APPLIED_BY[notice.kind](session, notice, payment)
 
 
 def _payment_meant(session: Session, notice: GatewayNotice) -> Payment | None:
@@ -120,26 +118,73 @@ def _payment_meant(session: Session, notice: GatewayNotice) -> Payment | None:
     return None
 
 
+def _apply_failed(session: Session, notice: GatewayNotice, payment: Payment | None) -> Result:
+    """One try that did not succeed: the order stays payable, and its page says why."""
+    if payment is None or payment.state is not PaymentState.OPEN:
+        return NoticeOutcome.IGNORED, ""
+    notice.payment_id = payment.id
+    is_kept = note_failure(session, payment, notice.failure)
+    return NoticeOutcome.APPLIED if is_kept else NoticeOutcome.IGNORED, ""
+
+
 def _apply_paid(session: Session, notice: GatewayNotice, payment: Payment) -> Result:
     if payment.state is PaymentState.PAID:
-        if payment.provider_payment_ref == notice.payment_ref:
+        if payment.provider_payment_ref == notice.payment_ref or _is_known(session, notice):
             return NoticeOutcome.REPEATED, ""
         return NoticeOutcome.QUEUED, PAID_TWICE
     if notice.amount_fen != payment.amount_fen or notice.currency.lower() != CURRENCY:
         return NoticeOutcome.QUEUED, WRONG_AMOUNT
     if not is_awaited(payment):
         return NoticeOutcome.QUEUED, CALLED_OFF
-    apply_payment(session, payment, paid_at=notice.occurred_at, provider_payment_ref=notice.payment_ref)
+    apply_payment(
+        session,
+        payment,
+        paid_at=notice.occurred_at,
+        provider_payment_ref=notice.payment_ref,
+        provider_ref=notice.provider_ref,
+    )
     return NoticeOutcome.APPLIED, ""
+
+
+def _is_known(session: Session, notice: GatewayNotice) -> bool:
+    """Whether a look-up has shown this very money to a person already."""
+    query = select(GatewayNotice.id).where(
+        GatewayNotice.raw_type == LOOKED_UP, GatewayNotice.payment_ref == notice.payment_ref
+    )
+    return session.scalar(query.limit(1)) is not None
 
 
 def _apply_expired(session: Session, notice: GatewayNotice, payment: Payment) -> Result:
-    if payment.provider_ref and notice.provider_ref != payment.provider_ref:
-        return NoticeOutcome.IGNORED, ""  # a page of the same payment that was never shown
+    if notice.provider_ref is None or notice.provider_ref != payment.provider_ref:
+        return (
+            NoticeOutcome.IGNORED,
+            "",
+        )  # a page of the same payment that was never shown, or left for another
     if payment.state is not PaymentState.OPEN:
         return NoticeOutcome.REPEATED, ""
-    expire_payment(session, payment)
+    _page_ended(session, payment, notice.provider_ref)
     return NoticeOutcome.APPLIED, ""
+
+
+def _page_ended(session: Session, payment: Payment, provider_ref: str) -> Payment:
+    """A page has ended unpaid: while there is time the buyer may open another, after it the order is called off."""
+    if payment.expires_at is not None and payment.expires_at > now():
+        end_page(session, payment, provider_ref)
+        return payment
+    return expire_payment(session, payment)
+
+
+def _apply_refunded(session: Session, notice: GatewayNotice, payment: Payment) -> Result:
+    if match_refund_notice(session, notice, payment):
+        return NoticeOutcome.APPLIED, ""
+    return NoticeOutcome.QUEUED, REFUNDED
+
+
+APPLIED_BY = {
+    EventKind.PAID: _apply_paid,
+    EventKind.EXPIRED: _apply_expired,
+    EventKind.REFUNDED: _apply_refunded,
+}
 
 
 # --- asking, when nobody told ---
@@ -159,27 +204,31 @@ def settle_lookup(session: Session, payment: Payment, found: PaymentFound) -> Pa
     if payment.state is not PaymentState.OPEN:
         return payment
     if found.state is ProviderState.EXPIRED:
-        return expire_payment(session, payment)
+        return _page_ended(session, payment, found.provider_ref)
     if found.state is not ProviderState.PAID:
+        note_failure(session, payment, found.failure)
         return payment
     if found.amount_fen == payment.amount_fen and is_awaited(payment):
         return apply_payment(
-            session, payment, paid_at=found.paid_at or now(), provider_payment_ref=found.payment_ref
+            session,
+            payment,
+            paid_at=found.paid_at or now(),
+            provider_payment_ref=found.payment_ref,
+            provider_ref=found.provider_ref,
         )
-    _queue_finding(session, payment, found)
+    queue_money(
+        session, payment, found, CALLED_OFF if found.amount_fen == payment.amount_fen else WRONG_AMOUNT
+    )
     cancel_payments(session, payment.order)
     return payment
 
 
-def _queue_finding(session: Session, payment: Payment, found: PaymentFound) -> None:
+def queue_money(session: Session, payment: Payment, found: PaymentFound, reason: str) -> None:
     """Let a person see money that came for nothing, unless a notice of it is here to be seen."""
     told = select(GatewayNotice.id).where(
-        GatewayNotice.kind == EventKind.PAID, GatewayNotice.payment_id == payment.id
+        GatewayNotice.kind == EventKind.PAID, GatewayNotice.payment_ref == found.payment_ref
     )
-    named = select(GatewayNotice.id).where(
-        GatewayNotice.kind == EventKind.PAID, GatewayNotice.reference == payment.public_no
-    )
-    if session.scalar(told.union_all(named).limit(1)) is not None:
+    if session.scalar(told.limit(1)) is not None:
         return
     session.add(
         GatewayNotice(
@@ -194,7 +243,7 @@ def _queue_finding(session: Session, payment: Payment, found: PaymentFound) -> N
             occurred_at=found.paid_at or now(),
             payload="",
             outcome=NoticeOutcome.QUEUED,
-            reason=CALLED_OFF if found.amount_fen == payment.amount_fen else WRONG_AMOUNT,
+            reason=reason,
             payment_id=payment.id,
             applied_at=now(),
         )

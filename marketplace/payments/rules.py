@@ -23,10 +23,11 @@ from marketplace.ledger.posting import EntryDraft, TransferDraft, post_entries
 from marketplace.ordering.models import Order, OrderKind, OrderPart, PaymentStart
 from marketplace.ordering.rules import mark_paid, move_part
 from marketplace.ordering.states import PartEvent, PartState
-from marketplace.payments.gateways.protocol import CheckoutOpened, CheckoutRequest
+from marketplace.payments.gateways.protocol import CheckoutOpened
 from marketplace.payments.gateways.remittance_codes import new_code
 from marketplace.payments.late_interest.rules import claim_interest
 from marketplace.payments.models import Payment, PaymentMethod, PaymentState
+from marketplace.payments.online.attempts import end_attempts
 from marketplace.payments.refunds.rejections import ended_rejections, refund_rejection
 
 CARD_MINUTES = 60
@@ -66,22 +67,6 @@ def _parts_of(order: Order) -> Select[OrderPart]:
     """The parts of an order as they are now, held against a second mover."""
     own = select(OrderPart).where(OrderPart.order_id == order.id).order_by(OrderPart.id)
     return own.with_for_update(of=OrderPart)
-
-
-def checkout_request(payment: Payment, *, success_url: str, cancel_url: str, locale: str) -> CheckoutRequest:
-    """What to send to the gateway for a card payment: the same every time, so that its key is good for a retry."""
-    if payment.expires_at is None:
-        raise NotFound
-    return CheckoutRequest(
-        reference=payment.public_no,
-        amount_fen=payment.amount_fen,
-        description=payment.order.public_no,
-        success_url=success_url,
-        cancel_url=cancel_url,
-        idempotency_key=f"{payment.public_no}.{locale}",
-        expires_at=payment.expires_at,
-        locale=locale,
-    )
 
 
 def keep_checkout(session: Session, payment_id: int, opened: CheckoutOpened) -> None:
@@ -181,9 +166,16 @@ def hold_payment(session: Session, payment: Payment) -> Payment:
 
 
 def apply_payment(
-    session: Session, payment: Payment, *, paid_at: datetime, provider_payment_ref: str | None = None
+    session: Session,
+    payment: Payment,
+    *,
+    paid_at: datetime,
+    provider_payment_ref: str | None = None,
+    provider_ref: str | None = None,
 ) -> Payment:
     """The money of an awaited payment has come: post it, mark its parts paid, and claim the interest of a late bill.
+
+    `provider_ref` is the page it was paid at; every other page of it is to be closed.
 
     Raises Conflict when it is not awaited, because it came already or the order was called off.
     """
@@ -192,6 +184,7 @@ def apply_payment(
         raise Conflict("payment_not_open", N_("这笔付款已经处理过，或订单已取消"))
     payment.state, payment.paid_at = PaymentState.PAID, paid_at
     payment.provider_payment_ref = provider_payment_ref
+    end_attempts(session, payment, paid_at_page=provider_ref)
     parts = payment.order.parts if payment.part is None else [payment.part]
     post_entries(session, [_receipt(payment, part, paid_at) for part in parts])
     for part in parts:
@@ -233,6 +226,7 @@ def expire_payment(session: Session, payment: Payment) -> Payment:
     if payment.state is not PaymentState.OPEN:
         return payment
     payment.state = PaymentState.EXPIRED
+    end_attempts(session, payment, paid_at_page=None)
     for part in payment.order.parts:
         if part.state is PartState.AWAITING_PAYMENT:
             move_part(session, SYSTEM, part, PartEvent.EXPIRE, system=True)
@@ -245,4 +239,5 @@ def cancel_payments(session: Session, order: Order) -> None:
     asked = select(Payment).where(Payment.order_id == order.id, Payment.state == PaymentState.OPEN)
     for payment in session.scalars(asked.order_by(Payment.id).with_for_update()):
         payment.state = PaymentState.CANCELLED
+        end_attempts(session, payment, paid_at_page=None)
     session.flush()

@@ -8,22 +8,20 @@ from flask_babel import gettext as _
 from wtforms.fields.choices import SelectChoice
 
 from marketplace.core.clock import today
-from marketplace.core.errors import Conflict, DomainError, NotFound, Refused
-from marketplace.core.labels import N_
+from marketplace.core.errors import DomainError, NotFound, Refused
 from marketplace.core.money import format_yuan
 from marketplace.identity.access import current_actor, public, requires
 from marketplace.identity.permissions import Permission
 from marketplace.ordering.queries import order_by_no
 from marketplace.payments import charge_views, notices, queries, rules
 from marketplace.payments.forms import ResolveForm, StatementForm
-from marketplace.payments.gateways.protocol import (
-    BadSignature,
-    PaymentGateway,
-    PaymentState as ProviderState,
-)
+from marketplace.payments.gateways.protocol import BadSignature, PaymentState as ProviderState
 from marketplace.payments.late_interest.queries import accruals, interest_of, waiver_of
 from marketplace.payments.matching import Claims, near_misses, suggestions_for
 from marketplace.payments.models import Payment, PaymentMethod, PaymentState
+from marketplace.payments.online import views as online_views
+from marketplace.payments.online.rules import choose_method
+from marketplace.payments.online.views import current_gateway, payment_page
 from marketplace.payments.statements import import_statement, resolve_bank_line
 from marketplace.web.errors import explain
 from marketplace.web.forms import place_error
@@ -34,52 +32,20 @@ from marketplace.web.transaction import current_session, end_reading, writing_se
 
 bp = Blueprint("payments", __name__)
 bp.register_blueprint(charge_views.bp)
-
-
-def current_gateway() -> PaymentGateway:
-    """The deployment's card gateway. Raises Conflict when card payments are switched off."""
-    gateway: PaymentGateway | None = current_app.extensions["gateway"]
-    if gateway is None:
-        raise Conflict("cards_off", N_("本站未开通在线付款，请联系平台"))
-    return gateway
+bp.register_blueprint(online_views.bp)
 
 
 @bp.post("/orders/<order_no>/pay")
 @requires(Permission.BUY_PERSONALLY)
 def pay(order_no: str) -> ResponseReturnValue:
-    """Ask for the card payment of an order, once; the next page goes to the provider."""
-    current_gateway()
+    """Ask for the payment of an order, once. Where there is but one means, the next page is the provider's."""
+    offered = current_gateway().methods
     session, actor = current_session(), current_actor()
     payment = rules.ask_card_payment(session, actor, order=order_by_no(session, actor, order_no))
-    return redirect(url_for(".checkout", payment_no=payment.public_no), 303)
-
-
-@bp.get("/payments/<payment_no>/checkout")
-@requires(Permission.BUY_PERSONALLY)
-def checkout(payment_no: str) -> ResponseReturnValue:
-    """Go to the provider's page. The request carries the payment's key, so that coming back opens no second one."""
-    session = current_session()
-    payment = queries.payment_by_no(session, current_actor(), payment_no)
-    if payment.method is not PaymentMethod.CARD or not rules.is_awaited(payment):
-        return redirect(url_for(".payment", payment_no=payment_no))
-    if payment.redirect_url:
-        return redirect(payment.redirect_url, 303)
-    ours = current_app.config["SETTINGS"].public_url
-    asked = rules.checkout_request(
-        payment,
-        success_url=ours + url_for(".payment", payment_no=payment_no),
-        cancel_url=ours + url_for("ordering.order", order_no=payment.order.public_no),
-        locale=current_locale(),
-    )
-    key = payment.id
-    end_reading()  # no transaction stays open while the provider thinks
-    try:
-        opened = current_gateway().open_checkout(asked)
-    except DomainError as error:
-        flash(explain(error), "error")
-        return redirect(asked.cancel_url)
-    rules.keep_checkout(writing_session(), key, opened)
-    return redirect(opened.redirect_url, 303)
+    if len(offered) > 1:
+        return redirect(url_for(".payment", payment_no=payment.public_no), 303)
+    choose_method(session, actor, payment, method=offered[0], offered=offered, locale=current_locale())
+    return redirect(url_for(".online.checkout", payment_no=payment.public_no), 303)
 
 
 @bp.get("/payments/<payment_no>")
@@ -93,7 +59,7 @@ def payment(payment_no: str) -> ResponseReturnValue:
         return _transfer(found)
     if found.state is PaymentState.OPEN and found.provider_ref:
         found = _asked_anew(payment_no, found.provider_ref)
-    return render_template("payments/payment.html", payment=found, awaited=rules.is_awaited(found))
+    return payment_page(found)
 
 
 def _transfer(found: Payment) -> str:
@@ -115,7 +81,9 @@ def _asked_anew(payment_no: str, provider_ref: str) -> Payment:
     end_reading()
     gateway = current_app.extensions["gateway"]
     answer = notices.look_up_payment(gateway, provider_ref) if gateway else None
-    if answer is None or answer.state in {ProviderState.OPEN, ProviderState.PROCESSING}:
+    if answer is None or (
+        answer.state in {ProviderState.OPEN, ProviderState.PROCESSING} and not answer.failure
+    ):
         return queries.payment_by_no(current_session(), current_actor(), payment_no)
     session = writing_session()
     return notices.settle_lookup(session, queries.payment_by_no(session, current_actor(), payment_no), answer)

@@ -11,7 +11,7 @@ POLICY = (
 
 
 def init_headers(app: Flask, *, card_pages: str) -> None:
-    """Add the headers; `card_pages` is the origin the card payment page lives on (forms may lead there)."""
+    """Add the headers; `card_pages` are the origins the payment pages live on (forms may lead there)."""
     policy = POLICY.format(card_pages=card_pages).strip()
 
     def add(response: Response) -> Response:

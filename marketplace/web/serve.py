@@ -29,7 +29,7 @@ from flask import current_app
 from flask.cli import cli as flask_command
 from sqlalchemy import create_engine, text
 
-from config import Settings
+from config import ONLINE_METHODS, Settings
 from marketplace.core.schema import upgrade
 from marketplace.web.jobs import current_jobs
 from marketplace.web.transaction import database
@@ -94,6 +94,7 @@ def _environment(settings: Settings) -> dict[str, str]:
             "STRIPE_API_KEY": "sk_test_marketplace",
             "STRIPE_API_BASE": f"http://{_own_host(settings)}:{port}",
             "STRIPE_WEBHOOK_SECRET": settings.stripe_webhook_secret,
+            "CARD_METHODS": os.environ.get("CARD_METHODS") or ",".join(ONLINE_METHODS),
         }
     return {**os.environ, **wanted}
 

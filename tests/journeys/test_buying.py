@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from config import Settings
+from marketplace.core import clock as core_clock
 from marketplace.identity.models import Role, User
 from marketplace.ledger.accounts import AccountKey
 from marketplace.ledger.queries import balances
@@ -218,7 +220,7 @@ def pay_at_the_third_try(
         provider.pay(payment.provider_ref, means)
     market.deliver_messages()
     market.work()
-    assert buyer.open(here).has("等待到账", "继续付款")
+    assert buyer.open(here).has("付款没有成功", "这张卡已过期，没有扣款", "继续付款")
     session.expire_all()
     assert payment.state is PaymentState.OPEN
 
@@ -317,9 +319,13 @@ def test_an_abandoned_checkout_frees_the_goods(
     session.expire_all()
     assert market.visitor(None).open(f"/products/{offers[0].listing.public_no}").has("暂时缺货")
     payment = session.scalars(select(Payment)).one()
-    provider.control(f"sessions/{payment.provider_ref}/expire")
+    ours = payment.provider_ref
+    provider.control(f"sessions/{ours}/expire")
     market.deliver_messages()
     market.work()
+    assert buyer.open(f"/payments/{payment.public_no}").has("付款页面已过期", "没有扣款", "继续付款")
+    with core_clock.set_to(payment.expires_at + timedelta(minutes=6)):
+        market.work()
 
     assert buyer.open(f"/payments/{payment.public_no}").has("已超时")
     session.expire_all()

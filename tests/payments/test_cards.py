@@ -235,7 +235,8 @@ def test_a_second_payment_of_a_paid_order_waits_for_a_person(sale: Sale, session
     assert sale.money() == (20_000, 10_000, 10_000)
 
 
-def test_an_expiry_that_overtakes_nothing_calls_the_order_off(sale: Sale, session: Session) -> None:
+def test_the_end_of_the_time_calls_the_order_off(sale: Sale, session: Session, clock: HeldClock) -> None:
+    clock.advance(minutes=60)
     notice = sale.told(kind=EventKind.EXPIRED, payment_ref=None)
     apply_notices(session)
     assert notice.outcome is NoticeOutcome.APPLIED
@@ -252,7 +253,10 @@ def test_an_expiry_that_comes_after_the_payment_changes_nothing(sale: Sale, sess
     assert sale.states() == {PartState.PLACED}
 
 
-def test_a_payment_that_comes_after_the_expiry_waits_for_a_person(sale: Sale, session: Session) -> None:
+def test_a_payment_that_comes_after_the_expiry_waits_for_a_person(
+    sale: Sale, session: Session, clock: HeldClock
+) -> None:
+    clock.advance(minutes=60)
     sale.told(kind=EventKind.EXPIRED, payment_ref=None)
     late = sale.told("evt_2")
     apply_notices(session)
@@ -389,7 +393,10 @@ def test_a_look_up_that_finds_nothing_changes_nothing(
     assert sale.is_untouched()
 
 
-def test_a_look_up_that_finds_the_end_calls_the_order_off(sale: Sale, session: Session) -> None:
+def test_a_look_up_that_finds_the_end_calls_the_order_off(
+    sale: Sale, session: Session, clock: HeldClock
+) -> None:
+    clock.advance(minutes=60)
     settle_lookup(session, sale.payment, sale.found(ProviderState.EXPIRED, payment_ref=None))
     assert (sale.payment.state, sale.states()) == (PaymentState.EXPIRED, {PartState.CANCELLED})
     assert sale.committed_g() == 0

@@ -27,6 +27,7 @@ from marketplace.payments.models import (
     Payment,
     PaymentState,
 )
+from marketplace.payments.online.models import AttemptState, PaymentAttempt
 from marketplace.payments.rules import ask_card_payment
 from marketplace.web.jobs import EXTENSION
 from tests.conftest import HeldClock, Listening, MarketClient
@@ -59,11 +60,13 @@ def test_a_provider_that_does_not_answer_is_said_and_nothing_is_lost(
     user: User = UserFactory()
     placed, payment = unpaid(session, user)
     client.sign_in(user)
-    page = Visitor(client).open(f"/payments/{payment.public_no}/checkout")
-    assert page.path.endswith(f"/orders/{placed.public_no}")
-    assert page.has("付款通道暂时没有回应", "去付款")
+    page = Visitor(client).press(Visitor(client).open(f"/orders/{placed.public_no}"), "去付款 ¥100.00")
+    assert page.path.endswith(f"/payments/{payment.public_no}")
+    assert page.has("付款通道暂时没有回应", "继续付款")
     session.expire_all()
     assert (payment.state, payment.provider_ref) == (PaymentState.OPEN, None)
+    attempt = session.scalars(select(PaymentAttempt)).one()
+    assert (attempt.number, attempt.state, attempt.provider_ref) == (1, AttemptState.OPEN, None)
 
 
 def test_a_page_of_a_payment_says_what_to_do_next(client: MarketClient, session: Session) -> None:
@@ -76,7 +79,7 @@ def test_a_page_of_a_payment_says_what_to_do_next(client: MarketClient, session:
     payment.provider_ref = "cs_test_1"  # the provider does not answer, so that we know nothing new
     page = buyer.open(address)
     assert page.has("等待到账", "继续付款")
-    assert page.link("刷新") == address
+    assert page.link("我已付款，查看结果") == address
     assert 'hx-trigger="every 3s"' in client.get(address).text
 
     cancel_order(session, actor_of(user), placed, reason="不要了")

@@ -175,9 +175,10 @@ def test_who_is_asked_may_confirm_or_give_up(
     )
     assert asked.status == "requires_action"
     assert asked.next_action is not None
-    assert asked.next_action.redirect_to_url is not None
+    action = asked.next_action.to_dict()
+    how = action[action["type"]]
     reply = requests.post(
-        str(asked.next_action.redirect_to_url.url),
+        how.get("url") or how["data"],
         data={"answer": answer},
         allow_redirects=False,
         timeout=WAIT_S,

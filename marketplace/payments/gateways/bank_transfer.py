@@ -19,6 +19,7 @@ from marketplace.payments.gateways.protocol import (
     CheckoutRequest,
     GatewayEvent,
     GatewayRefused,
+    OnlineMethod,
     PaymentFound,
     PaymentState,
     RefundMade,
@@ -50,6 +51,7 @@ class BankTransferGateway:
     """The bank channel. `instructions_url` is our page with the instructions; `{code}` in it is replaced."""
 
     name = "bank_transfer"
+    methods: tuple[OnlineMethod, ...] = ()
 
     def __init__(self, account: BankAccount, instructions_url: str) -> None:
         self._account = account
@@ -75,6 +77,10 @@ class BankTransferGateway:
         if not is_code(provider_ref):
             raise GatewayRefused("not_a_remittance_code", provider_ref)
         return PaymentFound(PaymentState.OPEN, reference="", provider_ref=provider_ref, amount_fen=0)
+
+    def close_checkout(self, provider_ref: str) -> PaymentFound:
+        """Nothing can be closed at a bank: a transfer that comes all the same waits for a person."""
+        return self.find_payment(provider_ref)
 
     def refund(self, payment_ref: str, amount_fen: int, idempotency_key: str) -> RefundMade:
         """Refuse: a cashier sends the money back through the bank and records it."""

@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from marketplace.core.errors import DomainError
-from marketplace.core.labels import N_
+from marketplace.core.labels import N_, LabelledEnum
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class CheckoutRequest:
     `reference` is our public number of the payment and comes back in every event. `idempotency_key` belongs
     to this very request: store it, and all the other fields, before the first call, so that a retry sends the
     same again. `success_url` may hold `{CHECKOUT_SESSION_ID}`. Stripe takes an `expires_at` of 30 minutes to
-    24 hours ahead.
+    24 hours ahead. `method` is what the payer chose; None lets the provider's page ask.
     """
 
     reference: str
@@ -34,15 +34,28 @@ class CheckoutRequest:
     idempotency_key: str
     expires_at: datetime
     locale: str = "zh_CN"
+    method: OnlineMethod | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class CheckoutOpened:
-    """Where to send the payer, and until when. The same request with the same key gives the same answer."""
+    """Where to send the payer, and until when. The same request with the same key gives the same answer.
+
+    `qr_text` is set where the payer scans instead: what the picture says. `redirect_url` then is a page that shows it.
+    """
 
     provider_ref: str
     redirect_url: str
     expires_at: datetime
+    qr_text: str = ""
+
+
+class OnlineMethod(LabelledEnum):
+    """What a buyer pays with on line. A card is typed on the provider's page; a wallet asks on its own."""
+
+    CARD = "card", N_("银行卡")
+    ALIPAY = "alipay", N_("支付宝")
+    WECHAT_PAY = "wechat_pay", N_("微信支付")
 
 
 class PaymentState(StrEnum):
@@ -56,7 +69,10 @@ class PaymentState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PaymentFound:
-    """What the provider says about one checkout now. `payment_ref` is set once somebody tried to pay."""
+    """What the provider says about one checkout now. `payment_ref` is set once somebody tried to pay.
+
+    `failure` is the provider's code of the last attempt when it did not succeed.
+    """
 
     state: PaymentState
     reference: str
@@ -66,6 +82,7 @@ class PaymentFound:
     payment_ref: str | None = None
     paid_at: datetime | None = None
     expires_at: datetime | None = None
+    failure: str = ""
 
 
 class RefundState(StrEnum):
@@ -93,6 +110,7 @@ class EventKind(StrEnum):
     EXPIRED = "expired"
     FAILED = "failed"
     REFUNDED = "refunded"
+    DISPUTED = "disputed"
     OTHER = "other"
 
 
@@ -100,10 +118,10 @@ class EventKind(StrEnum):
 class GatewayEvent:
     """One verified message. Providers repeat and reorder: act once per `event_id`, on facts, not on sequence.
 
-    `provider_ref` is the checkout (PAID, EXPIRED), `payment_ref` the payment behind it (PAID, FAILED,
-    REFUNDED). `reference` is empty when the provider names none of ours. `amount_fen` is what the kind speaks
-    of; for REFUNDED it is all that has been given back so far, so that the larger of two such events is the
-    later one.
+    `provider_ref` is the checkout (PAID, EXPIRED), `payment_ref` the payment behind it (PAID, FAILED, REFUNDED).
+    `failure` is the provider's code of a FAILED attempt. `reference` is empty when the provider names none of ours.
+    `amount_fen` is what the kind speaks of; for REFUNDED it is all that has been given back so far, so that the larger
+    of two such events is the later one.
     """
 
     event_id: str
@@ -115,6 +133,7 @@ class GatewayEvent:
     provider_ref: str | None = None
     payment_ref: str | None = None
     currency: str = "cny"
+    failure: str = ""
 
 
 class GatewayError(DomainError):
@@ -160,11 +179,18 @@ class PaymentGateway(Protocol):
     def name(self) -> str:
         """The channel's code, kept with every payment ("stripe", "bank_transfer")."""
 
+    @property
+    def methods(self) -> tuple[OnlineMethod, ...]:
+        """What a buyer may choose from on line; empty for a channel without pages."""
+
     def open_checkout(self, request: CheckoutRequest) -> CheckoutOpened:
         """Open a page where the payer pays."""
 
     def find_payment(self, provider_ref: str) -> PaymentFound:
         """Ask where a checkout stands: for the return page, and for recovery when no message came."""
+
+    def close_checkout(self, provider_ref: str) -> PaymentFound:
+        """End a checkout that was not paid, so that it cannot be paid any more; one that was paid says so."""
 
     def refund(self, payment_ref: str, amount_fen: int, idempotency_key: str) -> RefundMade:
         """Give back `amount_fen` of a payment; never more than was paid and not yet given back."""

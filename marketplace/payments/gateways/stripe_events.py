@@ -21,6 +21,13 @@ SESSION_KINDS = {
     "checkout.session.expired": EventKind.EXPIRED,
 }
 
+INTENT_KINDS = {
+    "payment_intent.succeeded": EventKind.PAID,
+    "payment_intent.payment_failed": EventKind.FAILED,
+    "payment_intent.canceled": EventKind.EXPIRED,
+}
+OWN_INTENT = "intent"  # in the metadata of a PaymentIntent that is a checkout of its own
+
 
 def read_event(payload: bytes, signature: str, secret: str, tolerance_s: int = TOLERANCE_S) -> GatewayEvent:
     """The verified event in `payload`, with `signature` from the Stripe-Signature header.
@@ -49,6 +56,7 @@ def _read(event: dict[str, Any]) -> GatewayEvent:
         provider_ref=provider_ref,
         payment_ref=payment_ref,
         currency=row.get("currency") or CURRENCY,
+        failure=failure_of(row.get("last_payment_error")),
     )
 
 
@@ -56,18 +64,29 @@ def _meaning_of(raw_type: str, row: dict[str, Any]) -> tuple[EventKind, str | No
     """Kind, checkout, payment and amount of one message.
 
     A completed session is paid only when it says so: with delayed methods the money follows in a later
-    message. A succeeded PaymentIntent is OTHER, because its session's own message says the same.
+    message. A succeeded PaymentIntent is OTHER, because its session's own message says the same; one that we opened
+    without a session is its own checkout.
     """
     if raw_type.startswith("checkout.session."):
         kind = SESSION_KINDS.get(raw_type, EventKind.OTHER)
         if raw_type == "checkout.session.completed" and row.get("payment_status") == "paid":
             kind = EventKind.PAID
         return kind, row["id"], id_of(row.get("payment_intent")), row.get("amount_total") or 0
+    if raw_type in INTENT_KINDS and (row.get("metadata") or {}).get("flow") == OWN_INTENT:
+        amount_fen = row.get("amount_received") or row["amount"]
+        return INTENT_KINDS[raw_type], row["id"], row["id"], amount_fen
     if raw_type == "payment_intent.payment_failed":
         return EventKind.FAILED, None, row["id"], row["amount"]
     if raw_type == "charge.refunded":
         return EventKind.REFUNDED, None, id_of(row.get("payment_intent")), row["amount_refunded"]
     return EventKind.OTHER, None, None, row.get("amount") or 0
+
+
+def failure_of(error: Any) -> str:
+    """The most telling code of a `last_payment_error`, empty when there is none."""
+    if not error:
+        return ""
+    return str(error.get("decline_code") or error.get("code") or error.get("type") or "")
 
 
 def id_of(value: Any) -> str | None:

@@ -1,33 +1,34 @@
-"""Cards through Stripe Checkout, with the provider's own library.
+"""Cards and wallets through Stripe, with the provider's own library.
 
-The payer types the card on the provider's page; no card number reaches us. One checkout session per payment,
-its key kept by the caller, so a retry after an outage finds the session that exists instead of opening a
-second one. Reading messages is in stripe_events.py.
+A card is typed on the provider's page (a Checkout Session); no card number reaches us. A wallet is a PaymentIntent
+that is confirmed at once: Alipay sends the payer to its page, WeChat Pay gives a code to scan. The key of each request
+is kept by the caller, so a retry after an outage finds what exists instead of opening a second one. Reading messages
+is in stripe_events.py, PaymentIntents are in stripe_intents.py, errors in stripe_errors.py.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from datetime import UTC, datetime
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import requests
 import stripe
 
+from marketplace.payments.gateways import stripe_intents
 from marketplace.payments.gateways.protocol import (
     CheckoutOpened,
     CheckoutRequest,
     GatewayEvent,
     GatewayRefused,
-    GatewayUnavailable,
+    OnlineMethod,
     PaymentFound,
     PaymentState,
     RefundMade,
     RefundState,
 )
-from marketplace.payments.gateways.stripe_events import CURRENCY, id_of, read_event
+from marketplace.payments.gateways.stripe_errors import instant_of, provider_errors
+from marketplace.payments.gateways.stripe_events import CURRENCY, failure_of, id_of, read_event
 
 if TYPE_CHECKING:
     from stripe.params import RefundCreateParams
@@ -42,9 +43,9 @@ REFUND_STATES = {"succeeded": RefundState.DONE, "failed": RefundState.FAILED, "c
 class StripeGateway:
     """The card channel.
 
-    `api_base` empty means Stripe itself, otherwise the address of the emulator. `methods` are Stripe's
-    payment method types shown on the page; a mainland entity cannot take WeChat Pay through Stripe, hence
-    card alone by default. `retries` are made by the library with the same idempotency key, `timeout_s` is per
+    `api_base` empty means Stripe itself, otherwise the address of the emulator. `methods` are Stripe's payment method
+    types that buyers may choose from; a mainland entity cannot take WeChat Pay through Stripe, hence card alone by
+    default. `retries` are made by the library with the same idempotency key, `timeout_s` is per
     attempt, in seconds.
     """
 
@@ -71,19 +72,31 @@ class StripeGateway:
             http_client=stripe.RequestsClient(timeout=timeout_s, session=_direct_session(api_base)),
         )
 
+    @property
+    def methods(self) -> tuple[OnlineMethod, ...]:
+        """What a buyer may choose from, in the order of the setting."""
+        return tuple(OnlineMethod(method) for method in self._methods)
+
     def open_checkout(self, request: CheckoutRequest) -> CheckoutOpened:
-        """Open a Checkout Session in payment mode. Raises GatewayUnavailable, GatewayRefused."""
-        with _provider_errors():
+        """Open a Checkout Session in payment mode, or a PaymentIntent for a wallet that was chosen.
+
+        Raises GatewayUnavailable, GatewayRefused.
+        """
+        if request.method in stripe_intents.WALLETS:
+            return stripe_intents.open_wallet(self._client, request)
+        with provider_errors():
             session = self._client.v1.checkout.sessions.create(
                 self._session_params(request), {"idempotency_key": request.idempotency_key}
             )
         if not session.url:
             raise GatewayRefused("session_without_page", f"{session.id} is {session.status}")
-        return CheckoutOpened(session.id, session.url, _instant(session.expires_at))
+        return CheckoutOpened(session.id, session.url, instant_of(session.expires_at))
 
     def find_payment(self, provider_ref: str) -> PaymentFound:
-        """The state of the Checkout Session `provider_ref`. Raises GatewayUnavailable, GatewayRefused."""
-        with _provider_errors():
+        """The state of a Checkout Session or of a wallet's PaymentIntent. Raises GatewayUnavailable, GatewayRefused."""
+        if stripe_intents.is_intent(provider_ref):
+            return stripe_intents.find_wallet(self._client, provider_ref)
+        with provider_errors():
             session = self._client.v1.checkout.sessions.retrieve(
                 provider_ref, {"expand": ["payment_intent.latest_charge"]}
             )
@@ -97,9 +110,28 @@ class StripeGateway:
             amount_fen=session.amount_total or 0,
             refunded_fen=paid.amount_refunded if paid else 0,
             payment_ref=id_of(intent),
-            paid_at=_instant(paid.created) if paid else None,
-            expires_at=_instant(session.expires_at),
+            paid_at=instant_of(paid.created) if paid else None,
+            expires_at=instant_of(session.expires_at),
+            failure="" if paid or intent is None or isinstance(intent, str) else _failure(intent),
         )
+
+    def close_checkout(self, provider_ref: str) -> PaymentFound:
+        """Expire an open session, or cancel a wallet's intent; what was paid or ended before stays as it is.
+
+        Raises GatewayUnavailable, GatewayRefused.
+        """
+        found = self.find_payment(provider_ref)
+        if found.state is not PaymentState.OPEN:
+            return found
+        try:
+            with provider_errors():
+                if stripe_intents.is_intent(provider_ref):
+                    self._client.v1.payment_intents.cancel(provider_ref)
+                else:
+                    self._client.v1.checkout.sessions.expire(provider_ref)
+        except GatewayRefused:  # it ended between the question and the call: the answer below says how
+            pass
+        return self.find_payment(provider_ref)
 
     def refund(self, payment_ref: str, amount_fen: int, idempotency_key: str) -> RefundMade:
         """Give back `amount_fen` of the PaymentIntent `payment_ref`, to the means it was paid with.
@@ -108,7 +140,7 @@ class StripeGateway:
         happened.
         """
         params: RefundCreateParams = {"payment_intent": payment_ref, "amount": amount_fen}
-        with _provider_errors():
+        with provider_errors():
             made = self._client.v1.refunds.create(params, {"idempotency_key": idempotency_key})
         state = REFUND_STATES.get(made.status or "", RefundState.PENDING)
         return RefundMade(made.id, payment_ref, made.amount, state)
@@ -119,9 +151,10 @@ class StripeGateway:
 
     def _session_params(self, request: CheckoutRequest) -> SessionCreateParams:
         metadata = {"reference": request.reference}
+        methods = [request.method.value] if request.method else list(self._methods)
         params: SessionCreateParams = {
             "mode": "payment",
-            "allowed_payment_method_types": list(self._methods),
+            "allowed_payment_method_types": methods,
             "line_items": [
                 {
                     "quantity": 1,
@@ -140,24 +173,9 @@ class StripeGateway:
             "expires_at": int(request.expires_at.timestamp()),
             "locale": "zh" if request.locale.lower().startswith("zh") else "en",
         }
-        if "wechat_pay" in self._methods:
+        if "wechat_pay" in methods:
             params["payment_method_options"] = {"wechat_pay": {"client": "web"}}
         return params
-
-
-@contextmanager
-def _provider_errors() -> Iterator[None]:
-    """Turn the library's errors into ours: unknown outcome, or a clear no."""
-    try:
-        yield
-    except (stripe.APIConnectionError, stripe.RateLimitError) as error:
-        raise GatewayUnavailable(str(error)) from error
-    except stripe.APIError as error:  # a 5xx, or 409 while the first call still runs
-        raise GatewayUnavailable(f"{error.http_status}: {error}") from error
-    except stripe.IdempotencyError as error:
-        raise GatewayRefused("idempotency_error", str(error)) from error
-    except stripe.StripeError as error:
-        raise GatewayRefused(error.code or type(error).__name__, str(error)) from error
 
 
 def _state_of(session: stripe.checkout.Session) -> PaymentState:
@@ -169,6 +187,11 @@ def _state_of(session: stripe.checkout.Session) -> PaymentState:
     return PaymentState.PROCESSING if session.status == "complete" else PaymentState.OPEN
 
 
+def _failure(intent: stripe.PaymentIntent) -> str:
+    error = intent.last_payment_error
+    return failure_of(error.to_dict()) if error else ""
+
+
 def _direct_session(api_base: str) -> requests.Session | None:
     """For an emulator on this machine, a session that ignores the proxy of the office network."""
     if urlsplit(api_base).hostname not in LOOPBACK:
@@ -176,7 +199,3 @@ def _direct_session(api_base: str) -> requests.Session | None:
     session = requests.Session()
     session.trust_env = False
     return session
-
-
-def _instant(epoch_s: int) -> datetime:
-    return datetime.fromtimestamp(epoch_s, UTC)

@@ -27,6 +27,7 @@ def create(emulator: Emulator, params: Json) -> Json:
         params,
         *("amount", "currency", "description", "metadata", "allowed_payment_method_types", "transfer_group"),
         *("automatic_payment_methods", "confirm", "payment_method", "payment_method_data", "return_url"),
+        "payment_method_options",
     )
     intent = open_intent(
         emulator,
@@ -155,11 +156,7 @@ def attempt(emulator: Emulator, intent: Json, means: Means) -> Json:
         raise unexpected_state(message, payment_intent=public(intent))
     intent.update(last_payment_error=None, payment_method=new_id("pm_"), _means=means.details())
     if means.outcome is Outcome.ASKS:
-        url = f"{emulator.base_url}/c/authorize/{intent['id']}"
-        action = {"url": url, "return_url": intent["_return_url"]}
-        intent.update(
-            status="requires_action", next_action={"type": "redirect_to_url", "redirect_to_url": action}
-        )
+        intent.update(status="requires_action", next_action=_next_action(emulator, intent, means))
         emulator.store.put("payment_intent", intent)
         emulator.emit("payment_intent.requires_action", intent)
     elif means.outcome is Outcome.PAYS:
@@ -168,6 +165,16 @@ def attempt(emulator: Emulator, intent: Json, means: Means) -> Json:
         error = {"type": "card_error", "code": means.card.code, "decline_code": means.card.decline_code}
         _fail(emulator, intent, {**error, "message": means.card.message})
     return intent
+
+
+def _next_action(emulator: Emulator, intent: Json, means: Means) -> Json:
+    """How the payer is asked: a page to go to, or for WeChat Pay a code to scan."""
+    url = f"{emulator.base_url}/c/authorize/{intent['id']}"
+    if means.kind == "wechat_pay":
+        scan = {"data": url, "hosted_instructions_url": url, "image_url_png": url, "image_url_svg": url}
+        return {"type": "wechat_pay_display_qr_code", "wechat_pay_display_qr_code": scan}
+    kind = "alipay_handle_redirect" if means.kind == "alipay" else "redirect_to_url"
+    return {"type": kind, kind: {"url": url, "return_url": intent["_return_url"]}}
 
 
 def authorize(emulator: Emulator, intent: Json, *, agreed: bool) -> Json:
