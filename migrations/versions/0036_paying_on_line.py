@@ -11,7 +11,7 @@ from alembic import op
 from marketplace.core import db
 
 revision = "0036"
-down_revision = "0027"
+down_revision = "0028"
 branch_labels = None
 depends_on = None
 

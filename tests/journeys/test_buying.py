@@ -325,7 +325,7 @@ def test_an_abandoned_checkout_frees_the_goods(
     market.work()
     assert buyer.open(f"/payments/{payment.public_no}").has("付款页面已过期", "没有扣款", "继续付款")
     with core_clock.set_to(payment.expires_at + timedelta(minutes=6)):
-        market.work()
+        market.app.extensions[EXTENSION].run("expire card payments")
 
     assert buyer.open(f"/payments/{payment.public_no}").has("已超时")
     session.expire_all()
