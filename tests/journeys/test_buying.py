@@ -324,7 +324,9 @@ def test_an_abandoned_checkout_frees_the_goods(
     market.deliver_messages()
     market.work()
     assert buyer.open(f"/payments/{payment.public_no}").has("付款页面已过期", "没有扣款", "继续付款")
-    with core_clock.set_to(payment.expires_at + timedelta(minutes=6)):
+    late = payment.expires_at + timedelta(minutes=6)
+    session.commit()
+    with core_clock.set_to(late):
         market.app.extensions[EXTENSION].run("expire card payments")
 
     assert buyer.open(f"/payments/{payment.public_no}").has("已超时")
