@@ -43,7 +43,11 @@ from marketplace.payments.purchase_certificates import views as certificate_view
 from marketplace.payments.receivables import views as receivable_views
 from marketplace.payments.refunds import jobs as refund_jobs, rejection_views, views as refund_views
 from marketplace.payments.slips import views as slip_views
-from marketplace.payments.vouchers import jobs as voucher_jobs, views as voucher_views
+from marketplace.payments.vouchers import (
+    jobs as voucher_jobs,
+    spending_views as voucher_spending_views,
+    views as voucher_views,
+)
 from marketplace.procurement import cli as procurement_cli, views as procurement_views
 from marketplace.procurement.approvals import views as approval_views
 from marketplace.procurement.budgets import views as budget_views
@@ -139,6 +143,7 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
     forward_views.bp,
     deposit_views.bp,
     voucher_views.bp,
+    voucher_spending_views.bp,
     group_views.bp,
     payment_views.bp,
     payout_account_views.bp,

@@ -190,6 +190,8 @@ ACTIONS = {
     "payments.close_vouchers": N_("提货券到期结清"),
     "payments.print_vouchers": N_("制作提货券"),
     "payments.redeem_voucher": N_("核销提货券"),
+    "payments.release_voucher": N_("订单取消，提货券恢复可用"),
+    "payments.spend_voucher": N_("用提货券付款"),
     "payments.set_off_voucher": N_("提货券付款"),
     "payments.vouchers_paid": N_("收到购券款"),
     "payments.vouchers_sent_back": N_("购券余款已退回"),

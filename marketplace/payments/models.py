@@ -29,6 +29,7 @@ class PaymentMethod(LabelledEnum):
 
     CARD = "card", N_("在线支付")
     BANK_TRANSFER = "bank_transfer", N_("对公转账")
+    VOUCHER = "voucher", N_("提货券")
 
 
 class PaymentState(LabelledEnum):
@@ -44,7 +45,8 @@ OPEN_CARD = text("state = 'open' AND part_id IS NULL")
 
 
 class Payment(Base):
-    """Money asked of a buyer: a staff order is paid whole by card, a canteen part by bank transfer after acceptance."""
+    """Money asked of a buyer: a staff order is paid by card, a canteen part by bank transfer after acceptance. What
+    vouchers pay of a staff order is a payment of its own."""
 
     __tablename__ = "payment"
     __table_args__ = (

@@ -1,11 +1,13 @@
 """Money in: asking for it, and what its arrival means for the ledger and the order.
 
-A staff order is paid whole by card before the goods move; a canteen's part is billed on acceptance and paid by bank
-transfer under a remittance code. Money that fits nothing waits for a person; nothing is dropped.
+A staff order is paid before the goods move, by card less what vouchers pay of it; a canteen's part is billed on
+acceptance and paid by bank transfer under a remittance code. Money that fits nothing waits for a person; nothing is
+dropped.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 
 from sqlalchemy import Select, select, update
@@ -29,6 +31,7 @@ from marketplace.payments.late_interest.rules import claim_interest
 from marketplace.payments.models import Payment, PaymentMethod, PaymentState
 from marketplace.payments.online.attempts import end_attempts
 from marketplace.payments.refunds.rejections import ended_rejections, refund_rejection
+from marketplace.payments.vouchers.spending import pay_from_vouchers, promised_fen
 
 CARD_MINUTES = 60
 BATCH = 200
@@ -54,7 +57,7 @@ def ask_card_payment(session: Session, actor: Actor, *, order: Order) -> Payment
         payment = Payment(
             order_id=order.id,
             method=PaymentMethod.CARD,
-            amount_fen=order.total_fen,
+            amount_fen=order.total_fen - sum(promised_fen(session, [order.id]).values()),
             expires_at=(now() + timedelta(minutes=CARD_MINUTES)).replace(microsecond=0),
         )
         session.add(payment)
@@ -186,7 +189,9 @@ def apply_payment(
     payment.provider_payment_ref = provider_payment_ref
     end_attempts(session, payment, paid_at_page=provider_ref)
     parts = payment.order.parts if payment.part is None else [payment.part]
-    post_entries(session, [_receipt(payment, part, paid_at) for part in parts])
+    post_entries(session, _receipts(session, payment, parts, paid_at))
+    if payment.part is None:
+        pay_from_vouchers(session, payment.order, at=paid_at)
     for part in parts:
         mark_paid(session, SYSTEM, part, at=paid_at)
     if payment.part is not None:
@@ -203,13 +208,21 @@ def apply_payment(
     return payment
 
 
-def _receipt(payment: Payment, part: OrderPart, paid_at: datetime) -> EntryDraft:
-    """A cooperative's share of the money: into escrow, or against what the unit owes since its acceptance."""
+def _receipts(
+    session: Session, payment: Payment, parts: Sequence[OrderPart], paid_at: datetime
+) -> list[EntryDraft]:
+    """Each cooperative's share of the money: a bill as it stands now, or what vouchers do not pay of a staff order."""
+    if payment.part is not None:
+        return [_receipt(payment, payment.part, payment.amount_fen, paid_at)]
+    by_vouchers = promised_fen(session, [payment.order_id])
+    shares = [(part, part.total_fen - by_vouchers.get(part.id, 0)) for part in parts]
+    return [_receipt(payment, part, fen, paid_at) for part, fen in shares if fen]
+
+
+def _receipt(payment: Payment, part: OrderPart, amount_fen: int, paid_at: datetime) -> EntryDraft:
+    """Into escrow, or against what the unit owes since its acceptance."""
     unit_id = part.order.buyer_unit_id
     owed = AccountKey.escrow(part.cooperative_id) if unit_id is None else AccountKey.buyer_receivable(unit_id)
-    amount_fen = (
-        part.total_fen if payment.part is None else payment.amount_fen
-    )  # a bill less what was refunded
     return EntryDraft(
         kind=EntryKind.PAYMENT_RECEIVED,
         idempotency_key=f"paid:{payment.public_no}:{part.public_no}",

@@ -8,15 +8,12 @@ import pytest
 from sqlalchemy import Engine, func, select
 from sqlalchemy.orm import Session
 
-from marketplace.audit.cli import CHECKS
 from marketplace.core.clock import today
 from marketplace.core.crypto import DataKey
 from marketplace.core.db import session_maker
 from marketplace.core.files import FileStore
-from marketplace.identity.actors import actor_of
 from marketplace.identity.models import Role
 from marketplace.ledger.accounts import AccountKey
-from marketplace.ledger.checks import run_checks
 from marketplace.ledger.queries import balance
 from marketplace.ordering.models import Order, OrderKind
 from marketplace.ordering.states import PartState
@@ -30,7 +27,6 @@ from marketplace.payments.models import (
 )
 from marketplace.payments.rules import bill_accepted_parts
 from marketplace.payments.settlement import settle_lines
-from marketplace.payments.statements import import_statement
 from marketplace.payments.vouchers.counter import find_voucher, redeem_voucher, set_off_vouchers
 from marketplace.payments.vouchers.models import (
     BatchState,
@@ -49,68 +45,12 @@ from marketplace.payments.vouchers.rules import (
     print_vouchers,
 )
 from tests.conftest import HeldClock, MarketClient
-from tests.factories.identity import official_with
 from tests.factories.registry import BuyerUnitFactory, CooperativeFactory, actor_at, user_of
-from tests.factories.trade import PRICE_FEN, UNIT_G, Offer, offer
+from tests.factories.trade import PRICE_FEN, UNIT_G, offer
 from tests.journeys.paper import Visitor
 from tests.ordering.test_concurrency import all_at_once
+from tests.payments.voucher_world import DAYS_GOOD, FACE_FEN, Union
 from tests.procurement.canteen import refusal
-
-FACE_FEN = 12_000
-DAYS_GOOD = 60
-
-
-class Union:
-    """A unit whose union buys vouchers of a cooperative with an offer at 50.00 yuan."""
-
-    def __init__(self, session: Session, files: FileStore, key: DataKey) -> None:
-        self.session, self.files, self.key = session, files, key
-        self.offered: Offer = offer(session, CooperativeFactory())
-        self.unit = BuyerUnitFactory()
-        self.orderer, self.approver = (
-            actor_at(self.unit, role) for role in (Role.UNIT_ORDERER, Role.UNIT_APPROVER)
-        )
-        self.clerk = actor_at(self.offered.cooperative, Role.COOPERATIVE_CLERK)
-        self.cashier = actor_of(official_with(Role.OPERATOR))
-
-    def asked(self, *, count: int = 3, face_fen: int = FACE_FEN, days: int = DAYS_GOOD) -> VoucherBatch:
-        terms = Terms(count, face_fen, today() + timedelta(days=days))
-        return ask_batch(
-            self.session,
-            self.orderer,
-            cooperative=self.offered.cooperative,
-            terms=terms,
-            idempotency_key="a-batch-of-vouchers",
-        )
-
-    def transfer(self, batch: VoucherBatch, yuan: str, *, serial: str = "V1") -> None:
-        head = "交易流水号,交易日期,收入金额,对方户名,附言"
-        line = f"{serial},{today():%Y-%m-%d},{yuan},乐安县第一小学,{batch.remittance_code}"
-        import_statement(
-            self.session,
-            self.cashier,
-            self.files,
-            content=f"{head}\n{line}\n".encode(),
-            file_name=f"{serial}.csv",
-        )
-
-    def printed(self) -> tuple[VoucherBatch, list[str]]:
-        batch = approve_batch(self.session, self.approver, self.asked())
-        self.transfer(batch, "360.00")
-        return batch, print_vouchers(self.session, self.orderer, batch, self.key)
-
-    def redeem(self, code: str, units: int = 2) -> Voucher:
-        return redeem_voucher(
-            self.session, self.clerk, code=code, key=self.key, listing=self.offered.listing, quantity=units
-        )
-
-    def held_fen(self) -> int:
-        key = AccountKey.vouchers_held(self.offered.cooperative.id, self.unit.id)
-        return balance(self.session, key)
-
-    def findings(self) -> dict[str, object]:
-        self.session.expire_all()
-        return {one.check.name: one.findings for one in run_checks(self.session, CHECKS) if one.findings}
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ They read the rows alone (see ledger/checks.py).
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, and_, case, func, or_, select
+from sqlalchemy import ColumnElement, case, func, or_, select
 from sqlalchemy.orm import Session
 
 from marketplace.core.labels import N_
@@ -13,6 +13,7 @@ from marketplace.ledger.accounts import AccountKind
 from marketplace.ledger.checks import Answer, Check, count_of, rows_found
 from marketplace.ledger.models import Account, Entry, Transfer
 from marketplace.payments.deposits.models import Deposit, DepositMove, DepositMoveKind as K, DepositState
+from marketplace.payments.held import accounts_hold
 
 
 def _moves_of_deposits(session: Session) -> Answer:
@@ -85,7 +86,7 @@ def _moves_are_posted(session: Session) -> Answer:
 
 def _accounts_hold_deposits(session: Session) -> Answer:
     """An account of deposits holds what is left of the deposits of its cooperative and unit."""
-    held = (
+    left = (
         select(
             Deposit.cooperative_id,
             Deposit.buyer_unit_id,
@@ -93,32 +94,9 @@ def _accounts_hold_deposits(session: Session) -> Answer:
         )
         .where(Deposit.state == DepositState.PAID)
         .group_by(Deposit.cooperative_id, Deposit.buyer_unit_id)
-        .subquery()
     )
-    change = case((Transfer.credit_account_id == Account.id, Transfer.amount_fen), else_=-Transfer.amount_fen)
-    balance = func.coalesce(func.sum(change), 0)
-    expected = func.coalesce(func.max(held.c.fen), 0)
-    query = (
-        select(Account.key.label("account"), balance.label("balance_fen"), expected.label("held_fen"))
-        .outerjoin(
-            Transfer,
-            or_(Transfer.credit_account_id == Account.id, Transfer.debit_account_id == Account.id),
-        )
-        .outerjoin(
-            held,
-            and_(
-                held.c.cooperative_id == Account.cooperative_id,
-                held.c.buyer_unit_id == Account.buyer_unit_id,
-            ),
-        )
-        .where(Account.kind == AccountKind.DEPOSIT_HELD)
-        .group_by(Account.id, Account.key)
-        .having(balance != expected)
-        .order_by(Account.key)
-    )
-    of_deposits = Account.kind == AccountKind.DEPOSIT_HELD
     message = N_("账户 %(account)s 余额 %(balance_fen)s 分，未用的订金是 %(held_fen)s 分")
-    return count_of(session, Account, of_deposits), rows_found(session, "deposits_held", message, query)
+    return accounts_hold(session, AccountKind.DEPOSIT_HELD, left, code="deposits_held", message=message)
 
 
 CHECKS: tuple[Check, ...] = (

@@ -49,7 +49,8 @@ class RefundState(LabelledEnum):
 class Refund(Base):
     """Money asked back for goods of one part. The buyer's idempotency key makes a repeated submit the same refund.
 
-    `inspection_id` is set on what follows from a rejection at the inspection: one refund a rejection.
+    `inspection_id` is set on what follows from a rejection at the inspection: one refund a rejection. `voucher_fen` of
+    it was paid with vouchers and goes back to the unit that bought them; the rest goes to the buyer.
     """
 
     __tablename__ = "refund"
@@ -64,6 +65,8 @@ class Refund(Base):
         CheckConstraint(
             "state NOT IN ('agreed', 'sent', 'failed', 'returned') OR method IS NOT NULL", name="way"
         ),
+        CheckConstraint("voucher_fen >= 0 AND voucher_fen <= amount_fen", name="voucher"),
+        CheckConstraint("voucher_fen = 0 OR method = 'bank_transfer'", name="voucher_way"),
         Index("ix_refund_part", "part_id", "id"),
         Index("ix_refund_state", "state", "method", "id"),
     )
@@ -76,6 +79,7 @@ class Refund(Base):
     idempotency_key: Mapped[str] = mapped_column(String(64))
     state: Mapped[RefundState] = mapped_column(code_of(RefundState, "state"), default=RefundState.ASKED)
     amount_fen: Mapped[int] = mapped_column(BigInteger)
+    voucher_fen: Mapped[int] = mapped_column(BigInteger, default=0)
     reason: Mapped[str] = mapped_column(String(300))
     asked_by: Mapped[int] = mapped_column(ForeignKey("user_account.id"))
     asked_at: Mapped[datetime] = mapped_column(UtcInstant, default=now)

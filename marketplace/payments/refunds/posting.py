@@ -44,10 +44,10 @@ def post_refund(session: Session, actor: Actor, refund: Refund, payment: Payment
 
 
 def _money_goes_to(refund: Refund, payment: Payment) -> AccountKey:
-    """The channel the money came through; before it came, what the unit owes."""
+    """The channel the money goes back through; before it came, what the unit owes."""
     unit_id = refund.order.buyer_unit_id
     if payment.state is PaymentState.PAID or unit_id is None:
-        return AccountKey.clearing(payment.method.value)
+        return AccountKey.clearing((refund.method or payment.method).value)
     return AccountKey.buyer_receivable(unit_id)
 
 

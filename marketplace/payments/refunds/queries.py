@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Select, func, or_, select
+from sqlalchemy import Select, and_, func, or_, select
 from sqlalchemy.orm import Session, joinedload, lazyload
 
 from marketplace.core.errors import NotFound
@@ -24,7 +24,9 @@ from marketplace.payments.refunds.models import (
     RefundLine,
     RefundState,
 )
+from marketplace.payments.vouchers.models import Voucher, VoucherBatch
 from marketplace.registry.cooperatives.queries import cooperatives_within
+from marketplace.registry.models import BuyerUnit
 from marketplace.web.tasks import Task
 
 BY_HAND = (RefundState.AGREED, RefundState.FAILED)
@@ -122,6 +124,23 @@ def payers_of(session: Session, payment_ids: Collection[int]) -> dict[int, BankL
         .where(BankLineMatch.payment_id.in_(payment_ids))
     )
     return {payment_id: line for payment_id, line in session.execute(query).all() if payment_id}
+
+
+def voucher_units_of(session: Session, refunds: Collection[Refund]) -> dict[int, str]:
+    """The name of the unit that what vouchers paid goes back to, by refund id, for refunds with such a share."""
+    own = [refund.id for refund in refunds if refund.voucher_fen]
+    query = (
+        select(Refund.id, func.min(BuyerUnit.name))
+        .join(
+            Voucher,
+            and_(Voucher.order_id == Refund.order_id, Voucher.cooperative_id == Refund.cooperative_id),
+        )
+        .join(VoucherBatch, VoucherBatch.id == Voucher.batch_id)
+        .join(BuyerUnit, BuyerUnit.id == VoucherBatch.buyer_unit_id)
+        .where(Refund.id.in_(own))
+        .group_by(Refund.id)
+    )
+    return dict(session.execute(query).all()) if own else {}
 
 
 def refunds_to_send(session: Session, *, limit: int) -> Sequence[tuple[int, str, int, str]]:

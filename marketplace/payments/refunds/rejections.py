@@ -21,6 +21,7 @@ from marketplace.payments.models import Payment, PaymentState
 from marketplace.payments.refunds.models import Refund, RefundLine, RefundState
 from marketplace.payments.refunds.posting import post_refund
 from marketplace.payments.refunds.queries import refundable_lines
+from marketplace.payments.refunds.ways import send_back
 from marketplace.procurement.receiving.models import Inspection, RejectionOutcome
 from marketplace.procurement.receiving.queries import TAKES_GOODS_OFF
 
@@ -81,7 +82,7 @@ def refund_rejection(session: Session, actor: Actor, inspection: Inspection, pay
         refund.state = RefundState.REDUCED
         reduce_payment(payment, amount_fen)
     else:
-        refund.state, refund.payment_id, refund.method = RefundState.AGREED, payment.id, payment.method
+        send_back(session, refund, payment)
     session.add(refund)
     session.flush()
     post_refund(session, actor, refund, payment)

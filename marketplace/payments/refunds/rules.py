@@ -40,6 +40,7 @@ from marketplace.payments.refunds.queries import (
     refundable_lines,
 )
 from marketplace.payments.refunds.rejections import reduce_payment
+from marketplace.payments.refunds.ways import send_back
 from marketplace.payments.rules import bill_accepted_parts, hold_payment
 
 
@@ -161,7 +162,7 @@ def agree_refund(session: Session, actor: Actor, refund: Refund, *, note: str = 
         restore_set_off(session, payment, refund.amount_fen)
         reduce_payment(payment, refund.amount_fen)
     else:
-        refund.state, refund.payment_id, refund.method = RefundState.AGREED, payment.id, payment.method
+        send_back(session, refund, payment)
     session.flush()
     post_refund(session, actor, refund, payment)
     if part.state in BEFORE_SHIPPING:

@@ -140,7 +140,10 @@ def transfers() -> ResponseReturnValue:
     page = page_of(session, queries.refunds_by_hand())
     payers = queries.payers_of(session, [row.payment_id for row in page.rows if row.payment_id])
     form = SerialForm(formdata=None)
-    return render_template("payments/refunds/transfers.html", page=page, payers=payers, form=form)
+    units = queries.voucher_units_of(session, page.rows)
+    return render_template(
+        "payments/refunds/transfers.html", page=page, payers=payers, units=units, form=form
+    )
 
 
 @bp.post("/cashier/refunds/<refund_no>")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask_babel import lazy_gettext as _l
 from flask_wtf import FlaskForm
-from wtforms import DateField, IntegerField, SelectField, StringField
+from wtforms import DateField, IntegerField, SelectField, StringField, TextAreaField
 from wtforms.fields.choices import SelectChoice
 from wtforms.validators import InputRequired, Length, NumberRange
 
@@ -29,6 +29,21 @@ class BatchForm(OnceForm):
     def offer(self, cooperatives: list[Cooperative]) -> None:
         """Offer the cooperatives that may sell."""
         self.cooperative.choices = [SelectChoice(one.public_no, one.name) for one in cooperatives]
+
+
+class SpendForm(FlaskForm):
+    """The codes that pay an order."""
+
+    codes = TextAreaField(
+        _l("券码"),
+        [WORDS, Length(max=1000)],
+        render_kw={"autocomplete": "off", "autocapitalize": "characters", "spellcheck": "false"},
+    )
+
+    @property
+    def lines(self) -> list[str]:
+        """The codes as they were typed, one a line."""
+        return (self.codes.data or "").splitlines()
 
 
 class CounterForm(FlaskForm):

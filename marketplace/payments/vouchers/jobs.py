@@ -6,6 +6,7 @@ from sqlalchemy.orm import Session
 
 from marketplace.payments.vouchers.counter import set_off_vouchers
 from marketplace.payments.vouchers.rules import BATCH, close_lapsed_batches
+from marketplace.payments.vouchers.spending import BATCH as RELEASED, release_vouchers
 from marketplace.web.jobs import Job, nudge
 
 
@@ -22,4 +23,13 @@ def lapse(session: Session) -> bool:
     return close_lapsed_batches(session) == BATCH
 
 
-JOBS = (Job("set off vouchers", set_off), Job("close lapsed vouchers", lapse, every_minutes=30))
+def release(session: Session) -> bool:
+    """Let go what was promised to orders that were called off."""
+    return release_vouchers(session) == RELEASED
+
+
+JOBS = (
+    Job("set off vouchers", set_off),
+    Job("release vouchers", release),
+    Job("close lapsed vouchers", lapse, every_minutes=30),
+)

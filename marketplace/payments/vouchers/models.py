@@ -17,6 +17,7 @@ from sqlalchemy import (
     LargeBinary,
     String,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
@@ -25,7 +26,7 @@ from marketplace.core.db import Base, UtcInstant, code_of
 from marketplace.core.ids import public_no
 from marketplace.core.labels import N_, LabelledEnum
 from marketplace.identity.models import User
-from marketplace.ordering.models import Order
+from marketplace.ordering.models import Order, OrderPart
 from marketplace.registry.models import BuyerUnit, Cooperative
 
 MOST_VOUCHERS = 500
@@ -120,6 +121,7 @@ class Voucher(Base):
         CheckConstraint("(used_fen = 0) = (set_off_at IS NULL)", name="set_off"),
         Index("ix_voucher_batch_id", "batch_id", "state"),
         Index("ix_voucher_waiting", "state", "set_off_at"),
+        Index("uq_voucher_terms", "id", "cooperative_id", "face_fen", unique=True),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -129,7 +131,7 @@ class Voucher(Base):
     face_fen: Mapped[int] = mapped_column(BigInteger)
     code_hash: Mapped[bytes] = mapped_column(LargeBinary(32), unique=True)
     state: Mapped[VoucherState] = mapped_column(code_of(VoucherState, "state"), default=VoucherState.ISSUED)
-    order_id: Mapped[int | None] = mapped_column(ForeignKey("customer_order.id"), unique=True)
+    order_id: Mapped[int | None] = mapped_column(ForeignKey("customer_order.id"), index=True)
     used_fen: Mapped[int] = mapped_column(BigInteger, default=0)
     redeemed_at: Mapped[datetime | None] = mapped_column(UtcInstant)
     redeemed_by: Mapped[int | None] = mapped_column(ForeignKey("user_account.id"))
@@ -139,6 +141,71 @@ class Voucher(Base):
         primaryjoin="Voucher.batch_id == VoucherBatch.id", foreign_keys="Voucher.batch_id", lazy="joined"
     )
     order: Mapped[Order | None] = relationship()
+
+
+LIVE = text("released_at IS NULL")
+
+
+class VoucherSpend(Base):
+    """What a voucher pays of one part of a staff order: promised when its code is entered, paid by `payment_id` as soon
+    as the order is paid in full, or let go when the order is called off before.
+
+    The spends of a part form a chain, so that together they never pay more than it costs, and are of vouchers that one
+    unit bought, so that it is clear where a refund goes. A voucher has one spend that was not let go.
+    """
+
+    __tablename__ = "voucher_spend"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["voucher_id", "cooperative_id", "face_fen"],
+            ["voucher.id", "voucher.cooperative_id", "voucher.face_fen"],
+            name="fk_voucher_spend_voucher",
+        ),
+        ForeignKeyConstraint(
+            ["part_id", "cooperative_id", "part_fen"],
+            ["order_part.id", "order_part.cooperative_id", "order_part.total_fen"],
+            name="fk_voucher_spend_part",
+        ),
+        ForeignKeyConstraint(
+            ["part_id", "follows_fen", "buyer_unit_id"],
+            ["voucher_spend.part_id", "voucher_spend.after_fen", "voucher_spend.buyer_unit_id"],
+            name="fk_voucher_spend_follows",
+        ),
+        UniqueConstraint("part_id", "before_fen"),
+        UniqueConstraint("part_id", "after_fen", "buyer_unit_id", name="uq_voucher_spend_chain"),
+        Index("uq_voucher_spend_live", "voucher_id", unique=True, sqlite_where=LIVE, postgresql_where=LIVE),
+        CheckConstraint("amount_fen > 0 AND amount_fen <= face_fen", name="amount"),
+        CheckConstraint("after_fen = before_fen + amount_fen AND after_fen <= part_fen", name="within"),
+        CheckConstraint(
+            "(before_fen = 0) = (follows_fen IS NULL) AND (follows_fen IS NULL OR follows_fen = before_fen)",
+            name="chain",
+        ),
+        CheckConstraint("before_fen >= 0", name="not_negative"),
+        CheckConstraint("released_at IS NULL OR payment_id IS NULL", name="one_end"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    voucher_id: Mapped[int]
+    part_id: Mapped[int]
+    cooperative_id: Mapped[int]
+    buyer_unit_id: Mapped[int] = mapped_column(ForeignKey("buyer_unit.id"))
+    face_fen: Mapped[int] = mapped_column(BigInteger)
+    part_fen: Mapped[int] = mapped_column(BigInteger)
+    before_fen: Mapped[int] = mapped_column(BigInteger)
+    follows_fen: Mapped[int | None] = mapped_column(BigInteger)
+    amount_fen: Mapped[int] = mapped_column(BigInteger)
+    after_fen: Mapped[int] = mapped_column(BigInteger)
+    spent_by: Mapped[int] = mapped_column(ForeignKey("user_account.id"))
+    spent_at: Mapped[datetime] = mapped_column(UtcInstant, default=now)
+    payment_id: Mapped[int | None] = mapped_column(ForeignKey("payment.id"), index=True)
+    released_at: Mapped[datetime | None] = mapped_column(UtcInstant)
+
+    voucher: Mapped[Voucher] = relationship(
+        primaryjoin="VoucherSpend.voucher_id == Voucher.id", foreign_keys="VoucherSpend.voucher_id"
+    )
+    part: Mapped[OrderPart] = relationship(
+        primaryjoin="VoucherSpend.part_id == OrderPart.id", foreign_keys="VoucherSpend.part_id"
+    )
 
 
 class VoucherReturn(Base):

@@ -1,7 +1,9 @@
-"""What moves the money of vouchers: paid in, set off against the bill of what was picked up, returned to the union.
+"""What moves the money of vouchers: paid in, set off against the bill of what was picked up or spent on a staff order,
+and what is left returned to the union.
 
 paid        clearing -> vouchers held
 set off     vouchers held -> receivable: the bill is paid
+spent       vouchers held -> escrow: their part of a staff order is paid
 returned    vouchers held -> clearing
 """
 
@@ -16,7 +18,7 @@ from marketplace.ledger.accounts import AccountKey
 from marketplace.ledger.models import EntryKind
 from marketplace.ledger.posting import EntryDraft, TransferDraft, post_entry
 from marketplace.payments.models import Payment, PaymentMethod
-from marketplace.payments.vouchers.models import Voucher, VoucherBatch
+from marketplace.payments.vouchers.models import Voucher, VoucherBatch, VoucherSpend
 
 
 def _post(
@@ -61,6 +63,14 @@ def post_set_off(session: Session, voucher: Voucher, payment: Payment) -> None:
     )
     key = f"voucher:{voucher.public_no}:set_off"
     _post(session, batch, EntryKind.VOUCHER_SET_OFF, key, transfer, ("payment", payment.id))
+
+
+def post_spent(session: Session, spend: VoucherSpend, payment: Payment) -> None:
+    """A voucher pays its part of a staff order."""
+    batch = spend.voucher.batch
+    transfer = TransferDraft(_held(batch), AccountKey.escrow(spend.cooperative_id), spend.amount_fen)
+    key = f"voucher:{spend.voucher.public_no}:spent:{spend.id}"
+    _post(session, batch, EntryKind.VOUCHER_SET_OFF, key, transfer, ("payment", payment.id), payment.paid_at)
 
 
 def post_returned(session: Session, batch: VoucherBatch, amount_fen: int) -> None:
