@@ -158,7 +158,7 @@ class OrderPart(Base):
         Index("ix_order_part_cooperative", "cooperative_id", "state", "id"),
         Index("ix_order_part_settling", "state", "paid_at"),
         Index("ix_order_part_due", "id", sqlite_where=DUE, postgresql_where=DUE),
-        Index("uq_order_part_terms", "id", "cooperative_id", "total_fen", unique=True),  # what vouchers pay of
+        Index("uq_order_part_terms", "id", "cooperative_id", "total_fen", unique=True),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)

@@ -63,9 +63,7 @@ def upgrade() -> None:
             "after_fen = before_fen + amount_fen AND after_fen <= part_fen",
             name=op.f("ck_voucher_spend_within"),
         ),
-        sa.CheckConstraint(
-            "amount_fen > 0 AND amount_fen <= face_fen", name=op.f("ck_voucher_spend_amount")
-        ),
+        sa.CheckConstraint("amount_fen > 0 AND amount_fen <= face_fen", name=op.f("ck_voucher_spend_amount")),
         sa.CheckConstraint("before_fen >= 0", name=op.f("ck_voucher_spend_not_negative")),
         sa.CheckConstraint(
             "released_at IS NULL OR payment_id IS NULL", name=op.f("ck_voucher_spend_one_end")
