@@ -55,7 +55,7 @@ class Union:
         )
 
     def transfer(self, batch: VoucherBatch, yuan: str, *, serial: str = "") -> None:
-        serial = serial or f"V{self.unit.id}"
+        serial = serial or f"VB-{self.unit.id}"
         head = "交易流水号,交易日期,收入金额,对方户名,附言"
         line = f"{serial},{today():%Y-%m-%d},{yuan},乐安县第一小学,{batch.remittance_code}"
         import_statement(
