@@ -13,7 +13,7 @@ from alembic import op
 from marketplace.core import db
 
 revision = "0029"
-down_revision = "0028"
+down_revision = "0036"
 branch_labels = None
 depends_on = None
 
