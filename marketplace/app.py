@@ -14,8 +14,9 @@ from flask_wtf.csrf import CSRFProtect
 from config import Settings
 from marketplace.audit import cli as audit_cli, views as audit_views
 from marketplace.catalog import api as catalog_api, cli as catalog_cli, jobs as catalog_jobs
-from marketplace.catalog.queries import certificate_subject
-from marketplace.catalog.rules import apply_certificate_outcome
+from marketplace.catalog.certificates import views as product_certificate_views
+from marketplace.catalog.certificates.rules import apply_certificate_outcome
+from marketplace.catalog.certificates.subject import certificate_subject
 from marketplace.catalog.search.whoosh_engine import WhooshEngine
 from marketplace.catalog.views import storefront, workshop
 from marketplace.core.crypto import DataKey
@@ -27,6 +28,7 @@ from marketplace.identity import access, user_views, views as identity_views
 from marketplace.ledger import api as ledger_api
 from marketplace.linkage import views as linkage_views
 from marketplace.ordering import api as ordering_api, cli as ordering_cli, views as ordering_views
+from marketplace.ordering.sale_proofs import views as sale_proof_views
 from marketplace.payments import jobs as payment_jobs, views as payment_views
 from marketplace.payments.closing import views as closing_views
 from marketplace.payments.corrections import views as correction_views
@@ -124,7 +126,9 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
     linkage_views.bp,
     storefront.bp,
     workshop.bp,
+    product_certificate_views.bp,
     ordering_views.bp,
+    sale_proof_views.bp,
     procurement_views.bp,
     standing_views.bp,
     standing_supply_views.bp,

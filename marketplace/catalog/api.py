@@ -8,8 +8,9 @@ from flask_smorest import Blueprint
 from marshmallow import Schema, fields, validate
 from sqlalchemy import select
 
+from marketplace.catalog.certificates.queries import is_in_force
 from marketplace.catalog.models import Listing, ListingState, Product
-from marketplace.catalog.queries import available_units, is_in_force, listing_by_no
+from marketplace.catalog.queries import available_units, listing_by_no
 from marketplace.core.clock import today
 from marketplace.core.errors import NotFound
 from marketplace.identity.access import public

@@ -11,8 +11,9 @@ from collections.abc import Iterator, Sequence
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
+from marketplace.catalog.certificates.queries import badges_of
 from marketplace.catalog.models import Category, IndexTask, Listing, ListingState
-from marketplace.catalog.queries import available_units, is_in_force, price_per_kg_fen, sale_stop
+from marketplace.catalog.queries import available_units, price_per_kg_fen, sale_stop
 from marketplace.catalog.search.engine import ListingDocument, SearchEngine
 from marketplace.catalog.search.priority import priority_score
 from marketplace.core.clock import today
@@ -79,8 +80,7 @@ def _document(
     if version is None:
         raise ValueError("a listing without a version is not for sale")
     path = tuple(product.category.path.split("/"))
-    certificate = version.certificate
-    in_force = certificate is not None and is_in_force(certificate, today())
+    kinds = [certificate.kind for certificate in badges_of(product, today())]
     names = [name for code in path for name in (categories[code].name_zh, categories[code].name_en)]
     price_fen = version.tiers[0].unit_price_fen
     return ListingDocument(
@@ -95,8 +95,8 @@ def _document(
         county_name=cooperative.county.name,
         price_fen=price_fen,
         price_per_kg_fen=price_per_kg_fen(price_fen, version.net_mass_g),
-        certificates=(certificate.kind.value,) if certificate is not None and in_force else (),
-        keywords=(*names, *((certificate.kind.label,) if certificate is not None and in_force else ())),
+        certificates=tuple(kind.value for kind in kinds),
+        keywords=(*names, *(kind.label for kind in kinds)),
         priority=priority_score(households),
         sold=listing.sold_units,
         published_at=listing.published_at,

@@ -7,7 +7,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from marketplace.catalog.indexing import index_listings, rebuild_index
-from marketplace.catalog.models import Certificate, CertificateState, IndexTask, Listing, ListingVersion
+from marketplace.catalog.models import Certificate, CertificateState, IndexTask, Listing
 from marketplace.catalog.search.engine import SearchEngine
 from marketplace.core.clock import today
 from marketplace.web.jobs import Job
@@ -26,8 +26,8 @@ def drop_expired_badges(session: Session) -> bool:
     waiting = select(IndexTask.listing_id)
     expired = session.scalars(
         select(Listing.id)
-        .join(ListingVersion, ListingVersion.id == Listing.current_version_id)
-        .join(Certificate, Certificate.id == ListingVersion.certificate_id)
+        .distinct()
+        .join(Certificate, Certificate.product_id == Listing.product_id)
         .where(
             Certificate.state == CertificateState.VALID,
             Certificate.expires_on == today(),

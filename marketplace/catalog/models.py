@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import date, datetime
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from marketplace.core.append_only import APPEND_ONLY
@@ -79,6 +79,9 @@ class Product(Base):
     cooperative: Mapped[Cooperative] = relationship(lazy="joined")
     category: Mapped[Category] = relationship(lazy="joined")
     village: Mapped[Region] = relationship()
+    certificates: Mapped[list[Certificate]] = relationship(
+        back_populates="product", order_by="Certificate.id.desc()", lazy="selectin"
+    )
     pictures: Mapped[list[ProductPicture]] = relationship(order_by="ProductPicture.position", lazy="selectin")
 
 
@@ -110,47 +113,83 @@ class ProductLot(Base):
 
 
 class CertificateKind(LabelledEnum):
-    """Kinds of certificate."""
+    """Kinds of certificate. What each means and how its number is read is in certificates/kinds.py."""
 
     GREEN_FOOD = "green_food", N_("绿色食品")
+    ORGANIC = "organic", N_("有机产品")
+    ORGANIC_CONVERSION = "organic_conversion", N_("有机转换期认证")
+    GI_FARM_PRODUCT = "gi_farm_product", N_("农产品地理标志")
+    GI_PROTECTED = "gi_protected", N_("地理标志保护产品")
+    GI_MARK = "gi_mark", N_("地理标志证明商标")
+    FOREST_ECOLABEL = "forest_ecolabel", N_("森林生态标志产品")
+    FOREST_FOOD_BASE = "forest_food_base", N_("森林食品基地")
 
 
 class CertificateState(LabelledEnum):
-    """A certificate shows its badge only while valid and unexpired."""
+    """A certificate shows its badge only while valid and unexpired. What is revoked stays revoked."""
 
     UNDER_REVIEW = "under_review", N_("审核中")
     VALID = "valid", N_("有效")
     REJECTED = "rejected", N_("未通过")
     RETURNED = "returned", N_("退回补正")
+    SUSPENDED = "suspended", N_("暂停使用")
     REVOKED = "revoked", N_("已撤销")
 
 
+SHARED_NUMBERS = "kind IN ('gi_farm_product', 'gi_protected', 'gi_mark', 'organic', 'organic_conversion')"
+CAME_BACK = "state IN ('returned', 'rejected')"
+
+
 class Certificate(Base):
-    """A certificate of one product, under the number of its issuer."""
+    """A certificate of one product, under the number of its issuer. A product may have several.
+
+    The number of a geographical indication is its holder's, and that of an organic certificate stays when it is
+    renewed: there each right of a period is a row of its own. Once valid, the database refuses a change of kind,
+    number, product or days; see certificates/models.py for the history.
+    """
 
     __tablename__ = "certificate"
     __table_args__ = (
-        UniqueConstraint("kind", "number"),
+        Index(
+            "uq_certificate_own_number",
+            "kind",
+            "number",
+            unique=True,
+            sqlite_where=text(f"NOT ({SHARED_NUMBERS})"),
+            postgresql_where=text(f"NOT ({SHARED_NUMBERS})"),
+        ),
+        UniqueConstraint("kind", "number", "product_id", "issued_on"),
         CheckConstraint("expires_on > issued_on", name="dates"),
+        CheckConstraint("renews_id <> id", name="renews_another"),
+        Index(
+            "uq_certificate_renews",
+            "renews_id",
+            unique=True,
+            sqlite_where=text(f"NOT ({CAME_BACK})"),
+            postgresql_where=text(f"NOT ({CAME_BACK})"),
+        ),
         Index("ix_certificate_product", "product_id", "state"),
+        Index("ix_certificate_cooperative", "cooperative_id", "state", "expires_on"),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     public_no: Mapped[str] = mapped_column(String(16), unique=True, default=lambda: public_no("Z"))
-    cooperative_id: Mapped[int] = mapped_column(ForeignKey("cooperative.id"), index=True)
+    cooperative_id: Mapped[int] = mapped_column(ForeignKey("cooperative.id"))
     product_id: Mapped[int] = mapped_column(ForeignKey("product.id"))
     kind: Mapped[CertificateKind] = mapped_column(code_of(CertificateKind, "kind"))
     number: Mapped[str] = mapped_column(String(40))
-    enterprise_no: Mapped[str] = mapped_column(String(40))
+    enterprise_no: Mapped[str] = mapped_column(String(40), default="")
+    issuer: Mapped[str] = mapped_column(String(80), default="")
     issued_on: Mapped[date]
     expires_on: Mapped[date]
     state: Mapped[CertificateState] = mapped_column(
         code_of(CertificateState, "state"), default=CertificateState.UNDER_REVIEW
     )
+    renews_id: Mapped[int | None] = mapped_column(ForeignKey("certificate.id"))
     file_id: Mapped[int | None] = mapped_column(ForeignKey("stored_file.id"))
     created_at: Mapped[datetime] = mapped_column(UtcInstant, default=now)
 
-    product: Mapped[Product] = relationship()
+    product: Mapped[Product] = relationship(back_populates="certificates")
 
 
 class ListingState(LabelledEnum):

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import date, timedelta
-from typing import Any
+from datetime import date
 
 from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
-from marketplace.catalog.certificate_numbers import parse_green_food_product
+from marketplace.catalog.certificates.claims import organic_claim
+from marketplace.catalog.certificates.queries import badges_of, gi_grams_left, may_claim_organic
 from marketplace.catalog.models import (
     Category,
     Certificate,
-    CertificateState,
     LinkageFloor,
     Listing,
     ListingState,
@@ -26,16 +25,13 @@ from marketplace.core.clock import today
 from marketplace.core.errors import NotFound
 from marketplace.core.labels import N_, LabelledEnum
 from marketplace.identity.actors import Actor
-from marketplace.identity.models import StoredFile
 from marketplace.identity.permissions import Permission
 from marketplace.linkage.models import Lot
 from marketplace.registry.models import Cooperative, CooperativeState
-from marketplace.registry.reviews.models import ReviewCase
 from marketplace.web.tasks import Task
 
 PROVINCE = "36"
 MAX_PAGES = 400
-RENEWAL_DAYS = 90  # Green Food rules: a renewal is filed three months before the certificate ends
 
 
 def listings_by_nos(session: Session, numbers: Sequence[str]) -> list[Listing]:
@@ -57,12 +53,13 @@ class SaleStop(LabelledEnum):
     """Why a listing cannot be bought now. The codes are those of the refusals."""
 
     NOT_FOR_SALE = "not_for_sale", N_("已下架")
-    CERTIFICATE_LAPSED = "certificate_lapsed", N_("认证已到期，暂停销售")
+    CERTIFICATE_LAPSED = "certificate_lapsed", N_("认证已失效，暂停销售")
+    CLAIM_LAPSED = "claim_lapsed", N_("标题写有机，认证已失效，暂停销售")
 
 
 def sale_stop(listing: Listing, on: date) -> SaleStop | None:
-    """Why a listing cannot be bought on a day, None when it can: it is published by an admitted cooperative, and its
-    certificate is in force where its category needs one."""
+    """Why a listing cannot be bought on a day, None when it can: it is published by an admitted cooperative, its
+    product has a certificate in force where its category needs one, and the organic one where its title says so."""
     version, product = listing.current_version, listing.product
     if (
         version is None
@@ -70,8 +67,10 @@ def sale_stop(listing: Listing, on: date) -> SaleStop | None:
         or product.cooperative.state is not CooperativeState.ADMITTED
     ):
         return SaleStop.NOT_FOR_SALE
-    if product.category.needs_certificate and not is_in_force(version.certificate, on):
+    if product.category.needs_certificate and not badges_of(product, on):
         return SaleStop.CERTIFICATE_LAPSED
+    if organic_claim(version.title) and not may_claim_organic(product, on):
+        return SaleStop.CLAIM_LAPSED
     return None
 
 
@@ -109,7 +108,8 @@ def price_per_kg_fen(unit_fen: int, net_mass_g: int) -> int:
 
 
 def available_units(session: Session, product_ids: Iterable[int]) -> dict[int, int]:
-    """Whole units in stock per product: the free grams of its lots over the net mass of a unit."""
+    """Whole units in stock per product: the free grams of its lots over the net mass of a unit, at most what the
+    agreement on a geographical indication still allows."""
     wanted = list(product_ids)
     free = func.sum(Lot.received_g * Lot.yield_bp // 10_000 - Lot.committed_g)
     query = (
@@ -119,26 +119,11 @@ def available_units(session: Session, product_ids: Iterable[int]) -> dict[int, i
         .where(ProductLot.product_id.in_(wanted))
         .group_by(ProductLot.product_id, Product.net_mass_g)
     )
-    units = dict.fromkeys(wanted, 0)
+    units, caps = dict.fromkeys(wanted, 0), gi_grams_left(session, wanted, today())
     for product_id, net_mass_g, grams in session.execute(query):
-        units[product_id] = max(0, int(grams)) // net_mass_g
+        free_g = min(int(grams), caps.get(product_id, int(grams)))
+        units[product_id] = max(0, free_g) // net_mass_g
     return units
-
-
-def certificates_of(session: Session, product: Product) -> list[Certificate]:
-    """All certificates of a product, newest first."""
-    query = select(Certificate).where(Certificate.product_id == product.id).order_by(Certificate.id.desc())
-    return list(session.scalars(query))
-
-
-def is_in_force(certificate: Certificate | None, on: date) -> bool:
-    """Whether a certificate shows its badge on a day: reviewed, begun, not expired. It ends with the day before
-    `expires_on`."""
-    return (
-        certificate is not None
-        and certificate.state is CertificateState.VALID
-        and certificate.issued_on <= on < certificate.expires_on
-    )
 
 
 def linkage_floor_bp(session: Session, *, category_code: str, county_code: str, year: int) -> int:
@@ -226,31 +211,10 @@ def listings_of_products(session: Session, product_ids: Sequence[int]) -> dict[i
 
 
 def tasks_of(session: Session, actor: Actor) -> list[Task]:
-    """What waits for a cooperative's shop: products not for sale yet, certificates that end within three months."""
+    """What waits for a cooperative's shop: products not for sale yet."""
     if not actor.can(Permission.MANAGE_LISTINGS) or actor.cooperative_id is None:
         return []
     listed = select(Listing.product_id).where(Listing.state == ListingState.PUBLISHED)
     unlisted = products_of(actor).where(Product.id.not_in(listed)).order_by(None)
-    ending = select(Certificate.id).where(
-        Certificate.cooperative_id == actor.cooperative_id,
-        Certificate.state == CertificateState.VALID,
-        Certificate.expires_on.between(today(), today() + timedelta(days=RENEWAL_DAYS)),
-    )
-    counted = (
-        (N_("%(count)s 个产品还没有上架"), unlisted, "workshop.products"),
-        (N_("%(count)s 张证书三个月内到期，请办理续展"), ending, "workshop.products"),
-    )
-    tasks = [
-        Task(message, session.scalar(select(func.count()).select_from(query.subquery())) or 0, endpoint)
-        for message, query, endpoint in counted
-    ]
-    return [task for task in tasks if task.count]
-
-
-def certificate_subject(session: Session, case: ReviewCase) -> tuple[str, dict[str, Any]]:
-    """What a reviewer sees of a certificate: the template of the part, and its context."""
-    certificate = session.get_one(Certificate, case.subject_id)
-    file = session.get(StoredFile, certificate.file_id) if certificate.file_id else None
-    parsed = parse_green_food_product(certificate.number)
-    context = {"certificate": certificate, "product": certificate.product, "file": file, "parsed": parsed}
-    return "catalog/certificate_subject.html", context
+    count = session.scalar(select(func.count()).select_from(unlisted.subquery())) or 0
+    return [Task(N_("%(count)s 个产品还没有上架"), count, "workshop.products")] if count else []

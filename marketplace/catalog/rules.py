@@ -6,20 +6,17 @@ stay within the whole, and when its category's certificate, where one is needed,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import date
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
-from typing import TypeVar
 
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from marketplace.catalog.certificate_numbers import parse_green_food_enterprise, parse_green_food_product
+from marketplace.catalog.certificates.claims import refuse_organic_claim
+from marketplace.catalog.certificates.queries import badges_of, is_in_force, may_claim_organic
 from marketplace.catalog.models import (
     Category,
     Certificate,
-    CertificateKind,
-    CertificateState,
     IndexTask,
     LinkageTerm,
     Listing,
@@ -31,24 +28,19 @@ from marketplace.catalog.models import (
     ProductPicture,
 )
 from marketplace.catalog.pictures import prepare_picture
-from marketplace.catalog.queries import is_in_force, linkage_floor_bp, listing_of_product
+from marketplace.catalog.queries import linkage_floor_bp, listing_of_product
 from marketplace.core.clock import now, today
 from marketplace.core.errors import Conflict, NotFound, Refused
 from marketplace.core.files import FileStore
 from marketplace.core.labels import N_
 from marketplace.core.money import BASIS
 from marketplace.identity.actors import Actor
-from marketplace.identity.models import StoredFile
 from marketplace.identity.permissions import Permission
 from marketplace.identity.trail import record_trail
 from marketplace.linkage.mechanisms.table import MECHANISMS
 from marketplace.linkage.models import Lot, Mechanism
 from marketplace.registry.models import Cooperative, CooperativeState, Region, RegionLevel
-from marketplace.registry.reviews.models import CaseState, ReviewCase, ReviewKind
-from marketplace.registry.reviews.rules import open_review
 
-Number = TypeVar("Number")
-GREEN_FOOD_DAYS = 3 * 365 + 1
 MAX_PICTURES = 8
 MAX_TIERS = 6
 MAX_TIER_QUANTITY = 100_000
@@ -177,108 +169,6 @@ def assign_lot(session: Session, actor: Actor, product: Product, lot: Lot) -> Pr
     return assigned
 
 
-def apply_certificate(
-    session: Session,
-    actor: Actor,
-    *,
-    product: Product,
-    number: str,
-    enterprise_no: str,
-    issued_on: date,
-    expires_on: date,
-    file: StoredFile | None = None,
-) -> Certificate:
-    """Put a Green Food certificate of `product` under review, for the first time or again after it came back.
-
-    Raises Refused for a number of the wrong form, dates that cannot be (the certificate is valid for three years), or
-    one that has expired; Conflict when the number is registered already.
-    """
-    _require_own(actor, product.cooperative_id)
-    cooperative = _own_cooperative(session, actor)
-    number = _read(parse_green_food_product, number, "number").number
-    enterprise = _read(parse_green_food_enterprise, enterprise_no, "enterprise_no")
-    _check_dates(issued_on, expires_on)
-    certificate = _certificate_to_review(session, product, number)
-    certificate.enterprise_no = enterprise.number
-    certificate.issued_on, certificate.expires_on = issued_on, expires_on
-    certificate.state = CertificateState.UNDER_REVIEW
-    if file is not None:
-        certificate.file_id = file.id
-    session.add(certificate)
-    session.flush()
-    open_review(
-        session,
-        actor,
-        kind=ReviewKind.CERTIFICATE,
-        subject_id=certificate.id,
-        title=f"{product.name} {number}",
-        region_code=cooperative.county_code,
-        cooperative_id=cooperative.id,
-    )
-    record_trail(session, actor, "catalog.apply_certificate", subject=("certificate", certificate.public_no))
-    return certificate
-
-
-def _read(parse: Callable[[str], Number], text: str, field: str) -> Number:
-    """A number as `parse` reads it; what it refuses is about `field`."""
-    try:
-        return parse(text)
-    except Refused as refusal:
-        refusal.field = field
-        raise
-
-
-def _check_dates(issued_on: date, expires_on: date) -> None:
-    if issued_on > today():
-        raise Refused("certificate_not_begun", N_("发证日不能晚于今天"), field="issued_on")
-    if expires_on <= issued_on:
-        raise Refused("certificate_dates", N_("到期日须晚于发证日"), field="expires_on")
-    if (expires_on - issued_on).days > GREEN_FOOD_DAYS:
-        raise Refused("certificate_term", N_("绿色食品证书有效期为三年，请核对到期日"), field="expires_on")
-    if expires_on <= today():
-        raise Refused("certificate_expired", N_("证书已过期，请先办理续展"), field="expires_on")
-
-
-def _certificate_to_review(session: Session, product: Product, number: str) -> Certificate:
-    """A new certificate of a product, or the one under this number that came back from its review."""
-    query = select(Certificate).where(
-        Certificate.kind == CertificateKind.GREEN_FOOD, Certificate.number == number
-    )
-    found = session.scalar(query.with_for_update())
-    if found is None:
-        return Certificate(
-            cooperative_id=product.cooperative_id,
-            product_id=product.id,
-            kind=CertificateKind.GREEN_FOOD,
-            number=number,
-        )
-    if found.product_id != product.id or found.state not in CAME_BACK:
-        raise Conflict(
-            "certificate_taken",
-            N_("编号 %(number)s 已登记，不能重复使用"),
-            field="number",
-            number=number,
-        )
-    return found
-
-
-CAME_BACK = frozenset({CertificateState.RETURNED, CertificateState.REJECTED})
-OUTCOME_OF = {
-    CaseState.PASSED: CertificateState.VALID,
-    CaseState.REJECTED: CertificateState.REJECTED,
-    CaseState.RETURNED: CertificateState.RETURNED,
-    CaseState.OPEN: CertificateState.UNDER_REVIEW,
-}
-
-
-def apply_certificate_outcome(session: Session, case: ReviewCase) -> None:
-    """What the end of a certificate's review means for the certificate."""
-    certificate = session.get_one(Certificate, case.subject_id)
-    certificate.state = OUTCOME_OF[case.state]
-    product = session.get_one(Product, certificate.product_id)
-    ask_for_index(session, product)
-
-
 def publish_listing(
     session: Session,
     actor: Actor,
@@ -302,6 +192,9 @@ def publish_listing(
     check_tiers(tiers)
     check_terms(session, product=product, terms=terms)
     _check_certificate(product, certificate)
+    if not may_claim_organic(product, today()):
+        refuse_organic_claim(title, field="title")
+        refuse_organic_claim(description, field="description")
     listing = listing_of_product(session, product)
     if listing is None:
         listing = Listing(product=product, cooperative_id=cooperative.id)
@@ -390,7 +283,7 @@ def _check_certificate(product: Product, certificate: Certificate | None) -> Non
         raise Refused(
             "certificate_not_in_force", N_("所选证书未通过审核或已过期，不能用于上架"), field="certificate"
         )
-    if certificate is None and product.category.needs_certificate:
+    if product.category.needs_certificate and not badges_of(product, today()):
         raise Refused(
             "certificate_missing",
             N_("“%(category)s”类商品须凭有效认证证书上架，请先提交证书"),

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from datetime import date, timedelta
 from functools import lru_cache, partial
 
-from marketplace.catalog.certificate_numbers import make_green_food_enterprise, make_green_food_product
+from marketplace.catalog.certificates.numbers import make_green_food_enterprise, make_green_food_product
+from marketplace.catalog.certificates.queries import badges_of
+from marketplace.catalog.certificates.rules import apply_certificate
 from marketplace.catalog.models import Certificate
-from marketplace.catalog.queries import certificates_of
 from marketplace.catalog.rules import (
     add_picture,
     add_product,
-    apply_certificate,
     publish_listing,
     withdraw_listing,
 )
@@ -99,7 +99,7 @@ class Shop:
 
     def review(self, good: Good) -> None:
         """The county finds the certificate in order."""
-        certificate = certificates_of(self.world.session, good.made)[0]
+        certificate = good.made.certificates[0]
         case = last_case_of(self.world.session, ReviewKind.CERTIFICATE, certificate.id)
         assert case is not None
         reviewer = actor_of(self.world.officials[good.seller.county_code])
@@ -115,7 +115,7 @@ class Shop:
     def offer(self, good: Good, *, price_bp: int = 10_000) -> None:
         """Publish the listing; `price_bp` changes its prices, in basis points, for a later version."""
         tiers = [(least, max(1, price_fen * price_bp // 10_000)) for least, price_fen in good.content.tiers]
-        certificates = certificates_of(self.world.session, good.made)
+        certificates = badges_of(good.made, clock.today())
         good.listing = publish_listing(
             self.world.session,
             good.seller.acting,

@@ -38,7 +38,9 @@ class Permission(StrEnum):
     RECORD_EVIDENCE = "cooperative:evidence:record"
     RECORD_STATUS = "county:household_status:record"
     REVEAL_ID_NUMBERS = "registry:id_number:reveal"
+    SUSPEND_CERTIFICATES = "government:certificate:suspend"
     VOUCH_FOR_HOUSEHOLDS = "village:enrolment:acknowledge"
+    WAIVE_FEES = "government:fee:waive"
 
 
 P, R = Permission, Role
@@ -73,6 +75,8 @@ ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
             P.READ_QUOTAS,
             P.RECORD_STATUS,
             P.REVEAL_ID_NUMBERS,
+            P.SUSPEND_CERTIFICATES,
+            P.WAIVE_FEES,
         }
     ),
     R.UNIT_ORDERER: frozenset({P.CERTIFY_PURCHASES, P.ORDER_FOR_UNIT}),

@@ -28,7 +28,8 @@ from marketplace.core.labels import N_
 from marketplace.identity.actors import Actor
 from marketplace.identity.models import TrailEntry
 from marketplace.identity.trail import trail_row
-from marketplace.ordering.models import LineLot, Order, OrderKind, OrderLine, OrderPart, PartChange
+from marketplace.ordering.gi_caps import Caps
+from marketplace.ordering.models import LineGiUse, LineLot, Order, OrderKind, OrderLine, OrderPart, PartChange
 from marketplace.ordering.rules import (
     FIRST_STATE,
     Delivery,
@@ -91,6 +92,7 @@ class _Ready:
     unit: BuyerUnit | None
     wanted: list[Wish]
     taken: dict[int, Taken]
+    gi_uses: dict[int, int]  # the agreement that goods are sold under, by product
 
     @property
     def state(self) -> PartState:
@@ -138,21 +140,27 @@ def _place_new(
     listings = {listing.public_no: listing for listing in listings_by_nos(session, numbers)}
     unit_ids = {draft.actor.buyer_unit_id for draft in drafts if draft.kind is not OrderKind.PERSONAL}
     units = {unit.id: unit for unit in session.scalars(select(BuyerUnit).where(BuyerUnit.id.in_(unit_ids)))}
-    shelves = Shelves(session, sorted({listing.product_id for listing in listings.values()}))
+    product_ids = sorted({listing.product_id for listing in listings.values()})
+    shelves, caps = Shelves(session, product_ids), Caps(session, product_ids)
     answers: dict[tuple[int | None, str], Placed | DomainError] = {}
     ready: list[_Ready] = []
     for draft in drafts:
         try:
-            ready.append(_made_ready(draft, listings, units, shelves))
+            ready.append(_made_ready(draft, listings, units, shelves, caps))
         except DomainError as refusal:
             answers[draft.key] = refusal
     shelves.hold()
+    caps.hold()
     placed = _write(session, ready)
     return answers | {one.draft.key: order for one, order in zip(ready, placed, strict=True)}
 
 
 def _made_ready(
-    draft: Draft, listings: Mapping[str, Listing], units: Mapping[int, BuyerUnit], shelves: Shelves
+    draft: Draft,
+    listings: Mapping[str, Listing],
+    units: Mapping[int, BuyerUnit],
+    shelves: Shelves,
+    caps: Caps,
 ) -> _Ready:
     """The draft with its goods taken. Raises DomainError; then nothing of it is taken."""
     if draft.approval and draft.approval.user_id == draft.actor.user_id:
@@ -164,7 +172,11 @@ def _made_ready(
     if unit is None and draft.kind is not OrderKind.PERSONAL:
         raise Forbidden
     wanted = wishes_of(listings, units_wanted(draft.lines), prices=draft.prices)
-    return _Ready(draft, unit, wanted, shelves.take([goods_of(wish) for wish in wanted]))
+    goods = [goods_of(wish) for wish in wanted]
+    uses = caps.find(goods)
+    taken = shelves.take(goods)
+    caps.take(goods, uses)
+    return _Ready(draft, unit, wanted, taken, uses)
 
 
 def _write(session: Session, ready: Sequence[_Ready]) -> list[Placed]:
@@ -175,6 +187,7 @@ def _write(session: Session, ready: Sequence[_Ready]) -> list[Placed]:
     orders = _order_rows(session, ready, at)
     parts: list[dict[str, Any]] = []
     wishes: list[tuple[dict[str, Any], Wish, Taken]] = []  # the part of each line
+    uses: list[int | None] = []  # the agreement of each line
     for one, order in zip(ready, orders, strict=True):
         for wanted in one.parts:
             total_fen = sum(wish.price_fen * wish.quantity for wish in wanted)
@@ -188,6 +201,7 @@ def _write(session: Session, ready: Sequence[_Ready]) -> list[Placed]:
             }
             parts.append(part)
             wishes += [(part, wish, one.taken[wish.listing.product_id]) for wish in wanted]
+            uses += [one.gi_uses.get(wish.listing.product_id) for wish in wanted]
     _number(session, OrderPart, "Q", parts)
     lines = [
         {"order_id": part["order_id"], "part_id": part["id"], **frozen_facts(wish)}
@@ -198,6 +212,7 @@ def _write(session: Session, ready: Sequence[_Ready]) -> list[Placed]:
     _add(rows, OrderPart, parts)
     _add(rows, OrderLine, lines)
     _add(rows, LineLot, _lot_rows(lines, [taken for _part, _wish, taken in wishes]))
+    _add(rows, LineGiUse, _use_rows(lines, uses))
     _add(rows, PartChange, _history_rows(ready, orders, parts, at))
     sold_out = [wish.listing.id for _part, wish, taken in wishes if taken.sold_out]
     _add(rows, IndexTask, [{"listing_id": listing_id, "asked_at": at} for listing_id in sold_out])
@@ -245,6 +260,14 @@ def _lot_rows(lines: Sequence[Mapping[str, Any]], taken: Sequence[Taken]) -> lis
         {"line_id": line["id"], "lot_id": lot_id, "mass_g": mass_g}
         for line, one in zip(lines, taken, strict=True)
         for lot_id, mass_g in one.shares
+    ]
+
+
+def _use_rows(lines: Sequence[Mapping[str, Any]], uses: Sequence[int | None]) -> list[dict[str, Any]]:
+    return [
+        {"line_id": line["id"], "certificate_id": use, "mass_g": line["quantity"] * line["net_mass_g"]}
+        for line, use in zip(lines, uses, strict=True)
+        if use is not None
     ]
 
 

@@ -239,6 +239,22 @@ class LineLot(Base):
     lot: Mapped[Lot] = relationship(lazy="joined")
 
 
+class LineGiUse(Base):
+    """The agreement on a geographical indication that a line was sold under, and the grams it took of the cap. When
+    its part is cancelled the agreement gets them back; the row stays."""
+
+    __tablename__ = "line_gi_use"
+    __table_args__ = (
+        CheckConstraint("mass_g > 0", name="mass"),
+        Index("ix_line_gi_use_certificate", "certificate_id"),
+        {"info": APPEND_ONLY},
+    )
+
+    line_id: Mapped[int] = mapped_column(ForeignKey("order_line.id"), primary_key=True, autoincrement=False)
+    certificate_id: Mapped[int] = mapped_column(ForeignKey("gi_use.certificate_id"))
+    mass_g: Mapped[int] = mapped_column(BigInteger)
+
+
 class PartChange(Base):
     """One step in the life of a part: what moved it, who, when, why. Append-only."""
 

@@ -20,8 +20,10 @@ from marketplace.core.labels import N_
 from marketplace.identity.actors import Actor
 from marketplace.identity.permissions import Permission
 from marketplace.identity.trail import record_trail
+from marketplace.ordering.gi_caps import Caps, give_back
 from marketplace.ordering.models import (
     CartLine,
+    LineGiUse,
     Order,
     OrderKind,
     OrderLine,
@@ -224,7 +226,11 @@ def _add_part(
     session: Session, actor: Actor, order: Order, cooperative_id: int, wanted: Sequence[Wish]
 ) -> None:
     """One cooperative's part of the order, its goods held."""
-    held = hold_grams(session, [goods_of(wish) for wish in wanted])
+    goods = [goods_of(wish) for wish in wanted]
+    held, caps = hold_grams(session, goods), Caps(session, [one.product_id for one in goods])
+    uses = caps.find(goods)
+    caps.take(goods, uses)
+    caps.hold()
     lines = [
         OrderLine(order_id=order.id, **frozen_facts(wish), lots=held[wish.listing.product_id].lots)
         for wish in wanted
@@ -238,6 +244,11 @@ def _add_part(
     )
     session.add(part)
     session.flush()
+    session.add_all(
+        LineGiUse(line_id=line.id, certificate_id=uses[one.product_id], mass_g=one.mass_g)
+        for line, one in zip(lines, goods, strict=True)
+        if one.product_id in uses
+    )
     index_anew(session, [wish.listing.id for wish in wanted if held[wish.listing.product_id].sold_out])
     _note_change(session, actor, part, None, "")
 
@@ -274,6 +285,7 @@ def move_part(
     part.state = transition.target
     if event in RETURNS_GOODS:
         release_lines(session, part.lines)
+        give_back(session, [line.id for line in part.lines])
         index_anew(session, _units_by_listing(session, part))
     _note_change(session, actor, part, event, note)
     record_trail(

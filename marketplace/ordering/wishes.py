@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from marketplace.catalog.certificates.queries import badges_of, is_in_force
 from marketplace.catalog.models import Listing, ListingVersion
-from marketplace.catalog.queries import SaleStop, is_in_force, sale_stop, unit_price_fen
+from marketplace.catalog.queries import SaleStop, sale_stop, unit_price_fen
 from marketplace.core.clock import today
 from marketplace.core.errors import Conflict, Refused
 from marketplace.core.labels import N_
@@ -43,7 +44,9 @@ def require_for_sale(listing: Listing) -> ListingVersion:
     """What the listing says now. Raises Conflict when it cannot be bought."""
     stop = sale_stop(listing, today())
     if stop is SaleStop.CERTIFICATE_LAPSED:
-        raise Conflict(stop.value, N_("“%(title)s”的认证已到期，暂停销售"), title=listing.product.name)
+        raise Conflict(stop.value, N_("“%(title)s”的认证已失效，暂停销售"), title=listing.product.name)
+    if stop is SaleStop.CLAIM_LAPSED:
+        raise Conflict(stop.value, N_("“%(title)s”以有机名义销售，认证已失效"), title=listing.product.name)
     if stop is not None or listing.current_version is None:
         raise Conflict("not_for_sale", N_("“%(title)s”已下架，不能购买"), title=listing.product.name)
     return listing.current_version
@@ -100,8 +103,10 @@ def goods_of(wish: Wish) -> Goods:
 
 def frozen_facts(wish: Wish) -> dict[str, Any]:
     """The columns of a line, which pins what it saw."""
-    version, certificate = wish.version, wish.version.certificate
-    certified = is_in_force(certificate, today())
+    version, day = wish.version, today()
+    shown = badges_of(wish.listing.product, day)
+    claimed = version.certificate if is_in_force(version.certificate, day) else None
+    certificate = claimed if claimed in shown else next(iter(shown), None)
     return {
         "cooperative_id": wish.listing.cooperative_id,
         "listing_version_id": version.id,
@@ -111,5 +116,5 @@ def frozen_facts(wish: Wish) -> dict[str, Any]:
         "quantity": wish.quantity,
         "unit_price_fen": wish.price_fen,
         "net_fen": wish.price_fen * wish.quantity,
-        "certificate_no": certificate.number if certificate and certified else "",
+        "certificate_no": certificate.number if certificate else "",
     }

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from marketplace.audit import queries as audit
 from marketplace.catalog import queries as catalog
+from marketplace.catalog.certificates import queries as certificates
 from marketplace.core.labels import N_
 from marketplace.identity.actors import Actor
 from marketplace.ledger.accounts import AccountKey
@@ -76,6 +77,7 @@ TASK_SOURCES: tuple[Callable[[Session, Actor], list[Task]], ...] = (
     buyer_units.tasks_of,
     linkage.tasks_of,
     catalog.tasks_of,
+    certificates.tasks_of,
     audit.tasks_of,
 )
 

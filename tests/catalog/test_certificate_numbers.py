@@ -8,7 +8,7 @@ from datetime import date
 import pytest
 from hypothesis import given, strategies as st
 
-from marketplace.catalog.certificate_numbers import (
+from marketplace.catalog.certificates.numbers import (
     check_ean13,
     make_ean13,
     make_green_food_enterprise,

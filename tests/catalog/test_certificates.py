@@ -9,6 +9,8 @@ import pytest
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from marketplace.catalog.certificates.queries import is_in_force, tasks_of
+from marketplace.catalog.certificates.rules import apply_certificate, apply_certificate_outcome
 from marketplace.catalog.models import (
     Certificate,
     CertificateState,
@@ -17,8 +19,7 @@ from marketplace.catalog.models import (
     ListingVersion,
     Product,
 )
-from marketplace.catalog.queries import is_in_force, tasks_of
-from marketplace.catalog.rules import apply_certificate, apply_certificate_outcome, publish_listing
+from marketplace.catalog.rules import publish_listing
 from marketplace.core.errors import Conflict, DomainError, NotFound
 from marketplace.identity.actors import Actor
 from marketplace.identity.models import Role
@@ -233,5 +234,5 @@ def test_three_months_before_the_end_the_renewal_is_a_task(
     assert tasks_of(session, applicant.manager) == []
     clock.set_to(clock.now.replace(year=2028, month=3, day=3))
     assert [(task.count, task.endpoint) for task in tasks_of(session, applicant.manager)] == [
-        (1, "workshop.products")
+        (1, "certificates.index")
     ]

@@ -213,14 +213,14 @@ def test_goods_that_need_a_certificate_are_not_offered_without_it(
         app.extensions[EXTENSION].run(job)
     assert passer_by.open("/products").has("没有找到商品")
     page = passer_by.open(f"/products/{offered.listing.public_no}")
-    assert page.has("认证已到期，暂停销售", "续证后会重新开卖")
+    assert page.has("认证已失效，暂停销售", "续证后会重新开卖")
     passer_by.client.sign_in(UserFactory())
     page = passer_by.open(f"/products/{offered.listing.public_no}")
     assert [form for form in page.forms if "/cart/" in form.action] == []
     answer = passer_by.client.post(
         f"/cart/{offered.listing.public_no}", data={"quantity": 1}, follow_redirects=True
     )
-    assert "“山茶油”的认证已到期，暂停销售" in answer.text
+    assert "“山茶油”的认证已失效，暂停销售" in answer.text
 
 
 def test_few_households_are_not_counted_in_public(passer_by: Visitor, session: Session, index: Index) -> None:

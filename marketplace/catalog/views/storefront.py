@@ -11,6 +11,7 @@ from werkzeug.datastructures import MultiDict
 
 from marketplace.catalog import queries
 from marketplace.catalog.asking import read_request
+from marketplace.catalog.certificates.queries import badges_of
 from marketplace.catalog.models import Category, CertificateKind, Listing, ListingVersion
 from marketplace.catalog.search.engine import SearchEngine, SearchResult, Sort
 from marketplace.core.clock import today
@@ -67,7 +68,7 @@ def _shown(numbers: tuple[str, ...]) -> list[Shown]:
         Shown(
             listing,
             listing.current_version,
-            queries.is_in_force(listing.current_version.certificate, today()),
+            bool(badges_of(listing.product, today())),
             units[listing.product_id],
         )
         for listing in listings
@@ -132,7 +133,7 @@ def listing(listing_no: str) -> ResponseReturnValue:
         product=product,
         units=queries.available_units(session, [product.id])[product.id],
         stop=queries.sale_stop(found, today()),
-        certificate=version.certificate if queries.is_in_force(version.certificate, today()) else None,
+        certificate=next(iter(badges_of(product, today())), None),
         origin=region_path(session, product.village_code),
         households=households if households >= SMALLEST_SHOWN else None,
         per_kg_fen=queries.price_per_kg_fen(version.tiers[0].unit_price_fen, version.net_mass_g),

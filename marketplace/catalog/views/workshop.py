@@ -8,6 +8,8 @@ from flask_babel import gettext as _
 from wtforms.fields.choices import SelectChoice
 
 from marketplace.catalog import queries, rules
+from marketplace.catalog.certificates.queries import badges_of, standing
+from marketplace.catalog.certificates.rules import apply_certificate as apply_for_certificate
 from marketplace.catalog.forms import TIER_ROWS, CertificateForm, LotForm, OfferForm, PictureForm, ProductForm
 from marketplace.catalog.models import Product
 from marketplace.catalog.offers import read_mass, read_terms, read_tiers
@@ -111,8 +113,8 @@ def _product_page(product: Product, **forms: object) -> str:
             "listing": queries.listing_of_product(session, product),
             "lots": queries.lots_of_product(session, product),
             "units": queries.available_units(session, [product.id])[product.id],
-            "certificates": queries.certificates_of(session, product),
-            "is_in_force": queries.is_in_force,
+            "certificates": sorted(product.certificates, key=lambda one: one.id, reverse=True),
+            "standing": standing,
             "today": today(),
             "picture_form": PictureForm(formdata=None),
             "certificate_form": CertificateForm(formdata=None),
@@ -184,7 +186,7 @@ def apply_certificate(product_no: str) -> ResponseReturnValue:
                 if upload and upload.filename
                 else None
             )
-            rules.apply_certificate(
+            apply_for_certificate(
                 session,
                 actor,
                 product=_product(product_no),
@@ -233,7 +235,7 @@ def offer(product_no: str) -> ResponseReturnValue:
         title=version.title if version else found.name,
         description=version.description if version else found.description,
     )
-    usable = [c for c in queries.certificates_of(session, found) if queries.is_in_force(c, today())]
+    usable = badges_of(found, today())
     form.certificate.choices = [SelectChoice(c.public_no, c.number) for c in usable] + [
         SelectChoice("", _("不使用证书"))
     ]

@@ -12,8 +12,9 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from marketplace.catalog.certificates.queries import is_in_force
 from marketplace.catalog.models import Listing, ListingVersion
-from marketplace.catalog.queries import available_units, is_in_force, sale_stop
+from marketplace.catalog.queries import available_units, sale_stop
 from marketplace.core.clock import now, today
 from marketplace.core.errors import Conflict, NotFound, Refused
 from marketplace.core.labels import N_

@@ -55,7 +55,8 @@ class GreenFoodEnterprise:
     serial: str
 
 
-def _compact(text: str) -> str:
+def compact(text: str) -> str:
+    """The text narrowed, without spaces, its dashes plain, in capitals."""
     narrowed = unicodedata.normalize("NFKC", text)
     return _DASHES.sub("-", _SPACING.sub("", narrowed)).upper()
 
@@ -66,7 +67,7 @@ def parse_green_food_product(text: str) -> GreenFoodProduct:
     Green Food rules of 2009. The missing hyphens of a scanned number are put back.
     Raises Refused: green_food_form, _digits, _grade, _class, _month, _province or _serial.
     """
-    match = _PRODUCT.fullmatch(_compact(text))
+    match = _PRODUCT.fullmatch(compact(text))
     if not match:
         raise Refused(
             "green_food_form",
@@ -103,7 +104,7 @@ def parse_green_food_enterprise(text: str) -> GreenFoodEnterprise:
 
     Raises Refused: green_food_enterprise_form or green_food_enterprise_serial.
     """
-    number = _compact(text).replace("-", "")
+    number = compact(text).replace("-", "")
     if not re.fullmatch(r"GF[1-9]\d{11}", number, re.ASCII):
         raise Refused(
             "green_food_enterprise_form",
@@ -138,7 +139,7 @@ def ean13_check(body: str) -> str:
 
 def check_ean13(text: str) -> str:
     """The 13-digit bar code number in `text`, compact. Raises Refused: ean13_form or ean13_check."""
-    number = _compact(text).replace("-", "")
+    number = compact(text).replace("-", "")
     if not re.fullmatch(r"\d{13}", number, re.ASCII):
         raise Refused("ean13_form", N_("商品条码应为 13 位数字，请对照包装"))
     if ean13_check(number[:12]) != number[12]:

@@ -1,0 +1,1 @@
+"""Recognition of aid products: application, steps with a public notice, spot checks, lapse."""
