@@ -142,7 +142,7 @@ def test_a_certificate_that_ends_while_the_goods_are_in_a_cart_says_so_and_keeps
     session, offered, clock
 ):
     held = certified(offered.listing.product, expires_on=date(2026, 6, 2))
-    buyer, wanted = staff_buyer(), {"kind": OrderKind.PERSONAL, "listing_no": offered.listing.public_no}
+    buyer, wanted = staff_buyer(), {"kind": OrderKind.PERSONAL, "listing": offered.listing}
     put_in_cart(session, buyer, **wanted, quantity=1)
     clock.advance(days=1)
     with pytest.raises(Conflict) as refused, session.begin_nested():
