@@ -32,6 +32,7 @@ GOOD: list[tuple[K, dict[str, Any], str]] = [
     (K.ORGANIC_CONVERSION, {"number": "134OP2500456"}, "134OP2500456"),
     (K.GI_FARM_PRODUCT, {"number": "agi00353", "use": USE}, "AGI00353"),
     (K.GI_PROTECTED, {"number": "国家质检总局公告2008年第0123号"}, "2008年第123号"),
+    (K.GI_PROTECTED, {"number": "2008-123"}, "2008年第123号"),
     (K.GI_MARK, {"number": "8254123"}, "8254123"),
     (K.FOREST_ECOLABEL, {"number": "st-36-2024-0012"}, "ST-36-2024-0012"),
     (K.FOREST_FOOD_BASE, {"number": "SLSP-2023-0045"}, "SLSP-2023-0045"),

@@ -12,7 +12,7 @@ from marketplace.core.labels import N_
 FIRST_GI_YEAR = 1999  # the first rules on protected products of origin
 _ORGANIC = re.compile(r"(F\d{2}|\d{3,4})-?OP-?(\d{2})-?(\d{5})((?:-\d{1,2}){0,2})", re.ASCII)
 _GI_FARM = re.compile(r"AGI-?(\d{5})", re.ASCII)
-_GI_NOTICE = re.compile(r"(?:\D*)((?:19|20)\d{2})年?第?(\d{1,4})号", re.ASCII)
+_GI_NOTICE = re.compile(r"\D*((?:19|20)\d{2})(?:年第?|-)(\d{1,4})号?", re.ASCII)
 _FOREST = re.compile(r"(?=(?:.*\d){4})[A-Z0-9](?:[A-Z0-9-]{4,22})[A-Z0-9]", re.ASCII)
 
 
@@ -62,7 +62,7 @@ def parse_gi_farm(text: str) -> str:
 
 
 def parse_gi_notice(text: str) -> tuple[str, int]:
-    """Read the notice that approved a protected product, "2008年第123号": as written, and its year. Raises Refused."""
+    """Read the notice that approved a protected product, "2008年第123号" or 2008-123: as written, and its year. Raises Refused."""
     match = _GI_NOTICE.fullmatch(compact(text))
     if not match or int(match[1]) < FIRST_GI_YEAR or not int(match[2]):
         raise Refused(
