@@ -62,7 +62,8 @@ def parse_gi_farm(text: str) -> str:
 
 
 def parse_gi_notice(text: str) -> tuple[str, int]:
-    """Read the notice that approved a protected product, "2008年第123号" or 2008-123: as written, and its year. Raises Refused."""
+    """Read the notice that approved a protected product, "2008年第123号" or 2008-123: its text and its year. Raises
+    Refused."""
     match = _GI_NOTICE.fullmatch(compact(text))
     if not match or int(match[1]) < FIRST_GI_YEAR or not int(match[2]):
         raise Refused(
