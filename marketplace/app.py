@@ -56,7 +56,7 @@ from marketplace.procurement.budgets import views as budget_views
 from marketplace.procurement.checkout import views as unit_checkout_views
 from marketplace.procurement.compliance import views as compliance_views
 from marketplace.procurement.evaluations import views as evaluation_views
-from marketplace.procurement.forward import views as forward_views
+from marketplace.procurement.forward import jobs as forward_jobs, views as forward_views
 from marketplace.procurement.group_purchases import jobs as group_jobs, views as group_views
 from marketplace.procurement.lists import entry_views as order_entry_views, views as order_list_views
 from marketplace.procurement.menus import views as menu_views
@@ -184,6 +184,7 @@ JOBS: tuple[Job, ...] = (
     *review_jobs.JOBS,
     *catalog_jobs.JOBS,
     *request_jobs.JOBS,
+    *forward_jobs.JOBS,
     *standing_jobs.JOBS,
     *group_jobs.JOBS,
     *payment_jobs.JOBS,

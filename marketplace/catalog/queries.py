@@ -111,7 +111,7 @@ def available_units(session: Session, product_ids: Iterable[int]) -> dict[int, i
     """Whole units in stock per product: the free grams of its lots over the net mass of a unit, at most what the
     agreement on a geographical indication still allows."""
     wanted = list(product_ids)
-    free = func.sum(Lot.received_g * Lot.yield_bp // 10_000 - Lot.committed_g)
+    free = func.sum(Lot.received_g * Lot.yield_bp // 10_000 - Lot.committed_g - Lot.promised_g)
     query = (
         select(ProductLot.product_id, Product.net_mass_g, free)
         .join(Lot, Lot.id == ProductLot.lot_id)

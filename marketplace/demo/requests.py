@@ -16,7 +16,7 @@ from marketplace.demo.timeline import at_hour
 from marketplace.demo.world import World
 from marketplace.ordering.terms import terms_in_force
 from marketplace.payments.deposits.rules import ask_deposits
-from marketplace.procurement.forward.rules import approve_ahead, confirm_ahead, order_ahead
+from marketplace.procurement.forward.rules import Price, approve_ahead, confirm_ahead, order_ahead
 from marketplace.procurement.requests.facts import Wanted
 from marketplace.procurement.requests.models import PurchaseRequest
 from marketplace.procurement.requests.offering import make_offer
@@ -152,8 +152,7 @@ class Requests:
             self.canteen.acting("orderer"),
             listing=listing,
             units=40,
-            price_fen_per_kg=per_kg_fen,
-            floor_fen_per_kg=per_kg_fen * 8 // 10,
+            price=Price(per_kg_fen, per_kg_fen * 8 // 10),
             deposit_bp=2_000,
             harvest_on=clock.today() + timedelta(days=60),
             idempotency_key=random_key(),

@@ -125,16 +125,16 @@ class AgreementVersion(Base):
 class Lot(Base):
     """Produce received together, from which goods are sold.
 
-    Mass balance stands in the row: what is committed to order lines never exceeds received x yield. Both sums are
-    moved with their causes, never typed.
+    Mass balance stands in the row: what is committed to order lines and promised to orders agreed ahead never exceeds
+    received x yield. The sums are moved with their causes, never typed.
     """
 
     __tablename__ = "lot"
     __table_args__ = (
         UniqueConstraint("cooperative_id", "lot_no"),
         CheckConstraint("yield_bp > 0 AND yield_bp <= 10000", name="yield"),
-        CheckConstraint("received_g >= 0 AND committed_g >= 0", name="not_negative"),
-        CheckConstraint("committed_g * 10000 <= received_g * yield_bp", name="mass_balance"),
+        CheckConstraint("received_g >= 0 AND committed_g >= 0 AND promised_g >= 0", name="not_negative"),
+        CheckConstraint("(committed_g + promised_g) * 10000 <= received_g * yield_bp", name="mass_balance"),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -147,6 +147,7 @@ class Lot(Base):
     yield_bp: Mapped[int]
     received_g: Mapped[int] = mapped_column(BigInteger, default=0)
     committed_g: Mapped[int] = mapped_column(BigInteger, default=0)
+    promised_g: Mapped[int] = mapped_column(BigInteger, default=0)
     created_at: Mapped[datetime] = mapped_column(UtcInstant, default=now)
 
     cooperative: Mapped[Cooperative] = relationship()

@@ -245,8 +245,8 @@ def commodities_of(session: Session, cooperative_id: int, *, limit: int = 50) ->
 
 
 def free_g(lot: Lot) -> int:
-    """What a lot still has free, in grams."""
-    return usable_g(lot) - lot.committed_g
+    """What a lot still has free, in grams: neither sold nor promised."""
+    return usable_g(lot) - lot.committed_g - lot.promised_g
 
 
 def periods_visible_to(actor: Actor) -> Select[LinkagePeriod]:

@@ -1,8 +1,9 @@
 """Holding the grams of lots for order lines, and giving them back.
 
-Stock is not a number of its own: it is what the lots of a product still have free, taken oldest harvest first. A
-cooperative's lots are locked in the order of their ids, and cooperatives in the order of theirs, by those who take and
-by those who give back, so that two never wait for each other; the lot's mass-balance constraint stands behind it.
+Stock is not a number of its own: it is what the lots of a product still have free, neither sold nor promised to an
+order that was agreed ahead, taken oldest harvest first. A cooperative's lots are locked in the order of their ids, and
+cooperatives in the order of theirs, by those who take and by those who give back, so that two never wait for each
+other; the lot's mass-balance constraint stands behind it.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
-from sqlalchemy import Table, bindparam, select, update
+from sqlalchemy import Table, bindparam, or_, select, update
 from sqlalchemy.orm import Session
 
 from marketplace.catalog.models import ProductLot
@@ -116,9 +117,12 @@ def hold_grams(session: Session, wanted: Sequence[Goods]) -> dict[int, Held]:
     }
 
 
-def _free_lots(session: Session, product_ids: Sequence[int]) -> Iterator[tuple[int, int, int]]:
-    """(product id, lot id, free grams) of the lots of products with something left, oldest harvest first; locked, as
-    the database has them now."""
+def _free_lots(
+    session: Session, product_ids: Sequence[int], *, also: int | None = None
+) -> Iterator[tuple[int, int, int]]:
+    """(product id, lot id, free grams) of the lots of products with something left, and of the lot `also` whatever it
+    has, oldest harvest first; locked, as the database has them now."""
+    has_left = (Lot.committed_g + Lot.promised_g) * 10_000 < Lot.received_g * Lot.yield_bp
     query = (
         select(
             ProductLot.product_id,
@@ -126,19 +130,19 @@ def _free_lots(session: Session, product_ids: Sequence[int]) -> Iterator[tuple[i
             Lot.harvested_on,
             Lot.received_g,
             Lot.yield_bp,
-            Lot.committed_g,
+            (Lot.committed_g + Lot.promised_g).label("taken_g"),
         )
         .join(Lot, Lot.id == ProductLot.lot_id)
         .where(
             ProductLot.product_id.in_(product_ids),
-            Lot.committed_g * 10_000 < Lot.received_g * Lot.yield_bp,
+            has_left if also is None else or_(has_left, Lot.id == also),
         )
         .order_by(Lot.cooperative_id, Lot.id)
         .with_for_update(of=Lot)
     )
     rows = sorted(session.execute(query).all(), key=lambda row: (row.harvested_on, row.id))
-    for product_id, lot_id, _harvested_on, received_g, yield_bp, committed_g in rows:
-        yield product_id, lot_id, received_g * yield_bp // 10_000 - committed_g
+    for product_id, lot_id, _harvested_on, received_g, yield_bp, taken_g in rows:
+        yield product_id, lot_id, received_g * yield_bp // 10_000 - taken_g
 
 
 def _commit(session: Session, grams: Mapping[int, int]) -> None:
@@ -152,6 +156,20 @@ def _commit(session: Session, grams: Mapping[int, int]) -> None:
         .values(committed_g=lots.c.committed_g + bindparam("grams"))
     )
     session.execute(statement, [{"lot": lot_id, "grams": grams[lot_id]} for lot_id in sorted(grams)])
+
+
+def promise_grams(session: Session, *, product_id: int, lot_id: int, wanted_g: int, held_g: int) -> int:
+    """Set grams of one lot of a product aside for an order agreed ahead: `wanted_g`, or what is free when that is
+    less, in place of the `held_g` set aside for it before. Returns what is set aside now.
+
+    The lots of the product are locked as `hold_grams` locks them.
+    """
+    free = {lot_id: free_g for _product_id, lot_id, free_g in _free_lots(session, [product_id], also=lot_id)}
+    now_g = max(0, min(wanted_g, free[lot_id] + held_g))
+    if now_g != held_g:
+        statement = update(Lot).where(Lot.id == lot_id).values(promised_g=Lot.promised_g + now_g - held_g)
+        session.execute(statement.execution_options(synchronize_session=False))
+    return now_g
 
 
 def release_lines(session: Session, lines: Sequence[OrderLine]) -> None:

@@ -22,6 +22,7 @@ from marketplace.procurement.approvals.models import ApprovalDecision
 from marketplace.procurement.approvals.queries import desk_of, may_look
 from marketplace.procurement.approvals.standing import Stand, Standing
 from marketplace.procurement.budgets.queries import lacks_budget_line
+from marketplace.procurement.requests.reopening import reopen_after_order
 
 
 def approve_order(session: Session, actor: Actor, order: Order, *, note: str = "") -> Order:
@@ -54,8 +55,8 @@ def approve_order(session: Session, actor: Actor, order: Order, *, note: str = "
 
 
 def reject_order(session: Session, actor: Actor, order: Order, *, reason: str) -> Order:
-    """Turn a unit's order down at the step that waits; its goods are free again. Raises Refused without a reason, and
-    as `approve_order`, but for the limit."""
+    """Turn a unit's order down at the step that waits; its goods are free again, and the request that it was awarded
+    from waits for another award. Raises Refused without a reason, and as `approve_order`, but for the limit."""
     standing, stand = _stand(session, actor, order, PartEvent.REJECT)
     note = required_reason(reason, N_("请写明不通过的原因"))
     _keep_decision(session, actor, order, standing, stand, note, approved=False)
@@ -65,6 +66,7 @@ def reject_order(session: Session, actor: Actor, order: Order, *, reason: str) -
         )
     order.rejection_reason = note
     session.flush()
+    reopen_after_order(session, actor, order, reason=note)
     return order
 
 

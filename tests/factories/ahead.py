@@ -21,14 +21,9 @@ from marketplace.payments.deposits.models import Deposit
 from marketplace.payments.deposits.rules import ask_deposits
 from marketplace.payments.rules import bill_accepted_parts
 from marketplace.payments.statements import import_statement
+from marketplace.procurement.forward.delivering import arrange_delivery, name_lot
 from marketplace.procurement.forward.models import ForwardDelivery, ForwardOrder
-from marketplace.procurement.forward.rules import (
-    approve_ahead,
-    arrange_delivery,
-    confirm_ahead,
-    name_lot,
-    order_ahead,
-)
+from marketplace.procurement.forward.rules import Price, approve_ahead, confirm_ahead, order_ahead
 from marketplace.procurement.rules import approve_order
 from marketplace.registry.models import BuyerUnit
 from tests.factories.registry import actor_at
@@ -48,7 +43,9 @@ def ordered_ahead(session: Session, on_sale: Offer, orderer: Actor, **changes: A
         "harvest_on": today() + timedelta(days=60),
         "idempotency_key": random_key(),
     }
-    return order_ahead(session, orderer, listing=on_sale.listing, **{**said, **changes})
+    said |= changes
+    price = Price(said.pop("price_fen_per_kg"), said.pop("floor_fen_per_kg"))
+    return order_ahead(session, orderer, listing=on_sale.listing, price=price, **said)
 
 
 def ahead(session: Session, on_sale: Offer, unit: BuyerUnit, **changes: Any) -> ForwardOrder:

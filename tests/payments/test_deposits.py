@@ -30,8 +30,9 @@ from marketplace.payments.models import BankLine, BankLineState, Payment, Paymen
 from marketplace.payments.refunds.rules import agree_refund, ask_refund
 from marketplace.payments.rules import apply_payment
 from marketplace.payments.settlement import settle_lines
+from marketplace.procurement.forward.delivering import finish_forwards
 from marketplace.procurement.forward.models import ForwardState
-from marketplace.procurement.forward.rules import end_ahead, finish_forwards, withdraw_ahead
+from marketplace.procurement.forward.rules import end_ahead, withdraw_ahead
 from tests.conftest import HeldClock
 from tests.factories.ahead import DEPOSIT_FEN, accepted, ahead, paid_ahead, taken, transferred
 from tests.factories.identity import actor_with

@@ -16,6 +16,7 @@ from marketplace.identity.actors import Actor
 from marketplace.identity.models import Role
 from marketplace.ordering.models import Order
 from marketplace.ordering.rules import cancel_order
+from marketplace.procurement.forward.delivering import name_lot
 from marketplace.procurement.forward.models import ForwardOrder, ForwardState
 from marketplace.procurement.forward.queries import forward_by_no, tasks_of, units_taken
 from marketplace.procurement.forward.rules import (
@@ -23,7 +24,6 @@ from marketplace.procurement.forward.rules import (
     confirm_ahead,
     decline_ahead,
     end_ahead,
-    name_lot,
     withdraw_ahead,
 )
 from tests.conftest import HeldClock

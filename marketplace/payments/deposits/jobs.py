@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy.orm import Session
 
 from marketplace.payments.deposits import rules
-from marketplace.procurement.forward.rules import finish_forwards
+from marketplace.procurement.forward.delivering import finish_forwards
 from marketplace.web.jobs import Job, nudge
 
 

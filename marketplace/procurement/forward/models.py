@@ -19,7 +19,7 @@ from marketplace.core.ids import public_no
 from marketplace.core.labels import N_, LabelledEnum
 from marketplace.core.money import half_up
 from marketplace.linkage.models import Lot
-from marketplace.ordering.models import Order
+from marketplace.ordering.models import Order, PaymentStart
 from marketplace.registry.models import BuyerUnit, Cooperative
 
 
@@ -55,7 +55,9 @@ class ForwardEvent(LabelledEnum):
 class ForwardOrder(Base):
     """Units of a listing ordered before the harvest. Prices in fen per kilogram; the deposit in basis points and fen.
 
-    `delivered_units` counts the deliveries that had not been called off when the last one was arranged.
+    `delivered_units` counts the deliveries that had not been called off when the last one was arranged; `reserved_g`
+    are the grams of its lot set aside for what is left, which nobody else can buy. One that was awarded has its exact
+    price and terms of payment; another is billed by the policy in force when it is delivered.
     """
 
     __tablename__ = "forward_order"
@@ -66,6 +68,18 @@ class ForwardOrder(Base):
         CheckConstraint("deposit_bp > 0 AND deposit_bp <= 10000 AND deposit_fen > 0", name="deposit"),
         CheckConstraint("delivered_units >= 0 AND delivered_units <= units", name="delivered"),
         CheckConstraint("delivered_units = 0 OR lot_id IS NOT NULL", name="lot"),
+        CheckConstraint(
+            "reserved_g >= 0 AND reserved_g <= units * net_mass_g"
+            " AND (reserved_g = 0 OR (lot_id IS NOT NULL AND state IN ('confirmed', 'active')))",
+            name="reserved",
+        ),
+        CheckConstraint(
+            "agreed_fen > 0 AND payment_days >= 1 AND payment_days <= 60 AND payment_start IS NOT NULL"
+            " AND late_rate_bp >= 0 AND late_rate_bp <= 100 AND payment_basis <> ''"
+            " OR agreed_fen IS NULL AND payment_days IS NULL AND payment_start IS NULL AND late_rate_bp IS NULL"
+            " AND payment_basis = ''",
+            name="agreed",
+        ),
         CheckConstraint("approved_by IS NULL OR approved_by <> ordered_by", name="separate_duties"),
         CheckConstraint("approved_by IS NOT NULL OR state IN ('awaiting', 'withdrawn')", name="approved"),
         CheckConstraint("(state IN ('ended', 'declined', 'withdrawn')) = (reason <> '')", name="reason"),
@@ -92,6 +106,12 @@ class ForwardOrder(Base):
     state: Mapped[ForwardState] = mapped_column(code_of(ForwardState, "state"), default=ForwardState.AWAITING)
     reason: Mapped[str] = mapped_column(String(300), default="")
     delivered_units: Mapped[int] = mapped_column(default=0)
+    reserved_g: Mapped[int] = mapped_column(BigInteger, default=0)
+    agreed_fen: Mapped[int | None] = mapped_column(BigInteger)
+    payment_days: Mapped[int | None]
+    payment_start: Mapped[PaymentStart | None] = mapped_column(code_of(PaymentStart, "payment_start"))
+    late_rate_bp: Mapped[int | None]
+    payment_basis: Mapped[str] = mapped_column(String(200), default="")
     ordered_by: Mapped[int] = mapped_column(ForeignKey("user_account.id"))
     approved_by: Mapped[int | None] = mapped_column(ForeignKey("user_account.id"))
     idempotency_key: Mapped[str] = mapped_column(String(64))
@@ -111,13 +131,13 @@ class ForwardOrder(Base):
 
     @property
     def highest_fen(self) -> int:
-        """The most a unit costs: fen, rounded half up once."""
-        return half_up(self.price_fen_per_kg * self.net_mass_g, 1000)
+        """The most a unit costs: the fen that were agreed, or rounded half up once."""
+        return self.agreed_fen or half_up(self.price_fen_per_kg * self.net_mass_g, 1000)
 
     @property
     def lowest_fen(self) -> int:
-        """The least a unit costs: fen, rounded half up once."""
-        return half_up(self.floor_fen_per_kg * self.net_mass_g, 1000)
+        """The least a unit costs: the fen that were agreed, or rounded half up once."""
+        return self.agreed_fen or half_up(self.floor_fen_per_kg * self.net_mass_g, 1000)
 
 
 class ForwardChange(Base):

@@ -13,6 +13,7 @@ from marketplace.core.labels import N_
 from marketplace.identity.actors import Actor
 from marketplace.identity.permissions import Permission
 from marketplace.linkage.models import Lot
+from marketplace.linkage.queries import free_g
 from marketplace.ordering.models import OrderPart
 from marketplace.ordering.queries import works_for_unit
 from marketplace.ordering.states import PartState
@@ -57,6 +58,11 @@ def units_taken(session: Session, forward: ForwardOrder, *states: PartState) -> 
         .where(ForwardDelivery.forward_id == forward.id, taken)
     )
     return int(session.scalar(query) or 0)
+
+
+def units_for(forward: ForwardOrder) -> int:
+    """Units of its lot that a delivery may take now: what is set aside for it, and what nobody has claimed."""
+    return (free_g(forward.lot) + forward.reserved_g) // forward.net_mass_g if forward.lot else 0
 
 
 def forwards_by_order(session: Session, order_ids: Collection[int]) -> dict[int, int]:

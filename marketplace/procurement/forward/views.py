@@ -15,10 +15,10 @@ from marketplace.core.clock import today
 from marketplace.core.errors import DomainError, Forbidden, NotFound
 from marketplace.identity.access import current_actor, requires
 from marketplace.identity.permissions import Permission
-from marketplace.linkage.queries import free_g, lot_by_no
+from marketplace.linkage.queries import lot_by_no
 from marketplace.ordering.forms import ReasonForm
 from marketplace.ordering.rules import Delivery
-from marketplace.procurement.forward import queries, rules
+from marketplace.procurement.forward import delivering, queries, rules, steps
 from marketplace.procurement.forward.forms import AheadForm, DeliverForm, LotForm
 from marketplace.procurement.forward.models import ForwardEvent, ForwardOrder, ForwardState
 from marketplace.web.errors import explain
@@ -64,8 +64,7 @@ def new(listing_no: str) -> ResponseReturnValue:
                 actor,
                 listing=listing,
                 units=form.units.data or 0,
-                price_fen_per_kg=form.price.data or 0,
-                floor_fen_per_kg=form.floor.data or 0,
+                price=rules.Price(form.price.data or 0, form.floor.data or 0),
                 deposit_bp=form.deposit.data or 0,
                 harvest_on=form.harvest_on.data,
                 note=form.note.data or "",
@@ -100,8 +99,8 @@ def _page(found: ForwardOrder) -> str:
         found=found,
         taken=taken,
         left=found.units - taken,
-        in_lot=free_g(found.lot) // found.net_mass_g if found.lot else None,
-        may={event for event, states in rules.STATES_OF.items() if found.state in states},
+        in_lot=queries.units_for(found) if found.lot else None,
+        may={event for event, states in steps.STATES_OF.items() if found.state in states},
         reason_form=ReasonForm(formdata=None),
         lot_form=lot_form,
         asked=found.state in (ForwardState.CONFIRMED, ForwardState.ACTIVE, ForwardState.DONE),
@@ -129,7 +128,7 @@ def move(forward_no: str, event: str) -> ResponseReturnValue:
 def lot(forward_no: str) -> ResponseReturnValue:
     """Say which lot is delivered."""
     chosen = lot_by_no(current_session(), current_actor(), request.form.get("lot", ""))
-    return _do(forward_no, rules.name_lot, lot=chosen)
+    return _do(forward_no, delivering.name_lot, lot=chosen)
 
 
 def _do(forward_no: str, rule: Callable[..., ForwardOrder], **said: Any) -> ResponseReturnValue:
@@ -160,7 +159,7 @@ def deliver(forward_no: str) -> ResponseReturnValue:
     if form.validate_on_submit():
         names = ("recipient_name", "recipient_phone", "address", "note")
         try:
-            made = rules.arrange_delivery(
+            made = delivering.arrange_delivery(
                 session,
                 actor,
                 found,
@@ -180,7 +179,7 @@ def deliver(forward_no: str) -> ResponseReturnValue:
         form=form,
         found=found,
         left=found.units - queries.units_taken(session, found),
-        in_lot=free_g(found.lot) // found.net_mass_g if found.lot else 0,
+        in_lot=queries.units_for(found),
     )
     return page, 422 if form.errors else 200
 

@@ -1,4 +1,4 @@
-"""The award: an offer becomes the unit's order, once for each request.
+"""The award: an offer becomes the unit's order, or its order ahead of goods that are not there yet; once a round.
 
 Whoever orders for the unit proposes it; the order then waits for an approver as every order does, who is never the
 same person. The agreed price goes into the order line; what the listing says must still be as good as when it was
@@ -7,10 +7,11 @@ offered.
 
 from __future__ import annotations
 
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from marketplace.catalog.queries import available_units
 from marketplace.core.clock import now, today
 from marketplace.core.errors import Conflict, NotFound, Refused
 from marketplace.core.labels import N_
@@ -18,17 +19,21 @@ from marketplace.identity.actors import Actor
 from marketplace.ordering.models import Order, OrderKind
 from marketplace.ordering.rules import MAX_NOTE, Delivery, place_order
 from marketplace.ordering.terms import PaymentTerms
+from marketplace.procurement.forward.models import ForwardOrder
+from marketplace.procurement.forward.rules import Price, order_ahead
 from marketplace.procurement.requests.comparison import cheapest_of, fen_per_kg, is_current
 from marketplace.procurement.requests.models import (
     Offer,
     OfferState,
+    OfferVersion,
     PurchaseRequest,
     RequestAward,
     RequestEvent,
+    RequestReopening,
     RequestState,
     RequestVersion,
 )
-from marketplace.procurement.requests.queries import opened_offers
+from marketplace.procurement.requests.queries import expected_g, opened_offers
 from marketplace.procurement.requests.rules import hold_request, note_change
 
 
@@ -46,31 +51,119 @@ def award_request(
 
     `reason` is a must when another offer is cheaper by the kilogram. The same key of the same person gives the first
     award. Raises NotFound for another unit's request or an offer on another one, Conflict before the deadline, when it
-    was awarded or withdrawn, when the offer answers an earlier version or its listing has changed for the worse, and
-    whatever `place_order` raises, such as too little stock.
+    was awarded or withdrawn, when the days to deliver are over, when the offer answers an earlier version or its
+    listing has changed for the worse, and whatever `place_order` raises, such as too little stock.
     """
     made = _award_under_key(session, actor, request, idempotency_key)
     if made is not None:
         return made
+    is_cheapest = _may_win(session, actor, request, offer)
+    words = _reason(reason, is_cheapest=is_cheapest)
+    order = _ordered(session, actor, offer, request.current, delivery, idempotency_key)
+    return _decide(session, actor, request, offer, is_cheapest=is_cheapest, reason=words, order_id=order.id)
+
+
+def award_ahead(
+    session: Session,
+    actor: Actor,
+    request: PurchaseRequest,
+    offer: Offer,
+    *,
+    reason: str,
+    deposit_bp: int,
+    idempotency_key: str,
+) -> RequestAward:
+    """Give a request to an opened offer of goods that are not all in stock yet: an order before the harvest at the
+    agreed price and terms of payment, with a deposit of `deposit_bp`, which goes through its own approval.
+
+    Raises as `award_request` does, Conflict when the goods are in stock by now, and whatever `order_ahead` raises.
+    """
+    made = _award_under_key(session, actor, request, idempotency_key)
+    if made is not None:
+        return made
+    is_cheapest = _may_win(session, actor, request, offer)
+    words = _reason(reason, is_cheapest=is_cheapest)
+    if not comes_ahead(session, offer):
+        raise Conflict("in_stock", N_("这些货现在都有库存，请刷新后直接定标下单"))
+    offered = offer.current
+    forward = order_ahead(
+        session,
+        actor,
+        listing=offered.listing,
+        units=offered.units,
+        price=Price.agreed(offered.unit_price_fen, offered.net_mass_g, _terms_of(request.current)),
+        deposit_bp=deposit_bp,
+        harvest_on=max(offered.deliver_on, today()),
+        note=offered.note,
+        idempotency_key=idempotency_key,
+    )
+    return _decide(
+        session, actor, request, offer, is_cheapest=is_cheapest, reason=words, forward_id=forward.id
+    )
+
+
+def comes_ahead(session: Session, offer: Offer) -> bool:
+    """Whether an offer needs goods that are expected by its day and not in stock yet."""
+    offered = offer.current
+    product_id = offered.listing.product_id
+    in_stock = available_units(session, [product_id])[product_id]
+    expected = expected_g(session, product_id, by=offered.deliver_on) // offered.net_mass_g
+    return in_stock < offered.units <= in_stock + expected
+
+
+def _may_win(session: Session, actor: Actor, request: PurchaseRequest, offer: Offer) -> bool:
+    """Hold the request for a decision on `offer`; returns whether it is the cheapest. Raises Conflict, NotFound."""
     hold_request(session, actor, request, RequestEvent.AWARD)
     wanted = request.current
     if now() < wanted.deadline_at:
         raise Conflict("sealed", N_("报价还没有截止，现在不能定标"))
+    if today() > wanted.deliver_until:
+        raise Conflict("window_over", N_("需求的交货期已经过去，不能再定标；请撤回后重新发布需求"))
     offers = opened_offers(session, request)
     if all(one.id != offer.id for one in offers):
         raise NotFound
     if not is_current(request, offer.current):
         raise Conflict("offer_outdated", N_("这个报价针对修改前的需求，合作社没有重新确认，不能中选"))
-    lowest = cheapest_of(request, offers)
-    is_cheapest = fen_per_kg(offer.current) == lowest
-    order = _ordered(session, actor, offer, wanted, delivery, idempotency_key)
+    _require_as_good(offer.current)
+    return fen_per_kg(offer.current) == cheapest_of(request, offers)
+
+
+def _require_as_good(offered: OfferVersion) -> None:
+    """Raise Conflict when the listing is not as good as it was when it was offered."""
+    version = offered.listing.current_version
+    share_bp = sum(term.rate_bp for term in version.terms) if version else 0
+    if version is None or version.net_mass_g != offered.net_mass_g or share_bp < offered.linkage_bp:
+        raise Conflict(
+            "listing_worse",
+            N_("商品在报价以后改了规格或降低了归农户的比例，请合作社恢复后再定标，或选择其他报价"),
+        )
+
+
+def _decide(
+    session: Session,
+    actor: Actor,
+    request: PurchaseRequest,
+    offer: Offer,
+    *,
+    is_cheapest: bool,
+    reason: str,
+    order_id: int | None = None,
+    forward_id: int | None = None,
+) -> RequestAward:
+    """The row of the decision, and what becomes of the offers. Raises Conflict when a colleague was quicker."""
+    before = session.scalar(
+        select(func.max(RequestReopening.round)).where(RequestReopening.request_id == request.id)
+    )
     award = RequestAward(
         request_id=request.id,
+        round=before or 1,
+        reopened_round=before,
         offer_id=offer.id,
         offer_version_id=offer.current.id,
-        order_id=order.id,
+        order_id=order_id,
+        forward_id=forward_id,
         is_cheapest=is_cheapest,
-        reason=_reason(reason, is_cheapest=is_cheapest),
+        reason=reason,
         awarded_by=actor.user_id,
         awarder_name=actor.name,
     )
@@ -87,21 +180,20 @@ def award_request(
     )
     offer.state = OfferState.WON
     note_change(session, actor, request, RequestEvent.AWARD, note=award.reason)
-    session.expire(request, ["award"])
+    session.expire(request, ["awards"])
     return award
 
 
 def _award_under_key(
     session: Session, actor: Actor, request: PurchaseRequest, key: str
 ) -> RequestAward | None:
+    own_order = (Order.buyer_user_id == actor.user_id) & (Order.idempotency_key == key)
+    own_forward = (ForwardOrder.ordered_by == actor.user_id) & (ForwardOrder.idempotency_key == key)
     query = (
         select(RequestAward)
-        .join(Order, Order.id == RequestAward.order_id)
-        .where(
-            RequestAward.request_id == request.id,
-            Order.buyer_user_id == actor.user_id,
-            Order.idempotency_key == key,
-        )
+        .outerjoin(Order, Order.id == RequestAward.order_id)
+        .outerjoin(ForwardOrder, ForwardOrder.id == RequestAward.forward_id)
+        .where(RequestAward.request_id == request.id, own_order | own_forward)
     )
     return session.scalar(query)
 
@@ -117,6 +209,10 @@ def _reason(reason: str, *, is_cheapest: bool) -> str:
     return text
 
 
+def _terms_of(wanted: RequestVersion) -> PaymentTerms:
+    return PaymentTerms(wanted.payment_days, wanted.payment_start, wanted.late_rate_bp, wanted.payment_basis)
+
+
 def _ordered(
     session: Session,
     actor: Actor,
@@ -125,16 +221,9 @@ def _ordered(
     delivery: Delivery,
     idempotency_key: str,
 ) -> Order:
-    """The order of an awarded offer. Raises Conflict when its listing is not as good as it was when it was offered."""
+    """The order of an awarded offer."""
     offered = offer.current
     listing, version = offered.listing, offered.listing.current_version
-    share_bp = sum(term.rate_bp for term in version.terms) if version else 0
-    if version is None or version.net_mass_g != offered.net_mass_g or share_bp < offered.linkage_bp:
-        raise Conflict(
-            "listing_worse",
-            N_("商品在报价以后改了规格或降低了归农户的比例，请合作社恢复后再定标，或选择其他报价"),
-        )
-    terms = PaymentTerms(wanted.payment_days, wanted.payment_start, wanted.late_rate_bp, wanted.payment_basis)
     return place_order(
         session,
         actor,
@@ -142,8 +231,8 @@ def _ordered(
         idempotency_key=idempotency_key,
         lines=[(listing.public_no, offered.units)],
         delivery=delivery,
-        seen={listing.public_no: (version.version, offered.units)},
-        terms=terms,
+        seen={listing.public_no: (version.version, offered.units)} if version else None,
+        terms=_terms_of(wanted),
         deliver_on=max(offered.deliver_on, today()),
         prices={listing.public_no: offered.unit_price_fen},
     )

@@ -1,4 +1,4 @@
-"""Requests of units with their versions, the offers made on them, the award, and what cooperatives say will be ready.
+"""Requests of units with their versions, the offers made on them, the awards, and what cooperatives say will be ready.
 
 An offer answers one version of a request and repeats its terms by key, so that the database itself refuses an offer
 that came late, costs more than the ceiling, gives households less than asked, or would be delivered outside the window.
@@ -29,6 +29,7 @@ from marketplace.core.ids import public_no
 from marketplace.core.labels import N_, LabelledEnum
 from marketplace.linkage.models import Lot
 from marketplace.ordering.models import Order, PaymentStart
+from marketplace.procurement.forward.models import ForwardOrder
 from marketplace.registry.models import BuyerUnit, Cooperative, Region
 
 
@@ -51,6 +52,7 @@ class RequestEvent(LabelledEnum):
     CLOSE = "close", N_("到期截止")
     WITHDRAW = "withdraw", N_("撤回需求")
     AWARD = "award", N_("确定供货方")
+    REOPEN = "reopen", N_("重新定标")
 
 
 class PurchaseRequest(Base):
@@ -85,7 +87,15 @@ class PurchaseRequest(Base):
         innerjoin=True,
     )
     changes: Mapped[list[RequestChange]] = relationship(order_by="RequestChange.id.desc()")
-    award: Mapped[RequestAward | None] = relationship(back_populates="request")
+    awards: Mapped[list[RequestAward]] = relationship(
+        order_by="RequestAward.round.desc()", back_populates="request"
+    )
+
+    @property
+    def award(self) -> RequestAward | None:
+        """The decision that stands."""
+        last = self.awards[0] if self.awards else None
+        return last if last is not None and last.reopening is None else None
 
 
 class RequestVersion(Base):
@@ -297,37 +307,87 @@ class OfferVersion(Base):
         return self.units * self.unit_price_fen
 
 
-class RequestAward(Base):
-    """The decision: one for each request, with the order it became. Append-only.
+class RequestReopening(Base):
+    """A further round of decision: nothing came of the award before, whose order was not approved, was called off or
+    declined. Append-only; an order reopens its request once."""
 
-    A reason is kept whenever another offer was cheaper by the kilogram.
-    """
-
-    __tablename__ = "request_award"
+    __tablename__ = "request_reopening"
     __table_args__ = (
-        UniqueConstraint("offer_id"),
         UniqueConstraint("order_id"),
-        ForeignKeyConstraint(["offer_id", "request_id"], ["offer.id", "offer.request_id"]),
-        CheckConstraint("is_cheapest OR reason <> ''", name="reason"),
+        UniqueConstraint("forward_id"),
+        CheckConstraint("round >= 2", name="round"),
+        CheckConstraint("reason <> ''", name="reason"),
+        CheckConstraint("(order_id IS NULL) <> (forward_id IS NULL)", name="one_order"),
         {"info": APPEND_ONLY},
     )
 
     request_id: Mapped[int] = mapped_column(
         ForeignKey("purchase_request.id"), primary_key=True, autoincrement=False
     )
+    round: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    order_id: Mapped[int | None] = mapped_column(ForeignKey("customer_order.id"))
+    forward_id: Mapped[int | None] = mapped_column(ForeignKey("forward_order.id"))
+    reason: Mapped[str] = mapped_column(String(300))
+    reopened_by: Mapped[int | None] = mapped_column(ForeignKey("user_account.id"))
+    reopened_at: Mapped[datetime] = mapped_column(UtcInstant, default=now)
+
+
+class RequestAward(Base):
+    """The decision, with the order it became, or the order ahead of goods that are not there yet. Append-only.
+
+    One for each round of a request; a further round needs that the request was reopened. A reason is kept whenever
+    another offer was cheaper by the kilogram.
+    """
+
+    __tablename__ = "request_award"
+    __table_args__ = (
+        UniqueConstraint("order_id"),
+        UniqueConstraint("forward_id"),
+        ForeignKeyConstraint(["offer_id", "request_id"], ["offer.id", "offer.request_id"]),
+        ForeignKeyConstraint(
+            ["request_id", "reopened_round"],
+            ["request_reopening.request_id", "request_reopening.round"],
+            name="fk_request_award_reopened_round",
+        ),
+        CheckConstraint("is_cheapest OR reason <> ''", name="reason"),
+        CheckConstraint("(order_id IS NULL) <> (forward_id IS NULL)", name="one_order"),
+        CheckConstraint(
+            "round >= 1 AND (round = 1) = (reopened_round IS NULL)"
+            " AND (reopened_round IS NULL OR reopened_round = round)",
+            name="round",
+        ),
+        Index("ix_request_award_offer", "offer_id"),
+        {"info": APPEND_ONLY},
+    )
+
+    request_id: Mapped[int] = mapped_column(
+        ForeignKey("purchase_request.id"), primary_key=True, autoincrement=False
+    )
+    round: Mapped[int] = mapped_column(primary_key=True, autoincrement=False, default=1)
+    reopened_round: Mapped[int | None]
     offer_id: Mapped[int]
     offer_version_id: Mapped[int] = mapped_column(ForeignKey("offer_version.id"))
-    order_id: Mapped[int] = mapped_column(ForeignKey("customer_order.id"))
+    order_id: Mapped[int | None] = mapped_column(ForeignKey("customer_order.id"))
+    forward_id: Mapped[int | None] = mapped_column(ForeignKey("forward_order.id"))
     is_cheapest: Mapped[bool]
     reason: Mapped[str] = mapped_column(String(300), default="")
     awarded_by: Mapped[int] = mapped_column(ForeignKey("user_account.id"))
     awarder_name: Mapped[str] = mapped_column(String(60))
     awarded_at: Mapped[datetime] = mapped_column(UtcInstant, default=now)
 
-    request: Mapped[PurchaseRequest] = relationship(back_populates="award")
+    request: Mapped[PurchaseRequest] = relationship(back_populates="awards")
     offer: Mapped[Offer] = relationship(viewonly=True)
     offer_version: Mapped[OfferVersion] = relationship()
-    order: Mapped[Order] = relationship()
+    order: Mapped[Order | None] = relationship()
+    forward: Mapped[ForwardOrder | None] = relationship()
+    reopening: Mapped[RequestReopening | None] = relationship(
+        primaryjoin=lambda: and_(
+            RequestAward.request_id == foreign(remote(RequestReopening.request_id)),
+            RequestAward.round + 1 == foreign(remote(RequestReopening.round)),
+        ),
+        viewonly=True,
+        lazy="joined",
+    )
 
 
 class Supply(Base):

@@ -164,7 +164,7 @@ def _receive(session: Session, lot: Lot, actual_g: int) -> None:
         .values(received_g=Lot.received_g + actual_g)
         .execution_options(synchronize_session=False)
     )
-    session.refresh(lot, ["received_g", "committed_g"])
+    session.refresh(lot, ["received_g", "committed_g", "promised_g"])
 
 
 def _tell(
