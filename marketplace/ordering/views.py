@@ -17,6 +17,7 @@ from marketplace.ordering.models import CartLine, Order, OrderKind, OrderPart
 from marketplace.ordering.states import PartState
 from marketplace.web.errors import explain
 from marketplace.web.forms import place_error
+from marketplace.web.jobs import nudge
 from marketplace.web.paging import page_of
 from marketplace.web.transaction import current_session
 
@@ -144,8 +145,15 @@ def cancel(order_no: str) -> ResponseReturnValue:
         flash(_("请写明取消的原因"), "error")
     else:
         rules.cancel_order(session, actor, found, reason=form.reason.data or "")
+        _nudge_after_end()
         flash(_("订单已取消，商品已放回货架"), "success")
     return redirect(url_for(".order", order_no=order_no), 303)
+
+
+def _nudge_after_end() -> None:
+    """Goods are free again, and an order that was awarded from a request has come to nothing."""
+    nudge("set goods aside")
+    nudge("reopen requests")
 
 
 @bp.get("/deliveries")
@@ -200,6 +208,7 @@ def fulfil(part_no: str, step: str) -> ResponseReturnValue:
             rules.confirm_part(session, actor, found)
         else:
             rules.decline_part(session, actor, found, reason=form.reason.data or "")
+            _nudge_after_end()
     except NotFound:
         raise
     except DomainError as error:

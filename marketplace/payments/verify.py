@@ -29,6 +29,7 @@ from marketplace.payments.models import (
 )
 from marketplace.payments.refunds.models import RefundedLine
 from marketplace.payments.vouchers.models import VoucherBatch
+from marketplace.procurement.forward.models import ForwardOrder
 from marketplace.procurement.receiving.models import ReplacementLot
 
 
@@ -201,13 +202,30 @@ def _lots_hold_what_lines_drew(session: Session) -> Answer:
         .subquery()
     )
     mass_g = func.coalesce(drawn.c.mass_g, 0)
+    promised = (
+        select(ForwardOrder.lot_id, func.sum(ForwardOrder.reserved_g).label("reserved_g"))
+        .group_by(ForwardOrder.lot_id)
+        .subquery()
+    )
+    reserved_g = func.coalesce(promised.c.reserved_g, 0)
+    is_over = (Lot.committed_g + Lot.promised_g) * 10_000 > Lot.received_g * Lot.yield_bp
     query = (
-        select(Lot.public_no.label("lot"), Lot.committed_g, mass_g.label("drawn_g"))
+        select(
+            Lot.public_no.label("lot"),
+            Lot.committed_g,
+            mass_g.label("drawn_g"),
+            Lot.promised_g,
+            reserved_g.label("reserved_g"),
+        )
         .outerjoin(drawn, drawn.c.lot_id == Lot.id)
-        .where(or_(mass_g != Lot.committed_g, Lot.committed_g * 10_000 > Lot.received_g * Lot.yield_bp))
+        .outerjoin(promised, promised.c.lot_id == Lot.id)
+        .where(or_(mass_g != Lot.committed_g, reserved_g != Lot.promised_g, is_over))
         .order_by(Lot.id)
     )
-    message = N_("批次 %(lot)s 记着已订 %(committed_g)s 克，订单行合计 %(drawn_g)s 克，或超过了收货乘出成率")
+    message = N_(
+        "批次 %(lot)s 记着已订 %(committed_g)s 克、已留 %(promised_g)s 克，"
+        "订单行合计 %(drawn_g)s 克、预订合计 %(reserved_g)s 克，或超过了收货乘出成率"
+    )
     return count_of(session, Lot), rows_found(session, "lots_balance", message, query)
 
 
@@ -241,7 +259,11 @@ def _bank_lines_pay_what_they_are(session: Session) -> Answer:
 
 CHECKS: tuple[Check, ...] = (
     Check("orders_add_up", N_("订单总额等于各行之和"), _orders_add_up),
-    Check("lots_balance", N_("批次已订克数等于订单行所用，不超过收货乘出成率"), _lots_hold_what_lines_drew),
+    Check(
+        "lots_balance",
+        N_("批次已订、已留的克数等于订单行和预订所用，不超过收货乘出成率"),
+        _lots_hold_what_lines_drew,
+    ),
     Check("payments_are_posted", N_("每笔到账都按原额记账一次"), _payments_are_posted),
     Check("bank_lines_add_up", N_("每笔认款的银行到账都按原额核销"), _bank_lines_pay_what_they_are),
     Check("settled_when_due", N_("验收并付款之前没有任何结算和入账"), _settled_after_acceptance_and_payment),

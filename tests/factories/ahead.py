@@ -71,16 +71,24 @@ def transferred(
     import_statement(session, cashier, files, content=f"{head}\n{line}\n".encode(), file_name=f"{serial}.csv")
 
 
-def paid_ahead(
+def deposited(
     session: Session, on_sale: Offer, unit: BuyerUnit, cashier: Actor, files: FileStore, **changes: Any
 ) -> Deposit:
-    """An order whose deposit has come and whose lot is named."""
+    """An order whose deposit has come."""
     forward = ahead(session, on_sale, unit, **changes)
     ask_deposits(session)
     deposit = session.query(Deposit).filter_by(forward_id=forward.id).one()
     yuan = f"{deposit.amount_fen // 100}.{deposit.amount_fen % 100:02d}"
     transferred(session, cashier, files, deposit, yuan=yuan, serial=f"D{deposit.id}")
-    name_lot(session, actor_at(on_sale.cooperative), forward, on_sale.lot)
+    return deposit
+
+
+def paid_ahead(
+    session: Session, on_sale: Offer, unit: BuyerUnit, cashier: Actor, files: FileStore, **changes: Any
+) -> Deposit:
+    """An order whose deposit has come and whose lot is named."""
+    deposit = deposited(session, on_sale, unit, cashier, files, **changes)
+    name_lot(session, actor_at(on_sale.cooperative), deposit.forward, on_sale.lot)
     return deposit
 
 

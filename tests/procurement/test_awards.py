@@ -12,9 +12,10 @@ from sqlalchemy.orm import Session
 
 from marketplace.catalog.models import ListingVersion, PriceTier
 from marketplace.core import clock as core_clock
-from marketplace.core.errors import Conflict, DomainError, Forbidden, NotFound
+from marketplace.core.errors import Conflict, DomainError, Forbidden, NotFound, Refused
 from marketplace.identity.models import Role
-from marketplace.ordering.models import Order, PaymentStart
+from marketplace.ordering.models import Order, OrderKind, PaymentStart
+from marketplace.ordering.rules import cancel_order, decline_part
 from marketplace.ordering.states import PartState
 from marketplace.ordering.terms import PaymentTerms
 from marketplace.procurement.requests.awarding import award_request
@@ -24,11 +25,14 @@ from marketplace.procurement.requests.models import (
     OfferState,
     PurchaseRequest,
     RequestAward,
+    RequestEvent,
     RequestState,
 )
+from marketplace.procurement.requests.offering import read_outcome
 from marketplace.procurement.requests.queries import tasks_of
+from marketplace.procurement.requests.reopening import reopen_fallen
 from marketplace.procurement.requests.rules import amend_request, withdraw_request
-from marketplace.procurement.rules import approve_order
+from marketplace.procurement.rules import approve_order, reject_order
 from tests.conftest import START, HeldClock
 from tests.factories.registry import (
     BuyerUnitFactory,
@@ -38,7 +42,7 @@ from tests.factories.registry import (
     actor_at,
 )
 from tests.factories.requests import DAYS_OPEN, ask, offered, published
-from tests.factories.trade import DELIVERY, UNIT_G, new_version, offer
+from tests.factories.trade import DELIVERY, UNIT_G, buy, new_version, offer
 from tests.ordering.test_concurrency import all_at_once
 
 KEY = "key-of-an-award-0"
@@ -302,3 +306,76 @@ def test_of_two_people_who_award_at_once_one_wins(opened: Opened, session: Sessi
     session.expire_all()
     assert session.scalar(select(func.count()).select_from(Order)) == 1
     assert session.scalar(select(func.count()).select_from(RequestAward)) == 1
+
+
+# --- nothing came of it ---
+
+
+def test_an_award_whose_order_is_not_approved_is_decided_anew(opened: Opened, session: Session) -> None:
+    first = award(session, opened, opened.low)
+    read_outcome(session, actor_at(opened.dear.cooperative), opened.high)
+    assert isinstance(
+        refusal(session, lambda: reject_order(session, opened.approver, first.order, reason="")), Refused
+    )
+    assert opened.request.state is RequestState.AWARDED
+    reject_order(session, opened.approver, first.order, reason="本月预算不够")
+    session.expire_all()
+    assert (opened.request.state, opened.request.award) == (RequestState.CLOSED, None)
+    assert (opened.low.state, opened.high.state) == (OfferState.STANDING, OfferState.STANDING)
+    assert opened.high.outcome_read_at is None
+    assert (opened.request.changes[0].event, opened.request.changes[0].note) == (
+        RequestEvent.REOPEN,
+        "本月预算不够",
+    )
+    assert [task.count for task in tasks_of(session, opened.orderer)] == [1]
+    assert opened.cheap.lot.committed_g == 0
+    second = award(session, opened, opened.high, reason="送货更快", key="key-of-an-award-1")
+    assert (second.round, second.order.total_fen) == (2, 100_000)
+    assert opened.request.award is second
+    assert opened.request.state is RequestState.AWARDED
+    assert reopen_fallen(session) == 0
+
+
+def test_the_same_offer_may_win_again(opened: Opened, session: Session) -> None:
+    reject_order(session, opened.approver, award(session, opened, opened.low).order, reason="地址写错")
+    assert award(session, opened, opened.low, key="key-of-an-award-1").round == 2
+
+
+def test_the_database_wants_a_reopening_before_a_second_award(opened: Opened, session: Session) -> None:
+    first = award(session, opened, opened.low)
+    other = buy(session, opened.orderer, (opened.dear, 1), kind=OrderKind.CANTEEN, key="key-of-another-0")
+    values = {column.name: getattr(first, column.name) for column in RequestAward.__table__.columns}
+    values |= {"order_id": other.id, "offer_id": opened.high.id}
+    for round_no, reopened in ((1, None), (2, None), (2, 2), (3, 2)):
+        row = {**values, "round": round_no, "reopened_round": reopened}
+        with pytest.raises(IntegrityError), session.begin_nested():
+            session.execute(RequestAward.__table__.insert().values(row))
+    of_nothing = {**values, "round": 1, "order_id": None}
+    with pytest.raises(IntegrityError), session.begin_nested():
+        session.execute(RequestAward.__table__.insert().values(of_nothing))
+
+
+def test_an_order_called_off_or_declined_reopens_its_request_by_the_sweep(
+    opened: Opened, session: Session
+) -> None:
+    cancel_order(session, opened.orderer, award(session, opened, opened.low).order, reason="数量写错")
+    assert (reopen_fallen(session), reopen_fallen(session)) == (1, 0)
+    assert opened.request.changes[0].note == "数量写错"
+    assert opened.low.state is OfferState.STANDING
+    order = award(session, opened, opened.low, key="key-of-an-award-1").order
+    approve_order(session, opened.approver, order)
+    assert reopen_fallen(session) == 0
+    decline_part(session, actor_at(opened.cheap.cooperative), order.parts[0], reason="遭了水灾")
+    assert reopen_fallen(session) == 1
+    session.expire_all()
+    assert (opened.low.state, opened.high.state) == (OfferState.WITHDRAWN, OfferState.STANDING)
+    assert [row.offer.id for row in compared(session, opened.request)] == [opened.high.id]
+    assert award(session, opened, opened.high, key="key-of-an-award-2").is_cheapest
+
+
+def test_nothing_is_awarded_when_the_days_to_deliver_are_over(
+    opened: Opened, session: Session, clock: HeldClock
+) -> None:
+    clock.advance(days=12)
+    assert refusal(session, lambda: award(session, opened, opened.low)).code == "window_over"
+    assert nothing_ordered(session)

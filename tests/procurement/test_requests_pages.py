@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from marketplace.identity.actors import actor_of
 from marketplace.identity.models import Role
 from marketplace.ordering.models import Order, PaymentPolicy, PaymentStart
 from marketplace.procurement.requests.models import Offer, PurchaseRequest, RequestState, Supply
@@ -118,6 +119,38 @@ def test_a_request_pays_by_the_policy_in_force_where_the_unit_is(
     kept = session.scalars(select(PurchaseRequest)).one().current
     assert (kept.payment_days, kept.payment_start) == (20, PaymentStart.DELIVERY)
     assert (kept.late_rate_bp, kept.payment_basis) == (6, "县财政局通知")
+
+
+@pytest.mark.databases("sqlite")
+def test_goods_that_are_expected_are_awarded_ahead_and_again_when_the_approver_refuses(
+    client: MarketClient, session: Session, clock: HeldClock
+) -> None:
+    unit, visitor = BuyerUnitFactory(), Visitor(client)
+    orderer, on_sale = user_of(unit, Role.UNIT_ORDERER), offer(session, CooperativeFactory(), units=8)
+    seller = actor_at(on_sale.cooperative)
+    supplied(session, seller, product=on_sale.listing.product, mass_g=10_000)
+    request = published(session, actor_of(orderer))
+    made = offered(session, request, on_sale, deliver_on=request.current.deliver_until)
+    clock.advance(days=DAYS_OPEN)
+    session.commit()
+    client.sign_in(orderer)
+    form = visitor.open(f"/requests/{request.public_no}/award/{made.public_no}")
+    assert form.has("要等采收", "订金比例")
+    assert not form.has("收货地址")
+    nothing = visitor.press(form, "定标并提交审批", deposit="0", reason="一向守时", status=422)
+    assert nothing.has("订金比例须大于 0")
+    assert nothing.button("定标并提交审批")[0].values["reason"].strip() == "一向守时"
+    ahead = visitor.press(nothing, "定标并提交审批", deposit="20")
+    assert ahead.has("定标单价", "50.00", "200.00", "待审批")
+    assert visitor.open(f"/requests/{request.public_no}").has("查看预订", "转为预订")
+    client.sign_in(user_of(unit, Role.UNIT_APPROVER))
+    visitor.press(visitor.open(ahead.path), "不予批准", reason="订金没有预算")
+    client.sign_in(orderer)
+    page = visitor.open(f"/requests/{request.public_no}")
+    assert page.has("上一次定标没有成：订金没有预算", "重新定标")
+    again = visitor.open(visitor.open(page.link("比价定标")).link("选这家"))
+    assert visitor.press(again, "定标并提交审批", deposit="10").has("100.00", "待审批")
+    assert visitor.open(f"/requests/{request.public_no}/record").has("第 1 次定标，没有成", "订金没有预算")
 
 
 @pytest.mark.databases("sqlite")

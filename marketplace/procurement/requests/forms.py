@@ -185,6 +185,13 @@ class AwardForm(CheckoutForm):
     reason = TextAreaField(_l("选择这家的理由"), [Length(max=300)])
 
 
+class AheadAwardForm(OnceForm):
+    """The deposit on goods that are not there yet, and why this offer when another is cheaper."""
+
+    reason = TextAreaField(_l("选择这家的理由"), [Length(max=300)])
+    deposit = PercentField(_l("订金比例"), [REQUIRED], default=2_000)
+
+
 class SupplyForm(MassForm):
     """What a cooperative says will be ready."""
 

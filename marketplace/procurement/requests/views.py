@@ -16,9 +16,15 @@ from marketplace.ordering.forms import ReasonForm
 from marketplace.ordering.rules import Delivery
 from marketplace.ordering.terms import PaymentTerms, terms_in_force
 from marketplace.procurement.requests import awarding, board_views, comparison, queries, rules, seller_views
-from marketplace.procurement.requests.forms import AwardForm, RequestForm, typed_of
+from marketplace.procurement.requests.forms import AheadAwardForm, AwardForm, RequestForm, typed_of
 from marketplace.procurement.requests.matching import matches_of_request
-from marketplace.procurement.requests.models import PurchaseRequest, RequestEvent, RequestState
+from marketplace.procurement.requests.models import (
+    Offer,
+    PurchaseRequest,
+    RequestAward,
+    RequestEvent,
+    RequestState,
+)
 from marketplace.registry.buyer_units.queries import own_unit
 from marketplace.web.errors import explain
 from marketplace.web.forms import place_error
@@ -134,9 +140,11 @@ def _page(found: PurchaseRequest, form: ReasonForm | None = None) -> str:
         found=found,
         current=found.current,
         over=queries.is_over(found),
+        today=today(),
         offered=queries.offers_counts(session, [found.id]).get(found.id, 0),
         matches=matches_of_request(session, found) if found.state is not RequestState.AWARDED else [],
         form=form or ReasonForm(formdata=None),
+        order_url=_order_url(found.award) if found.award else "",
     )
 
 
@@ -224,30 +232,54 @@ def award(request_no: str, offer_no: str) -> ResponseReturnValue:
     """Give the request to an offer: where the goods go, and why when it is not the cheapest."""
     session, actor = current_session(), current_actor()
     found = queries.request_by_no(session, actor, request_no)
-    form = AwardForm(data=_goes_to(found)) if request.method == "GET" else AwardForm()
     offer = queries.opened_offer_by_no(session, found, offer_no)
+    if found.award is not None and found.award.offer_id == offer.id:  # the same submission came twice
+        return redirect(_order_url(found.award), 303)
+    is_ahead = awarding.comes_ahead(session, offer)
+    form = _award_form(found, is_ahead=is_ahead)
     if form.validate_on_submit():
         try:
-            made = awarding.award_request(
-                session,
-                actor,
-                found,
-                offer,
-                reason=form.reason.data or "",
-                delivery=_delivery(form),
-                idempotency_key=form.idempotency_key.data or "",
-            )
+            made = _awarded(form, found, offer)
         except DomainError as error:
             place_error(form, error)
             found = queries.request_by_no(session, actor, request_no)
         else:
             flash(_("已定标，采购单已提交审批；其他报价的合作社会收到通知"), "success")
-            return redirect(url_for("ordering.order", order_no=made.order.public_no), 303)
+            return redirect(_order_url(made), 303)
     row = next(row for row in comparison.compared(session, found) if row.offer.public_no == offer_no)
     page = render_template(
-        "procurement/requests/award.html", form=form, found=found, current=found.current, row=row
+        "procurement/requests/award.html",
+        form=form,
+        found=found,
+        current=found.current,
+        row=row,
+        is_ahead=is_ahead,
     )
     return page, 422 if form.errors else 200
+
+
+def _award_form(found: PurchaseRequest, *, is_ahead: bool) -> AwardForm | AheadAwardForm:
+    if is_ahead:
+        return AheadAwardForm()
+    return AwardForm(data=_goes_to(found)) if request.method == "GET" else AwardForm()
+
+
+def _awarded(form: AwardForm | AheadAwardForm, found: PurchaseRequest, offer: Offer) -> RequestAward:
+    """The award as the form asks for it. Raises DomainError."""
+    session, actor = current_session(), current_actor()
+    said = {"reason": form.reason.data or "", "idempotency_key": form.idempotency_key.data or ""}
+    if isinstance(form, AheadAwardForm):
+        deposit_bp = form.deposit.data or 0
+        return awarding.award_ahead(session, actor, found, offer, deposit_bp=deposit_bp, **said)
+    return awarding.award_request(session, actor, found, offer, delivery=_delivery(form), **said)
+
+
+def _order_url(award: RequestAward) -> str:
+    """Where what was ordered is shown."""
+    if award.forward is not None:
+        return url_for("forward.show", forward_no=award.forward.public_no)
+    assert award.order is not None
+    return url_for("ordering.order", order_no=award.order.public_no)
 
 
 def _goes_to(found: PurchaseRequest) -> dict[str, str]:
