@@ -15,7 +15,7 @@ from marketplace.core import db
 from marketplace.core.append_only import append_only_statements
 
 revision = "0030"
-down_revision = "0029"
+down_revision = "0032"
 branch_labels = None
 depends_on = None
 
