@@ -25,6 +25,7 @@ class Settings(BaseSettings):
     port: int = Field(default=8000, ge=1, le=65535)
     data_dir: Path = Path("var")
     database_url: str = ""
+    search: Literal["auto", "whoosh", "postgresql"] = "auto"
     public_url: str = ""
     secret_key: str = ""
     data_key: str = ""
@@ -46,6 +47,11 @@ class Settings(BaseSettings):
         self.database_url = self.database_url or f"sqlite:///{self.data_dir / 'market.sqlite3'}"
         if self.database_url.startswith("postgresql://"):
             self.database_url = self.database_url.replace("postgresql://", "postgresql+psycopg://", 1)
+        on_postgresql = self.database_url.startswith("postgresql")
+        if self.search == "auto":
+            self.search = "postgresql" if on_postgresql else "whoosh"
+        if self.search == "postgresql" and not on_postgresql:
+            raise ValueError("SEARCH=postgresql needs a DATABASE_URL that names a PostgreSQL database")
         self.public_url = (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
         unknown = set(self.online_methods) - set(ONLINE_METHODS)
         if unknown or not self.online_methods:

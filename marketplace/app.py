@@ -17,6 +17,8 @@ from marketplace.catalog import api as catalog_api, cli as catalog_cli, jobs as 
 from marketplace.catalog.certificates import views as product_certificate_views
 from marketplace.catalog.certificates.rules import apply_certificate_outcome
 from marketplace.catalog.certificates.subject import certificate_subject
+from marketplace.catalog.search.engine import SearchEngine
+from marketplace.catalog.search.postgresql_engine import PostgresqlEngine
 from marketplace.catalog.search.whoosh_engine import WhooshEngine
 from marketplace.catalog.views import storefront, workshop
 from marketplace.core.crypto import DataKey
@@ -223,8 +225,8 @@ def create_app(settings: Settings | None = None) -> Flask:
         WTF_CSRF_TIME_LIMIT=None,
         TESTING=settings.environment == "test",
     )
-    _init_extensions(app, settings)
     transaction.init_database(app, open_engine(settings.database_url))
+    _init_extensions(app, settings)
     locale.init_locale(app)
     filters.init_filters(app)
     errors.init_errors(app)
@@ -254,10 +256,17 @@ def _init_extensions(app: Flask, settings: Settings) -> None:
     data_key = DataKey.from_hex(settings.data_key)
     app.extensions["data_key"] = data_key
     app.extensions["files"] = FileStore(settings.data_dir / "files", data_key)
-    app.extensions["search"] = WhooshEngine(settings.data_dir / "search")
+    app.extensions["search"] = _search(app, settings)
     app.extensions["gateway"] = _gateway(settings)
     app.extensions["review_outcomes"] = OUTCOMES
     app.extensions["review_subjects"] = SUBJECTS
+
+
+def _search(app: Flask, settings: Settings) -> SearchEngine:
+    """The search engine the settings name: the embedded one, or the one in the app's own database."""
+    if settings.search == "postgresql":
+        return PostgresqlEngine(app.extensions[transaction.EXTENSION].engine)
+    return WhooshEngine(settings.data_dir / "search")
 
 
 def _gateway(settings: Settings) -> StripeGateway | None:

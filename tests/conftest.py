@@ -25,6 +25,7 @@ from werkzeug.routing import Rule
 from werkzeug.test import TestResponse
 
 from config import Settings
+from marketplace.catalog.search.postgresql_engine import PostgresqlEngine
 from marketplace.core import clock as core_clock
 from marketplace.core.crypto import DataKey
 from marketplace.core.db import session_maker
@@ -301,7 +302,10 @@ def app(
     made.config["WTF_CSRF_ENABLED"] = False
     made.jinja_env.bytecode_cache = compiled_templates
     made.test_client_class = MarketClient
-    made.extensions[EXTENSION] = Database(store.engines.lend(settings.database_url, "app"))
+    engine = store.engines.lend(settings.database_url, "app")
+    made.extensions[EXTENSION] = Database(engine)
+    if settings.search == "postgresql":
+        made.extensions["search"] = PostgresqlEngine(engine)
     return made
 
 

@@ -1,15 +1,16 @@
 """What a search engine is asked and what it answers.
 
-One engine keeps this contract now, the embedded one; another, in PostgreSQL, is to follow. Every engine is held to it
-by `tests/catalog/test_search_contract.py`.
+Two engines keep this contract, the embedded one and one in PostgreSQL, and give the same results in the same order.
+Both are held to it by `tests/catalog/test_search_contract.py`.
 
 Order of results, for every engine:
     1. more of the query's words matched (only differs when no listing has them all)
     2. in stock before sold out
     3. the asked sort; RELEVANCE and PRIORITY begin with points for where each word of the query is: 4 when the
-       product is that thing, 3 when its name has the word, 2 for its kind, place or cooperative, 1 for its
+       product is that thing (in pinyin: spelled out to its end), 3 when its name has the word, 2 for its kind, place or cooperative, 1 for its
        description. Listings of the same points are equals, and among equals the higher priority score comes first
-       (RELEVANCE looks at the engine's text score before that), then the newer, then the listing number.
+       (RELEVANCE puts the shorter title before that: the query says more of it), then the newer, then the listing
+       number.
 """
 
 from __future__ import annotations
@@ -54,6 +55,12 @@ class Sort(LabelledEnum):
     NEWEST = "newest", N_("最新上架")
     PRICE_UP = "price_up", N_("价格从低到高")
     PRICE_DOWN = "price_down", N_("价格从高到低")
+    PER_KG_UP = "per_kg_up", N_("每公斤价从低到高")
+
+    @property
+    def without_words(self) -> Sort:
+        """The order when nothing was typed: then nothing is more relevant than anything else."""
+        return Sort.PRIORITY if self is Sort.RELEVANCE else self
 
 
 class Answered(StrEnum):

@@ -36,6 +36,8 @@ class Row(NamedTuple):
     certificate: tuple[str, ...]
     cooperative: tuple[str, ...]
     price_fen: int
+    price_per_kg_fen: int
+    name_length: int
     priority: int
     sold: int
     published: int
@@ -53,6 +55,8 @@ class Row(NamedTuple):
             certificate=document.certificates,
             cooperative=(document.cooperative_no,),
             price_fen=document.price_fen,
+            price_per_kg_fen=document.price_per_kg_fen,
+            name_length=len(document.title),
             priority=document.priority,
             sold=document.sold,
             published=int(published.timestamp()) if published else 0,
@@ -63,10 +67,11 @@ class Row(NamedTuple):
 OrderKey = tuple[int | str, ...]
 _ORDERS: dict[Sort, Callable[[Row], OrderKey]] = {
     Sort.PRIORITY: lambda row: (-row.priority, -row.published),
-    Sort.RELEVANCE: lambda row: (-row.priority, -row.published),
+    Sort.RELEVANCE: lambda row: (row.name_length, -row.priority, -row.published),
     Sort.SOLD: lambda row: (-row.sold, -row.priority, -row.published),
     Sort.NEWEST: lambda row: (-row.published, -row.priority),
     Sort.PRICE_UP: lambda row: (row.price_fen, -row.priority, -row.published),
+    Sort.PER_KG_UP: lambda row: (row.price_per_kg_fen, -row.priority, -row.published),
     Sort.PRICE_DOWN: lambda row: (-row.price_fen, -row.priority, -row.published),
 }
 SORTS_BY_POINTS = (Sort.PRIORITY, Sort.RELEVANCE)
@@ -156,25 +161,17 @@ class Shelf:
                     sideways[other] &= bits
         return base, sideways
 
-    def best(
-        self, bits: int, request: SearchRequest, *, matched: int, points: int, scores: Mapping[int, int]
-    ) -> list[Candidate]:
-        """The first rows of the set `bits`, equal in how they match, as many as the window may need.
-
-        `scores` are the engine's text scores by place; those missing are 0. Order: see engine.py.
-        """
-        keys = self._keys_of(request.sort)
+    def best(self, bits: int, request: SearchRequest, *, matched: int, points: int) -> list[Candidate]:
+        """The first rows of the set `bits`, equal in how they match, as many as the window may need. Order: engine.py."""
+        keys = self._keys_of(request.sort if matched else request.sort.without_words)
         ranked = points if request.sort in SORTS_BY_POINTS else 0
 
         def full_key(place: int) -> OrderKey:
-            row = self.rows[place]
-            return (-matched, not row.in_stock, -ranked, -scores.get(place, 0), *keys[place])
+            return (-matched, not self.rows[place].in_stock, -ranked, *keys[place])
 
         return [
             Candidate(full_key(place), self.rows[place].listing_no)
-            for place in heapq.nsmallest(
-                request.window[1], places_of(bits), key=full_key if scores else keys.__getitem__
-            )
+            for place in heapq.nsmallest(request.window[1], places_of(bits), key=keys.__getitem__)
         ]
 
     def _keys_of(self, sort: Sort) -> list[OrderKey]:

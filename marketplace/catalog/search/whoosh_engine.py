@@ -17,17 +17,16 @@ from pathlib import Path
 from whoosh.searching import Searcher
 
 from marketplace.catalog.search.engine import (
-    Answered,
     EngineStatus,
     ListingDocument,
     SearchRequest,
     SearchResult,
     SearchUnavailable,
-    Sort,
 )
+from marketplace.catalog.search.reading import Reading, read_query
 from marketplace.catalog.search.shelf import Candidate, Counts, window_of
-from marketplace.catalog.search.text import Concept, concepts_of, is_suggestible, nearest_word
-from marketplace.catalog.search.whoosh_match import Grade, Kept, Segment, grade_documents, text_scores
+from marketplace.catalog.search.text import Concept, is_suggestible
+from marketplace.catalog.search.whoosh_match import Grade, Kept, Segment, grade_documents
 from marketplace.catalog.search.whoosh_store import Store
 
 LOCK_WAIT_SECONDS = 10.0
@@ -45,12 +44,10 @@ class _Reader:
 
 @dataclass(frozen=True)
 class _Answer:
-    """What a query matched: per segment the documents by how well they do."""
+    """What a query was taken for, and per segment the documents by how well they match it."""
 
-    concepts: tuple[Concept, ...]
+    reading: Reading
     grades: Sequence[dict[Grade, int]]
-    answered: Answered = Answered.FULLY
-    suggestion: str = ""
 
 
 class WhooshEngine:
@@ -60,6 +57,7 @@ class WhooshEngine:
         self._store = Store(root, lock_wait_seconds)
         self._guard = threading.Lock()
         self._idle: list[_Reader] = []
+        self._kept_of = ""
         self._kept: dict[str, Kept] = {}
 
     def index(self, documents: Iterable[ListingDocument]) -> int:
@@ -78,8 +76,6 @@ class WhooshEngine:
         """The page asked for, from the newest committed state."""
         with _unavailable_on_failure(), self._reading() as reader:
             answer = _answer(reader, request.text)
-            wants_scores = request.sort is Sort.RELEVANCE and answer.concepts
-            scores = text_scores(reader.searcher, answer.concepts) if wants_scores else {}
             candidates: list[Candidate] = []
             counts = Counts()
             total = 0
@@ -87,9 +83,10 @@ class WhooshEngine:
                 passed, sideways = segment.kept.shelf.filtered(reduce(or_, grades.values(), 0), request)
                 segment.kept.shelf.count(sideways, counts)
                 total += passed.bit_count()
-                candidates += _best(segment, passed, grades, request, scores)
+                candidates += _best(segment, passed, grades, request)
+            reading = answer.reading
             return SearchResult(
-                window_of(candidates, request), total, counts.facets(), answer.answered, answer.suggestion
+                window_of(candidates, request), total, counts.facets(), reading.answered, reading.suggestion
             )
 
     def status(self) -> EngineStatus:
@@ -131,13 +128,18 @@ class WhooshEngine:
                 reader.searcher.close()
 
     def _open(self) -> _Reader:
+        """What was kept of a segment counts in its own folder only: ids of segments are not unique beyond it."""
         generation, searcher = self._store.open_searcher()
+        folder = generation.rpartition(".")[0]
+        with self._guard:
+            kept = self._kept if self._kept_of == folder else {}
         segments = [
-            Segment.open(leaf, offset, self._kept)
-            for leaf, offset in searcher.leaf_searchers()
+            Segment.open(leaf, kept)
+            for leaf, _offset in searcher.leaf_searchers()
             if leaf.reader().segment() is not None  # an index without any document has one that is none
         ]
         with self._guard:
+            self._kept_of = folder
             self._kept = {segment.segment_id: segment.kept for segment in segments}
         return _Reader(generation, searcher, segments)
 
@@ -154,20 +156,20 @@ def _unavailable_on_failure() -> Iterator[None]:
 
 
 def _answer(reader: _Reader, text: str) -> _Answer:
-    """Listings with every word of the query; else with some; else with the word that sounds nearest."""
-    concepts = concepts_of(text)
-    grades = [grade_documents(segment, concepts) for segment in reader.segments]
-    if not concepts or any(_matching(part, len(concepts)) for part in grades):
-        return _Answer(concepts, [_matching(part, len(concepts)) for part in grades])
-    nearest = nearest_word(text, _vocabulary(reader))
-    partly = [_matching(part, 1) for part in grades]
-    if any(partly) and not nearest.same_sound:
-        return _Answer(concepts, partly, Answered.PARTLY, nearest.word)
-    if not nearest.word:
-        return _Answer(concepts, partly)
-    instead = concepts_of(nearest.word)
-    grades = [_matching(grade_documents(segment, instead), len(instead)) for segment in reader.segments]
-    return _Answer(instead, grades, Answered.SUGGESTED, nearest.word)
+    """What the query is taken for, and the documents that match it."""
+    graded: dict[Sequence[Concept], Sequence[dict[Grade, int]]] = {}
+
+    def matching(concepts: Sequence[Concept], least: int) -> Sequence[dict[Grade, int]]:
+        if concepts not in graded:
+            graded[concepts] = [grade_documents(segment, concepts) for segment in reader.segments]
+        return [_matching(part, least) for part in graded[concepts]]
+
+    reading = read_query(
+        text,
+        holds=lambda concepts, least: any(matching(concepts, least)),
+        vocabulary=lambda: _vocabulary(reader),
+    )
+    return _Answer(reading, matching(reading.concepts, reading.least))
 
 
 def _matching(grades: dict[Grade, int], least: int) -> dict[Grade, int]:
@@ -183,13 +185,7 @@ def _vocabulary(reader: _Reader) -> Iterator[tuple[str, int]]:
 
 
 def _best(
-    segment: Segment, passed: int, grades: dict[Grade, int], request: SearchRequest, scores: dict[int, int]
+    segment: Segment, passed: int, grades: dict[Grade, int], request: SearchRequest
 ) -> Iterator[Candidate]:
-    shelf = segment.kept.shelf
-    local = (
-        {place: scores.get(place + segment.offset, 0) for place in range(len(shelf.rows))} if scores else {}
-    )
     for grade, bits in grades.items():
-        yield from shelf.best(
-            bits & passed, request, matched=grade.matched, points=grade.points, scores=local
-        )
+        yield from segment.kept.shelf.best(bits & passed, request, matched=grade.matched, points=grade.points)

@@ -13,13 +13,11 @@ from itertools import islice
 from operator import and_, or_
 from typing import NamedTuple
 
-from whoosh import query as q
 from whoosh.searching import Searcher
 
 from marketplace.catalog.search.shelf import Row, Shelf, bits_of
 from marketplace.catalog.search.text import Concept, Kind, Term
 
-SCORE_STEPS = 10
 MAX_KEPT_LISTS = 4_096
 MAX_EXPANSIONS = 5_000
 Fields = Mapping[Kind, tuple[str, ...]]
@@ -31,7 +29,6 @@ OUTSIDE: Fields = {
     Kind.PAIR: ("name_pairs", "place_pairs"),
 }
 ANYWHERE: Fields = {**OUTSIDE, Kind.WORD: ("name_words", "place_words", "body_words")}
-BOOSTS = {"name_words": 3.0, "name_pinyin": 3.0, "name_pairs": 2.0, "place_words": 1.5}
 
 
 class Grade(NamedTuple):
@@ -51,22 +48,21 @@ class Kept:
 
 @dataclass(frozen=True)
 class Segment:
-    """An open segment: its searcher, where its document numbers begin in the index, what is not deleted."""
+    """An open segment: its searcher, what is kept of it, what is not deleted."""
 
     searcher: Searcher
-    offset: int
     kept: Kept
     alive: int
 
     @classmethod
-    def open(cls, leaf: Searcher, offset: int, kept: Mapping[str, Kept]) -> Segment:
+    def open(cls, leaf: Searcher, kept: Mapping[str, Kept]) -> Segment:
         """The segment under `leaf`, with what is kept of it by its id, or read anew."""
         about = leaf.reader().segment()
         size = about.doc_count_all()
         known = kept.get(about.segment_id()) or Kept(
             Shelf.of([Row._make(leaf.stored_fields(place)["row"]) for place in range(size)])
         )
-        return cls(leaf, offset, known, ((1 << size) - 1) & ~bits_of(about.deleted_docs(), size))
+        return cls(leaf, known, ((1 << size) - 1) & ~bits_of(about.deleted_docs(), size))
 
     @property
     def segment_id(self) -> str:
@@ -100,7 +96,7 @@ class Segment:
     def _read(self, field_name: str, term: Term) -> int:
         reader = self.searcher.reader()
         texts: Iterable[bytes] = [term.text.encode()]
-        if term.kind is Kind.PINYIN:
+        if term.kind is Kind.PINYIN and field_name not in HEAD[Kind.PINYIN]:
             texts = islice(reader.expand_prefix(field_name, term.text), MAX_EXPANSIONS)
         places = (
             place
@@ -137,17 +133,3 @@ def grade_documents(segment: Segment, concepts: Sequence[Concept]) -> dict[Grade
             graded[grade] = graded.get(grade, 0) | (bits & ~anywhere)
         grades = {grade: bits for grade, bits in graded.items() if bits}
     return grades
-
-
-def _scored(term: Term) -> q.Query:
-    leaf = q.Prefix if term.kind is Kind.PINYIN else q.Term
-    return q.Or([leaf(name, term.text, boost=BOOSTS.get(name, 1.0)) for name in ANYWHERE[term.kind]])
-
-
-def text_scores(searcher: Searcher, concepts: Sequence[Concept]) -> dict[int, int]:
-    """The BM25F score of every document of the whole index that has any concept, in tenths."""
-    alternatives = [
-        q.And([_scored(term) for term in terms]) for one in concepts for terms in one.alternatives
-    ]
-    found = searcher.search(q.Or(alternatives).normalize(), limit=None)
-    return {number: round(score * SCORE_STEPS) for score, number in found.top_n}

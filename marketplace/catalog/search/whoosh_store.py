@@ -20,24 +20,18 @@ from pathlib import Path
 from typing import TypeVar
 
 from whoosh import fields, index as whoosh_index
-from whoosh.analysis import SpaceSeparatedTokenizer
 from whoosh.index import FileIndex
 from whoosh.searching import Searcher
 from whoosh.writing import IndexWriter
 
 from marketplace.catalog.search.engine import ListingDocument, SearchUnavailable
+from marketplace.catalog.search.entries import Entry
 from marketplace.catalog.search.shelf import Row
-from marketplace.catalog.search.text import heads_of, tokens_of, words_of
 
 LOCK_POLL_SECONDS = 0.02
 LOOKS = 5
 T = TypeVar("T")
 _COMMIT = re.compile(r"_MAIN_(\d+)\.toc")
-
-
-def _words() -> fields.TEXT:
-    """Words made by text.py, counted for the text score."""
-    return fields.TEXT(analyzer=SpaceSeparatedTokenizer(), phrase=False)
 
 
 def _marks() -> fields.KEYWORD:
@@ -50,32 +44,30 @@ SCHEMA = fields.Schema(
     row=fields.STORED,
     head_words=_marks(),
     head_pinyin=_marks(),
-    name_words=_words(),
+    name_words=_marks(),
     name_pairs=_marks(),
     name_pinyin=_marks(),
-    place_words=_words(),
+    place_words=_marks(),
     place_pairs=_marks(),
     place_pinyin=_marks(),
-    body_words=_words(),
+    body_words=_marks(),
 )
 
 
 def _fields_of(document: ListingDocument) -> dict[str, object]:
-    name = tokens_of(document.title, document.product_name)
-    head = heads_of(document.product_name)
-    place = tokens_of(*document.keywords, document.county_name, document.cooperative_name)
+    entry = Entry.of(document)
     return {
         "listing_no": document.listing_no,
         "row": tuple(Row.of(document)),
-        "head_words": " ".join(head.words),
-        "head_pinyin": " ".join(head.pinyin),
-        "name_words": " ".join(name.words),
-        "name_pairs": " ".join(name.pairs),
-        "name_pinyin": " ".join(name.pinyin),
-        "place_words": " ".join(place.words),
-        "place_pairs": " ".join(place.pairs),
-        "place_pinyin": " ".join(place.pinyin),
-        "body_words": " ".join(words_of(document.description)),
+        "head_words": " ".join(entry.head.words),
+        "head_pinyin": " ".join(entry.head.pinyin),
+        "name_words": " ".join(entry.name.words),
+        "name_pairs": " ".join(entry.name.pairs),
+        "name_pinyin": " ".join(entry.name.pinyin),
+        "place_words": " ".join(entry.place.words),
+        "place_pairs": " ".join(entry.place.pairs),
+        "place_pinyin": " ".join(entry.place.pinyin),
+        "body_words": " ".join(entry.body),
     }
 
 
