@@ -1,4 +1,4 @@
-"""What every search engine must do: the embedded one and the one in PostgreSQL, on the same listings, in the same order."""
+"""What every search engine must do: the embedded one and the one in PostgreSQL, in the same order."""
 
 from __future__ import annotations
 

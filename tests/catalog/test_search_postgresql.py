@@ -1,4 +1,4 @@
-"""What only the engine in PostgreSQL has to prove: transactions, the one writer, readers beside it, a database that is gone."""
+"""What only the engine in PostgreSQL has to prove: transactions, one writer, readers beside it, no database."""
 
 from __future__ import annotations
 

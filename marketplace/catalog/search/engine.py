@@ -7,10 +7,10 @@ Order of results, for every engine:
     1. more of the query's words matched (only differs when no listing has them all)
     2. in stock before sold out
     3. the asked sort; RELEVANCE and PRIORITY begin with points for where each word of the query is: 4 when the
-       product is that thing (in pinyin: spelled out to its end), 3 when its name has the word, 2 for its kind, place or cooperative, 1 for its
-       description. Listings of the same points are equals, and among equals the higher priority score comes first
-       (RELEVANCE puts the shorter title before that: the query says more of it), then the newer, then the listing
-       number.
+       product is that thing (in pinyin: spelled out to its end), 3 when its name has the word, 2 for its kind, place
+       or cooperative, 1 for its description. Listings of the same points are equals, and among equals the higher
+       priority score comes first (RELEVANCE puts the shorter title before that: the query says more of it), then the
+       newer, then the listing number.
 """
 
 from __future__ import annotations

@@ -7,7 +7,6 @@ one transaction: readers see the state before it or after it, and a rebuild need
 from __future__ import annotations
 
 import threading
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice

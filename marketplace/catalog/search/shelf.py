@@ -162,7 +162,7 @@ class Shelf:
         return base, sideways
 
     def best(self, bits: int, request: SearchRequest, *, matched: int, points: int) -> list[Candidate]:
-        """The first rows of the set `bits`, equal in how they match, as many as the window may need. Order: engine.py."""
+        """The first rows of the set `bits`, equal in how they match, as many as the window needs. Order: engine.py."""
         keys = self._keys_of(request.sort if matched else request.sort.without_words)
         ranked = points if request.sort in SORTS_BY_POINTS else 0
 
