@@ -19,7 +19,11 @@ from marketplace.catalog.certificates.rules import apply_certificate_outcome
 from marketplace.catalog.certificates.subject import certificate_subject
 from marketplace.catalog.search.engine import SearchEngine
 from marketplace.catalog.search.postgresql_engine import PostgresqlEngine
+from marketplace.catalog.prices import jobs as price_jobs, views as price_views
+from marketplace.catalog.prices.queries import explanation_subject
+from marketplace.catalog.prices.rules import apply_explanation_outcome
 from marketplace.catalog.search.whoosh_engine import WhooshEngine
+from marketplace.catalog.sheets import views as catalog_sheet_views
 from marketplace.catalog.views import storefront, workshop
 from marketplace.core.crypto import DataKey
 from marketplace.core.db import open_engine
@@ -129,6 +133,8 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
     storefront.bp,
     workshop.bp,
     product_certificate_views.bp,
+    price_views.bp,
+    catalog_sheet_views.bp,
     ordering_views.bp,
     sale_proof_views.bp,
     procurement_views.bp,
@@ -185,6 +191,7 @@ JOBS: tuple[Job, ...] = (
     *registry_jobs.JOBS,
     *review_jobs.JOBS,
     *catalog_jobs.JOBS,
+    *price_jobs.JOBS,
     *request_jobs.JOBS,
     *forward_jobs.JOBS,
     *standing_jobs.JOBS,
@@ -199,10 +206,12 @@ JOBS: tuple[Job, ...] = (
 OUTCOMES: dict[ReviewKind, Outcome] = {
     ReviewKind.COOPERATIVE_ENTRY: apply_entry_outcome,
     ReviewKind.CERTIFICATE: apply_certificate_outcome,
+    ReviewKind.PRICE_EXPLANATION: apply_explanation_outcome,
 }
 SUBJECTS: dict[ReviewKind, review_views.Subject] = {
     ReviewKind.COOPERATIVE_ENTRY: entry_subject,
     ReviewKind.CERTIFICATE: certificate_subject,
+    ReviewKind.PRICE_EXPLANATION: explanation_subject,
 }
 PROVIDER_PAGES = "https://checkout.stripe.com https://pm-redirects.stripe.com https://hooks.stripe.com"
 UPLOAD_LIMIT = 32 * 1024 * 1024

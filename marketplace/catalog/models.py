@@ -7,10 +7,12 @@ certificates can always be told as they were at the time of sale.
 from __future__ import annotations
 
 from datetime import date, datetime
+from typing import Any
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
+from marketplace.catalog.prices.specs import goods_key_of, spec_key_of
 from marketplace.core.append_only import APPEND_ONLY
 from marketplace.core.clock import now
 from marketplace.core.db import Base, UtcInstant, code_of
@@ -51,13 +53,25 @@ class LinkageFloor(Base):
     min_bp: Mapped[int]
 
 
+def _spec_key(context: Any) -> str:
+    given = context.get_current_parameters()
+    return spec_key_of(given["specification"], given["name"])
+
+
+def _goods_key(context: Any) -> str:
+    return goods_key_of(context.get_current_parameters()["name"])
+
+
 class Product(Base):
-    """Goods of one cooperative in one specification."""
+    """Goods of one cooperative in one specification. `spec_key` and `goods_key` say which others are the same (see
+    prices/specs.py)."""
 
     __tablename__ = "product"
     __table_args__ = (
         CheckConstraint("net_mass_g > 0 AND gross_mass_g >= net_mass_g", name="mass"),
         Index("ix_product_cooperative", "cooperative_id", "id"),
+        Index("ix_product_spec", "category_code", "spec_key"),
+        Index("ix_product_goods", "cooperative_id", "category_code", "goods_key"),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -67,6 +81,8 @@ class Product(Base):
     village_code: Mapped[str] = mapped_column(ForeignKey("region.code"))
     name: Mapped[str] = mapped_column(String(60))
     specification: Mapped[str] = mapped_column(String(60))
+    spec_key: Mapped[str] = mapped_column(String(60), default=_spec_key)
+    goods_key: Mapped[str] = mapped_column(String(60), default=_goods_key)
     unit_name: Mapped[str] = mapped_column(String(10))
     net_mass_g: Mapped[int]
     gross_mass_g: Mapped[int]
@@ -260,6 +276,7 @@ class PriceTier(Base):
     __table_args__ = (
         UniqueConstraint("version_id", "min_quantity"),
         CheckConstraint("min_quantity > 0 AND unit_price_fen > 0", name="positive"),
+        Index("uq_price_tier_price", "version_id", "min_quantity", "unit_price_fen", unique=True),
         {"info": APPEND_ONLY},
     )
 

@@ -28,6 +28,7 @@ from marketplace.catalog.models import (
     ProductPicture,
 )
 from marketplace.catalog.pictures import prepare_picture
+from marketplace.catalog.prices.rules import assess_price, freeze_check, require_fair
 from marketplace.catalog.queries import linkage_floor_bp, listing_of_product
 from marketplace.core.clock import now, today
 from marketplace.core.errors import Conflict, NotFound, Refused
@@ -182,8 +183,8 @@ def publish_listing(
 ) -> Listing:
     """Offer a product, or change the offer: always a new version.
 
-    `tiers` are (least quantity, unit price in fen), `terms` basis points of the net line value by mechanism. Raises
-    Refused naming the field when something does not hold.
+    `tiers` are (least quantity, unit price in fen), `terms` basis points of the net line value by mechanism. What the
+    price was held against is kept with the version. Raises Refused naming the field when something does not hold.
     """
     _require_own(actor, product.cooperative_id)
     cooperative = _own_cooperative(session, actor)
@@ -195,6 +196,8 @@ def publish_listing(
     if not may_claim_organic(product, today()):
         refuse_organic_claim(title, field="title")
         refuse_organic_claim(description, field="description")
+    finding = assess_price(session, product, tiers)
+    require_fair(finding)
     listing = listing_of_product(session, product)
     if listing is None:
         listing = Listing(product=product, cooperative_id=cooperative.id)
@@ -218,6 +221,7 @@ def publish_listing(
     )
     session.add(version)
     session.flush()
+    freeze_check(session, version, finding)
     listing.current_version = version
     listing.state = ListingState.PUBLISHED
     listing.published_at = listing.published_at or now()

@@ -22,6 +22,7 @@ class Permission(StrEnum):
     MANAGE_COOPERATIVE = "cooperative:profile:manage"
     MANAGE_LISTINGS = "cooperative:listing:manage"
     MANAGE_QUOTA_RULES = "platform:quota_rule:manage"
+    MANAGE_REFERENCE_PRICES = "market:reference_price:manage"
     MANAGE_USERS = "platform:user:manage"
     MATCH_BANK_LINES = "platform:statement:match"
     MEDIATE_DISPUTES = "government:dispute:mediate"
@@ -69,6 +70,7 @@ ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
             P.ANSWER_REVIEWS,
             P.APPROVE_PAYOUTS,
             P.CORRECT_CREDITS,
+            P.MANAGE_REFERENCE_PRICES,
             P.MEDIATE_DISPUTES,
             P.PREPARE_PAYOUTS,
             P.READ_HOUSEHOLDS,
@@ -88,5 +90,7 @@ ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
         {P.READ_AUDIT, P.READ_HOUSEHOLDS, P.READ_LEDGER, P.READ_QUOTAS, P.READ_TRAIL, P.REVEAL_ID_NUMBERS}
     ),
     R.SUPERVISOR: frozenset({P.MANAGE_QUOTA_RULES, P.READ_AUDIT, P.READ_QUOTAS, P.READ_TRAIL}),
-    R.OPERATOR: frozenset({P.MANAGE_QUOTA_RULES, P.MANAGE_USERS, P.MATCH_BANK_LINES, P.READ_TRAIL}),
+    R.OPERATOR: frozenset(
+        {P.MANAGE_QUOTA_RULES, P.MANAGE_REFERENCE_PRICES, P.MANAGE_USERS, P.MATCH_BANK_LINES, P.READ_TRAIL}
+    ),
 }

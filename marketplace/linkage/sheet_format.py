@@ -149,16 +149,14 @@ Open = Callable[[Session, Actor, Ground, Sequence[SheetRow]], Record]
 
 
 @dataclass(frozen=True)
-class SheetFormat:
-    """One kind of sheet: see the module."""
+class SheetShape:
+    """What a sheet looks like, whatever becomes of its rows: see the module."""
 
     name: str
     title: str
     lead: str
     columns: tuple[SheetColumn, ...]
     unique: tuple[str, ...]
-    open: Open
-    needs_lot: bool = False
 
     def header_in(self, lines: Sequence[Sequence[object]]) -> SheetHeader | None:
         """The line that names most of the columns among the first ones; None when none names three."""
@@ -192,6 +190,14 @@ class SheetFormat:
         label = next((column.label for column in self.columns if column.key == error.field), "")
         params = {key: value if isinstance(value, int) else str(value) for key, value in error.params.items()}
         return Finding(row.number, label, error.message, params)
+
+
+@dataclass(frozen=True)
+class SheetFormat(SheetShape):
+    """A sheet of evidence: see the module."""
+
+    open: Open
+    needs_lot: bool = False
 
 
 def _value(column: SheetColumn, cell: object) -> Any:

@@ -8,13 +8,13 @@ from io import BytesIO
 import xlsxwriter
 
 from marketplace.core.labels import N_
-from marketplace.linkage.sheet_format import SheetFormat
+from marketplace.linkage.sheet_format import SheetShape
 from marketplace.registry.roster.workbooks import NAVY, PLAIN
 
 WIDTH = 16
 
 
-def empty_sheet(sheet_format: SheetFormat, translate: Callable[[str], str]) -> bytes:
+def empty_sheet(sheet_format: SheetShape, translate: Callable[[str], str]) -> bytes:
     """The headers in their order, every cell set to text so that long numbers survive, and a sheet of notes."""
     stream = BytesIO()
     with xlsxwriter.Workbook(stream, {"in_memory": True, **PLAIN}) as book:

@@ -23,7 +23,7 @@ from marketplace.identity.trail import record_trail
 from marketplace.linkage.evidence import own_cooperative_id, require_own
 from marketplace.linkage.mechanisms.sheet_table import SHEETS
 from marketplace.linkage.models import Entitlement, Lot
-from marketplace.linkage.sheet_format import Finding, Ground, SheetFormat, SheetHeader, SheetRow
+from marketplace.linkage.sheet_format import Finding, Ground, SheetFormat, SheetHeader, SheetRow, SheetShape
 from marketplace.linkage.sheet_models import EvidenceSheet, SheetState
 from marketplace.registry.roster.rules import MEDIA_TYPES
 from marketplace.registry.roster.sheets import SheetReader, kind_of
@@ -56,7 +56,7 @@ def format_named(name: str) -> SheetFormat:
     return SHEETS[name]
 
 
-def sheet_reader(sheet_format: SheetFormat, content: bytes) -> SheetReader:
+def sheet_reader(sheet_format: SheetShape, content: bytes) -> SheetReader:
     """The sheet, its header found. Raises Refused when it is none, too large, or lacks a column."""
     if len(content) > MOST_BYTES:
         raise Refused("sheet_too_large", N_("文件太大，请分成几份上传"), field="file")
@@ -184,8 +184,8 @@ def _keep(sheet: EvidenceSheet, outcome: Outcome) -> None:
 
 def _record_rows(session: Session, actor: Actor, sheet: EvidenceSheet, content: bytes) -> Outcome:
     sheet_format = format_named(sheet.format)
-    rows, findings = _rows_of(sheet_format, content)
-    rows, repeated = _without_repeats(sheet_format, rows)
+    rows, findings = rows_of(sheet_format, content)
+    rows, repeated = without_repeats(sheet_format, rows)
     ground = Ground(sheet.cooperative_id, sheet.lot)
     record = sheet_format.open(session, actor, ground, rows)
     outcome = Outcome(findings=findings + repeated)
@@ -201,7 +201,11 @@ def _record_rows(session: Session, actor: Actor, sheet: EvidenceSheet, content: 
     return outcome
 
 
-def _rows_of(sheet_format: SheetFormat, content: bytes) -> tuple[list[SheetRow], list[Finding]]:
+def rows_of(sheet_format: SheetShape, content: bytes) -> tuple[list[SheetRow], list[Finding]]:
+    """The rows of a sheet that could be read, and what is wrong in the others.
+
+    Raises Refused for what is no such sheet, has no rows, or more than MOST_ROWS.
+    """
     reader = sheet_reader(sheet_format, content)
     header: SheetHeader = reader.header  # type: ignore[assignment]  # found by this format
     rows: list[SheetRow] = []
@@ -224,8 +228,8 @@ def _rows_of(sheet_format: SheetFormat, content: bytes) -> tuple[list[SheetRow],
     return rows, findings
 
 
-def _without_repeats(
-    sheet_format: SheetFormat, rows: Iterable[SheetRow]
+def without_repeats(
+    sheet_format: SheetShape, rows: Iterable[SheetRow]
 ) -> tuple[list[SheetRow], list[Finding]]:
     """The first row of each key, and a finding for each further one."""
     first: dict[tuple[Any, ...], int] = {}

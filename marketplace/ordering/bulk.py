@@ -39,7 +39,7 @@ from marketplace.ordering.rules import (
 from marketplace.ordering.states import PartState
 from marketplace.ordering.stock import Shelves, Taken
 from marketplace.ordering.terms import NO_TERMS, PaymentTerms, terms_of_units
-from marketplace.ordering.wishes import Wish, frozen_facts, goods_of, units_wanted, wishes_of
+from marketplace.ordering.wishes import Wish, frozen_facts, goods_of, reference_fens, units_wanted, wishes_of
 from marketplace.registry.models import BuyerUnit
 
 
@@ -203,8 +203,9 @@ def _write(session: Session, ready: Sequence[_Ready]) -> list[Placed]:
             wishes += [(part, wish, one.taken[wish.listing.product_id]) for wish in wanted]
             uses += [one.gi_uses.get(wish.listing.product_id) for wish in wanted]
     _number(session, OrderPart, "Q", parts)
+    references = reference_fens(session, (wish for _part, wish, _taken in wishes))
     lines = [
-        {"order_id": part["order_id"], "part_id": part["id"], **frozen_facts(wish)}
+        {"order_id": part["order_id"], "part_id": part["id"], **frozen_facts(wish, references)}
         for part, wish, _taken in wishes
     ]
     _number(session, OrderLine, "J", lines)

@@ -190,7 +190,8 @@ class OrderPart(Base):
 
 
 class OrderLine(Base):
-    """One listing version bought. Price, mass and certificate are frozen as they were at the time of sale."""
+    """One listing version bought. Price, mass, certificate and what the same goods cost elsewhere (fen per kilogram,
+    None when nobody knew) are frozen as they were at the time of sale."""
 
     __tablename__ = "order_line"
     __table_args__ = (
@@ -214,6 +215,7 @@ class OrderLine(Base):
     unit_price_fen: Mapped[int] = mapped_column(BigInteger)
     net_fen: Mapped[int] = mapped_column(BigInteger)
     certificate_no: Mapped[str] = mapped_column(String(40), default="")
+    reference_per_kg_fen: Mapped[int | None] = mapped_column(BigInteger)
 
     part: Mapped[OrderPart] = relationship(back_populates="lines")
     listing_version: Mapped[ListingVersion] = relationship()

@@ -39,6 +39,7 @@ from marketplace.ordering.wishes import (
     check_quantity,
     frozen_facts,
     goods_of,
+    reference_fens,
     require_for_sale,
     units_wanted,
     wishes_of,
@@ -169,9 +170,10 @@ def place_order(
         if first is None:
             raise
         return first
+    references = reference_fens(session, wanted)
     for cooperative_id in sorted({wish.listing.cooperative_id for wish in wanted}):
         own = [wish for wish in wanted if wish.listing.cooperative_id == cooperative_id]
-        _add_part(session, actor, order, cooperative_id, own)
+        _add_part(session, actor, order, cooperative_id, own, references)
     if prices is None:  # what was agreed elsewhere did not come out of the cart
         _empty_cart(session, actor, kind, [wish.listing.id for wish in wanted])
     record_trail(
@@ -223,16 +225,23 @@ def _unit_of(session: Session, actor: Actor, kind: OrderKind) -> BuyerUnit | Non
 
 
 def _add_part(
-    session: Session, actor: Actor, order: Order, cooperative_id: int, wanted: Sequence[Wish]
+    session: Session,
+    actor: Actor,
+    order: Order,
+    cooperative_id: int,
+    wanted: Sequence[Wish],
+    references: Mapping[int, int],
 ) -> None:
-    """One cooperative's part of the order, its goods held."""
+    """One cooperative's part of the order, its goods held; `references` are frozen in its lines."""
     goods = [goods_of(wish) for wish in wanted]
     held, caps = hold_grams(session, goods), Caps(session, [one.product_id for one in goods])
     uses = caps.find(goods)
     caps.take(goods, uses)
     caps.hold()
     lines = [
-        OrderLine(order_id=order.id, **frozen_facts(wish), lots=held[wish.listing.product_id].lots)
+        OrderLine(
+            order_id=order.id, **frozen_facts(wish, references), lots=held[wish.listing.product_id].lots
+        )
         for wish in wanted
     ]
     part = OrderPart(

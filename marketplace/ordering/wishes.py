@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from sqlalchemy.orm import Session
+
 from marketplace.catalog.certificates.queries import badges_of, is_in_force
 from marketplace.catalog.models import Listing, ListingVersion
+from marketplace.catalog.prices.queries import stored_references
 from marketplace.catalog.queries import SaleStop, sale_stop, unit_price_fen
 from marketplace.core.clock import today
 from marketplace.core.errors import Conflict, Refused
@@ -101,8 +104,17 @@ def goods_of(wish: Wish) -> Goods:
     return Goods(wish.listing.product_id, unit_g * wish.quantity, unit_g, wish.version.title, wish.lot_id)
 
 
-def frozen_facts(wish: Wish) -> dict[str, Any]:
-    """The columns of a line, which pins what it saw."""
+def reference_fens(session: Session, wishes: Iterable[Wish]) -> dict[int, int]:
+    """What the goods cost elsewhere today, fen per kilogram by product id, where that is known."""
+    products = {wish.listing.product_id: wish.listing.product for wish in wishes}
+    if not products:
+        return {}
+    found = stored_references(session, list(products.values()), today())
+    return {product_id: reference.per_kg_fen for product_id, reference in found.items()}
+
+
+def frozen_facts(wish: Wish, references: Mapping[int, int]) -> dict[str, Any]:
+    """The columns of a line, which pins what it saw; `references` as of `reference_fens`."""
     version, day = wish.version, today()
     shown = badges_of(wish.listing.product, day)
     claimed = version.certificate if is_in_force(version.certificate, day) else None
@@ -117,4 +129,5 @@ def frozen_facts(wish: Wish) -> dict[str, Any]:
         "unit_price_fen": wish.price_fen,
         "net_fen": wish.price_fen * wish.quantity,
         "certificate_no": certificate.number if certificate else "",
+        "reference_per_kg_fen": references.get(wish.listing.product_id),
     }

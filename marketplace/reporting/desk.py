@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from marketplace.audit import queries as audit
 from marketplace.catalog import queries as catalog
 from marketplace.catalog.certificates import queries as certificates
+from marketplace.catalog.prices import queries as prices
 from marketplace.core.labels import N_
 from marketplace.identity.actors import Actor
 from marketplace.ledger.accounts import AccountKey
@@ -78,6 +79,7 @@ TASK_SOURCES: tuple[Callable[[Session, Actor], list[Task]], ...] = (
     linkage.tasks_of,
     catalog.tasks_of,
     certificates.tasks_of,
+    prices.tasks_of,
     audit.tasks_of,
 )
 

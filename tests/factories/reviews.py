@@ -33,6 +33,8 @@ STEPS = (
     (ReviewKind.COOPERATIVE_ENTRY, StepKind.PUBLIC_NOTICE, "公示", "Public notice", Role.COUNTY_REVIEWER, 7),
     (ReviewKind.COOPERATIVE_ENTRY, StepKind.DECISION, "县级审定", "County decision", Role.COUNTY_REVIEWER, 0),
     (ReviewKind.CERTIFICATE, StepKind.DECISION, "县级审核", "County review", Role.COUNTY_REVIEWER, 0),
+    (ReviewKind.LISTING_CHANGE, StepKind.DECISION, "县级核对", "County check", Role.COUNTY_REVIEWER, 0),
+    (ReviewKind.PRICE_EXPLANATION, StepKind.DECISION, "县级核定", "County decision", Role.COUNTY_REVIEWER, 0),
 )
 
 

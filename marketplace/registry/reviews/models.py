@@ -23,6 +23,8 @@ class ReviewKind(LabelledEnum):
 
     COOPERATIVE_ENTRY = "cooperative_entry", N_("合作社准入")
     CERTIFICATE = "certificate", N_("认证证书")
+    LISTING_CHANGE = "listing_change", N_("商品修改")
+    PRICE_EXPLANATION = "price_explanation", N_("价格说明")
 
 
 class StepKind(LabelledEnum):
