@@ -17,11 +17,11 @@ from marketplace.catalog import api as catalog_api, cli as catalog_cli, jobs as 
 from marketplace.catalog.certificates import views as product_certificate_views
 from marketplace.catalog.certificates.rules import apply_certificate_outcome
 from marketplace.catalog.certificates.subject import certificate_subject
-from marketplace.catalog.search.engine import SearchEngine
-from marketplace.catalog.search.postgresql_engine import PostgresqlEngine
 from marketplace.catalog.prices import jobs as price_jobs, views as price_views
 from marketplace.catalog.prices.queries import explanation_subject
 from marketplace.catalog.prices.rules import apply_explanation_outcome
+from marketplace.catalog.search.engine import SearchEngine
+from marketplace.catalog.search.postgresql_engine import PostgresqlEngine
 from marketplace.catalog.search.whoosh_engine import WhooshEngine
 from marketplace.catalog.sheets import views as catalog_sheet_views
 from marketplace.catalog.views import storefront, workshop
