@@ -34,6 +34,8 @@ class Settings(BaseSettings):
     stripe_webhook_secret: str = ""
     card_payments: bool = True
     card_methods: str = "card"
+    smtp_url: str = ""
+    mail_from: str = "赣品助农 <noreply@localhost>"
     bank_payee: str = "赣品助农平台（演示）"
     bank_account_no: str = "0000 0000 0000 0000"
     bank_name: str = "演示银行南昌支行"

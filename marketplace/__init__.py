@@ -6,6 +6,7 @@ import only the rooms below it (`make check` enforces it).
 
     app.py        create_app(settings); the only place that knows every room
     demo/         a year of a small market, played through the real rules; nothing below knows it
+    notices/      what people are told of: the trail projected into inboxes and e-mail
     reporting/    read-only: each role's desk, household statements, progress of quotas, books to take away
     audit/        following one fen both ways; the checks behind `flask ledger verify`
     payments/     gateways, receipts, bank statements, settlement (orders + linkage -> ledger), certificates

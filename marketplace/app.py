@@ -33,8 +33,14 @@ from marketplace.demo.accounts import demo_accounts
 from marketplace.identity import access, user_views, views as identity_views
 from marketplace.ledger import api as ledger_api
 from marketplace.linkage import views as linkage_views
+from marketplace.notices import jobs as notice_jobs, views as notice_views
+from marketplace.notices.mailers import FolderMailer, Mailer, SmtpMailer
 from marketplace.ordering import api as ordering_api, cli as ordering_cli, views as ordering_views
 from marketplace.ordering.sale_proofs import views as sale_proof_views
+from marketplace.ordering.addresses import views as address_views
+from marketplace.ordering.checkout import views as checkout_views
+from marketplace.ordering.freight import views as freight_views
+from marketplace.ordering.guest_cart import init_guest_cart
 from marketplace.payments import jobs as payment_jobs, views as payment_views
 from marketplace.payments.closing import views as closing_views
 from marketplace.payments.corrections import views as correction_views
@@ -137,6 +143,9 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
     catalog_sheet_views.bp,
     ordering_views.bp,
     sale_proof_views.bp,
+    address_views.bp,
+    checkout_views.bp,
+    freight_views.bp,
     procurement_views.bp,
     standing_views.bp,
     standing_supply_views.bp,
@@ -175,6 +184,7 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
     simulator_views.bp,
     book_views.bp,
     quota_report_views.bp,
+    notice_views.bp,
 )
 API_BLUEPRINTS = (catalog_api.bp, ordering_api.bp, ledger_api.bp, reporting_api.bp)
 COMMANDS: tuple[click.Command, ...] = (
@@ -202,6 +212,7 @@ JOBS: tuple[Job, ...] = (
     *payout_jobs.JOBS,
     *refund_jobs.JOBS,
     *receiving_jobs.JOBS,
+    *notice_jobs.JOBS,
 )
 OUTCOMES: dict[ReviewKind, Outcome] = {
     ReviewKind.COOPERATIVE_ENTRY: apply_entry_outcome,
@@ -245,6 +256,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     access.init_access(app)
     init_jobs(app, JOBS)
     navigation.init_navigation(app)
+    init_guest_cart(app)
     health.init_health(app)
     health.add_check(app, "search", storefront.check_search)
     access.public(health.healthz)
@@ -267,6 +279,7 @@ def _init_extensions(app: Flask, settings: Settings) -> None:
     app.extensions["files"] = FileStore(settings.data_dir / "files", data_key)
     app.extensions["search"] = _search(app, settings)
     app.extensions["gateway"] = _gateway(settings)
+    app.extensions["mailer"] = _mailer(settings)
     app.extensions["review_outcomes"] = OUTCOMES
     app.extensions["review_subjects"] = SUBJECTS
 
@@ -276,6 +289,11 @@ def _search(app: Flask, settings: Settings) -> SearchEngine:
     if settings.search == "postgresql":
         return PostgresqlEngine(app.extensions[transaction.EXTENSION].engine)
     return WhooshEngine(settings.data_dir / "search")
+def _mailer(settings: Settings) -> Mailer:
+    """An SMTP server where one is set, else a folder."""
+    if settings.smtp_url:
+        return SmtpMailer(settings.smtp_url, settings.mail_from)
+    return FolderMailer(settings.data_dir / "mail", settings.mail_from)
 
 
 def _gateway(settings: Settings) -> StripeGateway | None:

@@ -21,6 +21,7 @@ from marketplace.demo.accounts import shared_hashes
 from marketplace.demo.aftersales import Aftersales
 from marketplace.demo.agreements import Fields
 from marketplace.demo.bank import Bank
+from marketplace.demo.carriage import Carriers
 from marketplace.demo.content import FURTHER_TERMS, demo_cooperatives
 from marketplace.demo.entry import Seller, apply_for, case_of, pass_on, plan_entry
 from marketplace.demo.findings import Findings
@@ -35,6 +36,7 @@ from marketplace.demo.households import (
     unbound_households,
     upload_with_mistakes,
 )
+from marketplace.demo.inboxes import fill_inboxes
 from marketplace.demo.invoicing import Invoicing
 from marketplace.demo.kitchen import set_up_kitchen
 from marketplace.demo.labour import Labour
@@ -57,6 +59,7 @@ from marketplace.linkage.models import Mechanism
 from marketplace.payments.charges import collect_charges
 from marketplace.payments.closing.shortfalls import post_due_guarantees
 from marketplace.payments.distribution import distribute_pools
+from marketplace.payments.freight import pass_freight_on
 from marketplace.payments.notices import apply_notices
 from marketplace.payments.settlement import settle_lines
 from marketplace.registry.models import Region
@@ -91,6 +94,7 @@ def load_demo(
             tell("places, policies and categories")
             _plan(world)
         world.timeline.play(_month_by_month(tell))
+        fill_inboxes(world)
     return world
 
 
@@ -139,6 +143,7 @@ def _plan(world: World) -> None:
     harvest = Harvest(world, fields, labour, trusts)
     harvest.plan(plan_lots(world, goods, orders))
     aftersales = Aftersales(world, sellers, canteens, staff)
+    Carriers(world, sellers, staff).plan()
     trade = Trade(world, sellers, canteens, staff, aftersales.call_off)
     trade.plan(orders)
     aftersales.plan()
@@ -220,7 +225,9 @@ def _plan_sweeps(world: World, bank: Bank) -> None:
 
     def sweep() -> None:
         bank.bill()
-        while settle_lines(world.session) or distribute_pools(world.session):
+        while (
+            settle_lines(world.session) or distribute_pools(world.session) or pass_freight_on(world.session)
+        ):
             pass
 
     def guarantee() -> None:

@@ -10,6 +10,7 @@ from functools import partial
 from itertools import count
 
 from marketplace.core import clock
+from marketplace.demo.carriage import address_of
 from marketplace.demo.entry import Seller
 from marketplace.demo.founding import Canteen
 from marketplace.demo.inspections import Ramp
@@ -17,6 +18,7 @@ from marketplace.demo.plan import AtRamp, Fate, PlannedOrder
 from marketplace.demo.world import World
 from marketplace.identity.actors import Actor, actor_of
 from marketplace.identity.models import User
+from marketplace.ordering.freight.charging import Carriage
 from marketplace.ordering.models import Order, OrderKind, OrderPart
 from marketplace.ordering.rules import (
     Delivery,
@@ -80,6 +82,7 @@ class Trade:
             idempotency_key=f"demo-order-{planned.number}",
             lines=[(wanted.good.offered.public_no, wanted.quantity) for wanted in planned.wanted],
             delivery=delivery,
+            carriage=Carriage(delivery.region_code or "") if planned.kind is OrderKind.PERSONAL else None,
         )
         if planned.kind is OrderKind.CANTEEN:
             self._go_on_at_canteen(planned, order)
@@ -94,8 +97,8 @@ class Trade:
                 receiver.display_name, unit.contact_phone, unit.address
             )
         user = self.staff[planned.buyer]
-        address = f"江西省演示市演示路 {planned.buyer + 1} 号"
-        return actor_of(user), Delivery(user.display_name, f"1390000{9000 + planned.buyer}", address)
+        place = address_of(user, planned.buyer, self.sellers[0].county_code)
+        return actor_of(user), Delivery(**vars(place))
 
     def _then(
         self, planned: PlannedOrder, event: PartEvent, at: datetime, deed: Callable[[], object]

@@ -57,6 +57,7 @@ class EntryKind(LabelledEnum):
     DEPOSIT_RETURNED = "deposit_returned", N_("退还订金")
     VOUCHERS_PAID = "vouchers_paid", N_("收到购券款")
     VOUCHER_SET_OFF = "voucher_set_off", N_("提货券付款")
+    FREIGHT = "freight", N_("运费归合作社")
     VOUCHERS_RETURNED = "vouchers_returned", N_("退还购券余款")
 
 

@@ -45,6 +45,7 @@ class PartSchema(Schema):
     cooperative = fields.String(required=True)
     state = fields.String(required=True, metadata={"enum": [state.value for state in PartState]})
     total_fen = fields.Integer(required=True)
+    freight_fen = fields.Integer(required=True)
     accepted_at = fields.AwareDateTime(required=True, allow_none=True)
     paid_at = fields.AwareDateTime(required=True, allow_none=True)
     lines = fields.List(fields.Nested(LineSchema), required=True)
@@ -80,6 +81,7 @@ def order_document(order: Order) -> dict[str, Any]:
                 "cooperative": part.cooperative.public_no,
                 "state": part.state.value,
                 "total_fen": part.total_fen,
+                "freight_fen": part.freight_fen,
                 "accepted_at": part.accepted_at,
                 "paid_at": part.paid_at,
                 "lines": [

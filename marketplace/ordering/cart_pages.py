@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from flask import request
 
 from marketplace.catalog.queries import available_units, sale_stop, unit_price_fen
@@ -9,6 +11,7 @@ from marketplace.core.clock import today
 from marketplace.identity.actors import Actor
 from marketplace.identity.permissions import Permission
 from marketplace.ordering import queries
+from marketplace.ordering.guest_cart import GuestLine
 from marketplace.ordering.models import CartLine, Order, OrderKind
 from marketplace.ordering.rules import PERMISSION_OF
 from marketplace.registry.models import BuyerUnit
@@ -23,7 +26,7 @@ def wanted_kind(actor: Actor) -> OrderKind:
     return OrderKind.CANTEEN if actor.can(Permission.ORDER_FOR_UNIT) else OrderKind.PERSONAL
 
 
-def cart_rows(lines: list[CartLine]) -> list[dict[str, object]]:
+def cart_rows(lines: Sequence[CartLine | GuestLine]) -> list[dict[str, object]]:
     """Each line with its tier price, total and stock; lines that cannot be bought say why."""
     stock = available_units(current_session(), [line.listing.product_id for line in lines])
     rows: list[dict[str, object]] = []
@@ -72,7 +75,10 @@ def prefilled(actor: Actor, kind: OrderKind) -> dict[str, str]:
         .limit(1)
     )
     if last is not None:
-        return {name: getattr(last, name) for name in ("recipient_name", "recipient_phone", "address")}
+        return {
+            "region": last.deliver_region_code or "",
+            **{name: getattr(last, name) for name in ("recipient_name", "recipient_phone", "address")},
+        }
     unit = session.get(BuyerUnit, actor.buyer_unit_id) if kind is not OrderKind.PERSONAL else None
     if unit is None:
         return {"recipient_name": actor.name}

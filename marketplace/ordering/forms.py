@@ -5,8 +5,9 @@ from __future__ import annotations
 from flask_babel import lazy_gettext as _l
 from flask_wtf import FlaskForm
 from wtforms import HiddenField, IntegerField, StringField, TextAreaField
-from wtforms.validators import DataRequired, InputRequired, Length, NumberRange, Regexp
+from wtforms.validators import DataRequired, InputRequired, Length, NumberRange
 
+from marketplace.ordering.addresses.forms import RecipientFields
 from marketplace.ordering.wishes import MAX_QUANTITY
 from marketplace.web.forms import OnceForm
 
@@ -22,18 +23,9 @@ class QuantityForm(FlaskForm):
     )
 
 
-class CheckoutForm(OnceForm):
+class CheckoutForm(OnceForm, RecipientFields):
     """Where the goods go. Counts once, however often it is sent."""
 
-    recipient_name = StringField(_l("收货人"), [WORDS, Length(max=60)], render_kw={"autocomplete": "name"})
-    recipient_phone = StringField(
-        _l("联系电话"),
-        [REQUIRED, Regexp(r"^[0-9+\- ]{7,20}$", message=_l("请填写 7 到 20 位的电话号码"))],
-        render_kw={"autocomplete": "tel", "inputmode": "tel"},
-    )
-    address = StringField(
-        _l("收货地址"), [WORDS, Length(min=5, max=200)], render_kw={"autocomplete": "street-address"}
-    )
     note = TextAreaField(_l("备注"), [Length(max=300)])
     shown = HiddenField()  # what the page showed: number:version:quantity of each listing, between spaces
 

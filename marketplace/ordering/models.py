@@ -9,7 +9,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import date, datetime
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, String, UniqueConstraint, text
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    String,
+    UniqueConstraint,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from marketplace.catalog.models import Listing, ListingVersion
@@ -20,6 +29,7 @@ from marketplace.core.ids import public_no
 from marketplace.core.labels import N_, LabelledEnum
 from marketplace.identity.models import User
 from marketplace.linkage.models import Lot
+from marketplace.ordering.freight.models import FreightSheet
 from marketplace.ordering.states import PartEvent, PartState
 from marketplace.registry.models import BuyerUnit, Cooperative
 
@@ -88,7 +98,8 @@ class Order(Base):
 
     A unit's order carries its terms of payment, frozen: `payment_days` from `payment_start`, then `late_rate_bp` of
     what is owed a day, and the legal basis of both (State Council Decree 728, revised as 802: at most 60 days).
-    `deliver_on` is the day the buyer wants the goods, where one was named.
+    `deliver_on` is the day the buyer wants the goods, where one was named; `deliver_region_code` the county they go to,
+    none outside the province. `total_fen` is goods and freight.
     """
 
     __tablename__ = "customer_order"
@@ -121,6 +132,7 @@ class Order(Base):
     recipient_name: Mapped[str] = mapped_column(String(60))
     recipient_phone: Mapped[str] = mapped_column(String(20))
     address: Mapped[str] = mapped_column(String(200))
+    deliver_region_code: Mapped[str | None] = mapped_column(ForeignKey("region.code"))
     note: Mapped[str] = mapped_column(String(300), default="")
     deliver_on: Mapped[date | None]
     payment_days: Mapped[int | None]
@@ -140,12 +152,19 @@ class Order(Base):
     )
 
 
+FREIGHT_WAITS = text(
+    "freight_fen > 0 AND freight_passed_at IS NULL AND accepted_at IS NOT NULL AND paid_at IS NOT NULL"
+)
 DUE = text("accepted_at IS NOT NULL AND paid_at IS NOT NULL AND settled_at IS NULL")
 
 
 class OrderPart(Base):
     """What one cooperative delivers of an order. Its lines are due to settle from acceptance and payment on, until
-    `settled_at`, when nothing of it was left to settle."""
+    `settled_at`, when nothing of it was left to settle.
+
+    `total_fen` is the goods alone. `freight_fen` is what carrying them cost the buyer, by the sheet of the cooperative
+    that held then; it never counts as the price of goods, and goes to the cooperative at `freight_passed_at`.
+    """
 
     __tablename__ = "order_part"
     __table_args__ = (
@@ -155,10 +174,17 @@ class OrderPart(Base):
             "evaluated_at IS NULL OR (accepted_at IS NOT NULL AND paid_at IS NOT NULL)", name="evaluated"
         ),
         CheckConstraint("invoiced_at IS NULL OR accepted_at IS NOT NULL", name="invoiced"),
+        CheckConstraint(
+            "freight_fen >= 0 AND (freight_fen = 0 OR freight_sheet_id IS NOT NULL)", name="freight"
+        ),
+        ForeignKeyConstraint(
+            ["freight_sheet_id", "cooperative_id"], ["freight_sheet.id", "freight_sheet.cooperative_id"]
+        ),
         Index("ix_order_part_cooperative", "cooperative_id", "state", "id"),
         Index("ix_order_part_settling", "state", "paid_at"),
         Index("ix_order_part_due", "id", sqlite_where=DUE, postgresql_where=DUE),
         Index("uq_order_part_terms", "id", "cooperative_id", "total_fen", unique=True),
+        Index("ix_order_part_freight", "id", sqlite_where=FREIGHT_WAITS, postgresql_where=FREIGHT_WAITS),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -167,6 +193,8 @@ class OrderPart(Base):
     cooperative_id: Mapped[int] = mapped_column(ForeignKey("cooperative.id"))
     state: Mapped[PartState] = mapped_column(code_of(PartState, "state"))
     total_fen: Mapped[int] = mapped_column(BigInteger)
+    freight_fen: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
+    freight_sheet_id: Mapped[int | None]
     carrier: Mapped[str] = mapped_column(String(40), default="")
     waybill_no: Mapped[str] = mapped_column(String(40), default="")
     shipped_at: Mapped[datetime | None] = mapped_column(UtcInstant)
@@ -176,8 +204,10 @@ class OrderPart(Base):
     invoiced_at: Mapped[datetime | None] = mapped_column(UtcInstant)
     evaluated_at: Mapped[datetime | None] = mapped_column(UtcInstant)
     settled_at: Mapped[datetime | None] = mapped_column(UtcInstant)
+    freight_passed_at: Mapped[datetime | None] = mapped_column(UtcInstant)
 
     order: Mapped[Order] = relationship(back_populates="parts", lazy="joined")
+    freight_sheet: Mapped[FreightSheet | None] = relationship(viewonly=True)
     cooperative: Mapped[Cooperative] = relationship(lazy="joined")
     lines: Mapped[list[OrderLine]] = relationship(
         order_by="OrderLine.id", lazy="selectin", back_populates="part"

@@ -21,6 +21,8 @@ from marketplace.identity.actors import Actor
 from marketplace.identity.permissions import Permission
 from marketplace.identity.trail import record_trail
 from marketplace.ordering.gi_caps import Caps, give_back
+from marketplace.ordering.freight.charging import Carriage, freight_charged
+from marketplace.ordering.freight.queries import FREE, Freight
 from marketplace.ordering.models import (
     CartLine,
     LineGiUse,
@@ -75,6 +77,7 @@ class Delivery:
     recipient_phone: str
     address: str
     note: str = ""
+    region_code: str | None = None
 
 
 def put_in_cart(
@@ -118,6 +121,26 @@ def change_cart(session: Session, actor: Actor, *, kind: OrderKind, listing_no: 
     session.flush()
 
 
+def put_again(session: Session, actor: Actor, order: Order) -> tuple[list[str], list[str]]:
+    """Put what one of the actor's personal orders held into the cart once more.
+
+    Returns the titles that were put in, and those that cannot be bought now. Raises NotFound for another's order.
+    """
+    if order.kind is not OrderKind.PERSONAL or order.buyer_user_id != actor.user_id:
+        raise NotFound
+    added: list[str] = []
+    left: list[str] = []
+    for line in (line for part in order.parts for line in part.lines):
+        listing = session.get_one(ListingVersion, line.listing_version_id).listing
+        try:
+            put_in_cart(session, actor, kind=OrderKind.PERSONAL, listing=listing, quantity=line.quantity)
+        except (Conflict, Refused):
+            left.append(line.title)
+        else:
+            added.append(line.title)
+    return added, left
+
+
 def place_order(
     session: Session,
     actor: Actor,
@@ -131,15 +154,17 @@ def place_order(
     deliver_on: date | None = None,
     prices: Mapping[str, int] | None = None,
     lots: Mapping[str, int] | None = None,
+    carriage: Carriage | None = None,
 ) -> Order:
     """Place an order for (listing number, units) `lines`, split into one part per cooperative, holding its goods.
 
     `seen` is (version, units) of each listing as the buyer was shown it: nothing is bought at terms nobody saw. `terms`
     are frozen in a unit's order (when not given, those of the policy in force); `deliver_on` is the day the buyer wants
     the goods; `prices` are the fen a unit of listings whose price was agreed elsewhere, `lots` the ids of the lots that
-    their goods were agreed to come from. The same key of the same buyer gives the first order, whatever the lines.
-    Raises Refused for an empty or malformed order, Conflict when a listing has changed, is no longer for sale or has
-    too little left; then nothing is placed or held.
+    their goods were agreed to come from. With a `carriage` the buyer is charged freight; without one none. The same key
+    of the same buyer gives the first order, whatever the lines.
+    Raises Refused for an empty or malformed order or a place that is not delivered to, Conflict when a listing or the
+    freight has changed, is no longer for sale or has too little left; then nothing is placed or held.
     """
     actor.require(PERMISSION_OF[kind])
     first = _order_under_key(session, actor, idempotency_key)
@@ -151,6 +176,7 @@ def place_order(
     wanted = wishes_of(
         {row.public_no: row for row in listings_by_nos(session, list(units))}, units, seen, prices, lots
     )
+    freights = freight_charged(session, wanted, carriage)
     order = Order(
         kind=kind,
         buyer_user_id=actor.user_id,
@@ -160,7 +186,8 @@ def place_order(
         ),
         buyer_unit=unit,
         deliver_on=deliver_on,
-        total_fen=sum(wish.price_fen * wish.quantity for wish in wanted),
+        total_fen=sum(wish.price_fen * wish.quantity for wish in wanted)
+        + sum(freight.fen for freight in freights.values()),
     )
     try:
         with session.begin_nested():
@@ -173,7 +200,8 @@ def place_order(
     references = reference_fens(session, wanted)
     for cooperative_id in sorted({wish.listing.cooperative_id for wish in wanted}):
         own = [wish for wish in wanted if wish.listing.cooperative_id == cooperative_id]
-        _add_part(session, actor, order, cooperative_id, own, references)
+        freight = freights.get(cooperative_id, FREE)
+        _add_part(session, actor, order, cooperative_id, own, references, freight)
     if prices is None:  # what was agreed elsewhere did not come out of the cart
         _empty_cart(session, actor, kind, [wish.listing.id for wish in wanted])
     record_trail(
@@ -200,6 +228,7 @@ def destination(
         "recipient_name": delivery.recipient_name.strip(),
         "recipient_phone": delivery.recipient_phone.strip(),
         "address": delivery.address.strip(),
+        "deliver_region_code": delivery.region_code or None,
         "note": delivery.note.strip(),
         **(terms.columns if unit and terms else {}),
     }
@@ -231,6 +260,7 @@ def _add_part(
     cooperative_id: int,
     wanted: Sequence[Wish],
     references: Mapping[int, int],
+    freight: Freight,
 ) -> None:
     """One cooperative's part of the order, its goods held; `references` are frozen in its lines."""
     goods = [goods_of(wish) for wish in wanted]
@@ -249,6 +279,8 @@ def _add_part(
         cooperative_id=cooperative_id,
         state=FIRST_STATE[order.kind],
         total_fen=sum(line.net_fen for line in lines),
+        freight_fen=freight.fen,
+        freight_sheet_id=freight.sheet_id,
         lines=lines,
     )
     session.add(part)

@@ -8,15 +8,15 @@ from flask_babel import gettext as _
 
 from marketplace.catalog.queries import listing_by_no
 from marketplace.core.errors import Conflict, DomainError, NotFound, Refused
-from marketplace.identity.access import current_actor, requires
+from marketplace.identity.access import current_actor, public, requires
 from marketplace.identity.permissions import Permission
 from marketplace.ordering import queries, rules
-from marketplace.ordering.cart_pages import cart_rows, prefilled, read_shown, shown_of, wanted_kind
-from marketplace.ordering.forms import CheckoutForm, QuantityForm, ReasonForm, ShipForm
-from marketplace.ordering.models import CartLine, Order, OrderKind, OrderPart
+from marketplace.ordering.cart_pages import cart_rows, wanted_kind
+from marketplace.ordering.forms import QuantityForm, ReasonForm, ShipForm
+from marketplace.ordering.guest_cart import add_as_guest, change_as_guest, guest_count, guest_lines
+from marketplace.ordering.models import Order, OrderKind, OrderPart
 from marketplace.ordering.states import PartState
 from marketplace.web.errors import explain
-from marketplace.web.forms import place_error
 from marketplace.web.jobs import nudge
 from marketplace.web.paging import page_of
 from marketplace.web.transaction import current_session
@@ -24,96 +24,61 @@ from marketplace.web.transaction import current_session
 bp = Blueprint("ordering", __name__)
 P = Permission
 BUYERS = (P.BUY_PERSONALLY, P.ORDER_FOR_UNIT)
+bp.add_app_template_global(guest_count, "guest_count")
 READERS = (*BUYERS, P.APPROVE_ORDERS, P.RECEIVE_FOR_UNIT, P.PAY_FOR_UNIT, P.READ_AUDIT)
 
 
 @bp.post("/cart/<listing_no>")
-@requires(*BUYERS)
+@public
 def add_to_cart(listing_no: str) -> ResponseReturnValue:
-    """Put a listing in the cart."""
+    """Put a listing in the cart; somebody who has not signed in has one too."""
     session, actor, form = current_session(), current_actor(), QuantityForm()
     listing = listing_by_no(session, listing_no)
-    kind = wanted_kind(actor)
     if not form.validate_on_submit():
         flash(_("数量须是 1 到 100000 的整数"), "error")
         return redirect(url_for("catalog.listing", listing_no=listing_no), 303)
+    quantity = form.quantity.data or 0
+    kind = wanted_kind(actor)
     try:
-        line = rules.put_in_cart(session, actor, kind=kind, listing=listing, quantity=form.quantity.data or 0)
+        if actor.user_id is None:
+            units = add_as_guest(listing, quantity)
+        else:
+            line = rules.put_in_cart(session, actor, kind=kind, listing=listing, quantity=quantity)
+            units = line.quantity
     except (Refused, Conflict) as error:
         session.rollback()
         flash(explain(error), "error")
         return redirect(url_for("catalog.listing", listing_no=listing_no), 303)
     flash(
-        _("“%(title)s”已放进购物车，共 %(count)s 件", title=listing.product.name, count=line.quantity),
+        _("“%(title)s”已放进购物车，共 %(count)s 件", title=listing.product.name, count=units),
         "success",
     )
     return redirect(url_for(".cart", **{"for": kind.value}), 303)
 
 
 @bp.get("/cart")
-@requires(*BUYERS)
+@public
 def cart() -> ResponseReturnValue:
     """The cart, grouped by cooperative."""
     session, actor = current_session(), current_actor()
     kind = wanted_kind(actor)
-    rows = cart_rows(queries.cart_of(session, actor, kind))
+    rows = cart_rows(queries.cart_of(session, actor, kind) if actor.user_id else guest_lines(session))
     return render_template("ordering/cart.html", rows=rows, kind=kind, form=QuantityForm())
 
 
 @bp.post("/cart/<listing_no>/quantity")
-@requires(*BUYERS)
+@public
 def change_cart(listing_no: str) -> ResponseReturnValue:
     """Change a quantity; zero takes the line out."""
     session, actor, form = current_session(), current_actor(), QuantityForm()
     kind = wanted_kind(actor)
-    if form.validate_on_submit():
-        rules.change_cart(session, actor, kind=kind, listing_no=listing_no, quantity=form.quantity.data or 0)
-    else:
+    if not form.validate_on_submit():
         flash(_("数量须是 1 到 100000 的整数"), "error")
+    elif actor.user_id is None:
+        change_as_guest(listing_no, form.quantity.data or 0)
+    else:
+        rules.change_cart(session, actor, kind=kind, listing_no=listing_no, quantity=form.quantity.data or 0)
     return redirect(url_for(".cart", **{"for": kind.value}), 303)
-
-
-@bp.route("/checkout", methods=["GET", "POST"])
-@requires(*BUYERS)
-def checkout() -> ResponseReturnValue:
-    """Where it goes, then the order, which goes to payment. A unit has a checkout of its own."""
-    session, actor = current_session(), current_actor()
-    kind = wanted_kind(actor)
-    if kind is not OrderKind.PERSONAL:
-        return redirect(url_for("unit_checkout.checkout", **{"for": kind.value}), 303)
-    form = CheckoutForm(data=prefilled(actor, kind)) if request.method == "GET" else CheckoutForm()
-    lines = queries.cart_of(session, actor, kind)
-    if form.validate_on_submit():
-        try:
-            placed = _place(form, kind, lines)
-        except DomainError as error:
-            place_error(form, error)
-            lines = queries.cart_of(session, actor, kind)
-        else:
-            return redirect(url_for(".order", order_no=placed.public_no, placed=1), 303)
-    if not lines:
-        return redirect(url_for(".cart", **{"for": kind.value}), 303)
-    form.shown.data = shown_of(lines)
-    page = render_template("ordering/checkout.html", form=form, rows=cart_rows(lines), kind=kind)
-    return page, 422 if form.errors else 200
-
-
-def _place(form: CheckoutForm, kind: OrderKind, lines: list[CartLine]) -> Order:
-    """Order the cart as the page had shown it."""
-    return rules.place_order(
-        current_session(),
-        current_actor(),
-        kind=kind,
-        idempotency_key=form.idempotency_key.data or "",
-        lines=[(line.listing.public_no, line.quantity) for line in lines],
-        seen=read_shown(form.shown.data or ""),
-        delivery=rules.Delivery(
-            recipient_name=form.recipient_name.data or "",
-            recipient_phone=form.recipient_phone.data or "",
-            address=form.address.data or "",
-            note=form.note.data or "",
-        ),
-    )
 
 
 @bp.get("/orders")
@@ -133,6 +98,20 @@ def order(order_no: str) -> ResponseReturnValue:
     """One order: what was bought from whom, and where each part stands."""
     found = queries.order_by_no(current_session(), current_actor(), order_no)
     return render_template("ordering/order.html", order=found, reason_form=ReasonForm(formdata=None))
+
+
+@bp.post("/orders/<order_no>/again")
+@requires(P.BUY_PERSONALLY)
+def buy_again(order_no: str) -> ResponseReturnValue:
+    """Put what a personal order held into the cart once more, as far as it is for sale."""
+    session, actor = current_session(), current_actor()
+    found = queries.order_by_no(session, actor, order_no)
+    added, left = rules.put_again(session, actor, found)
+    if added:
+        flash(_("已放进购物车：%(titles)s", titles="、".join(added)), "success")
+    if left:
+        flash(_("现在买不到：%(titles)s", titles="、".join(left)), "error")
+    return redirect(url_for(".cart", **{"for": OrderKind.PERSONAL.value}), 303)
 
 
 @bp.post("/orders/<order_no>/cancel")

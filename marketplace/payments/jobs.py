@@ -7,7 +7,7 @@ from flask import current_app
 from sqlalchemy.orm import Session
 
 from marketplace.core.errors import DomainError
-from marketplace.payments import expiry, notices, rules
+from marketplace.payments import expiry, freight, notices, rules
 from marketplace.payments.charges import collect_charges
 from marketplace.payments.closing.shortfalls import post_due_guarantees
 from marketplace.payments.distribution import distribute_pools
@@ -38,6 +38,11 @@ def apply_waiting_notices(session: Session) -> bool:
 def settle(session: Session) -> bool:
     """Settle accepted and paid lines."""
     return settle_lines(session, limit=LINES_A_PASS) == LINES_A_PASS
+
+
+def pass_freight(session: Session) -> bool:
+    """Give cooperatives the freight of parts that are accepted and paid."""
+    return freight.pass_freight_on(session, limit=LINES_A_PASS) == LINES_A_PASS
 
 
 def distribute(session: Session) -> bool:
@@ -86,6 +91,7 @@ JOBS = (
     Job("apply notices", apply_waiting_notices),
     Job("bill accepted parts", bill),
     Job("settle lines", settle),
+    Job("pass freight on", pass_freight),
     Job("distribute pools", distribute),
     Job("post guarantees", guarantee, every_minutes=10),
     Job("collect charges", collect, every_minutes=5),

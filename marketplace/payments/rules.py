@@ -211,11 +211,12 @@ def apply_payment(
 def _receipts(
     session: Session, payment: Payment, parts: Sequence[OrderPart], paid_at: datetime
 ) -> list[EntryDraft]:
-    """Each cooperative's share of the money: a bill as it stands now, or what vouchers do not pay of a staff order."""
+    """Each cooperative's share of the money: a bill as it stands now, or what vouchers do not pay of a staff order
+    and its freight."""
     if payment.part is not None:
         return [_receipt(payment, payment.part, payment.amount_fen, paid_at)]
     by_vouchers = promised_fen(session, [payment.order_id])
-    shares = [(part, part.total_fen - by_vouchers.get(part.id, 0)) for part in parts]
+    shares = [(part, part.total_fen + part.freight_fen - by_vouchers.get(part.id, 0)) for part in parts]
     return [_receipt(payment, part, fen, paid_at) for part, fen in shares if fen]
 
 

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session, aliased
 
 from marketplace.core.labels import N_
 from marketplace.ledger.checks import Answer, Check, count_of, rows_found
-from marketplace.ledger.models import Account, AccountKind, Entry, Transfer
+from marketplace.ledger.models import Account, AccountKind, Entry, EntryKind, Transfer
 from marketplace.linkage.models import Lot
 from marketplace.ordering.models import LineLot, Order, OrderLine, OrderPart
 from marketplace.ordering.states import PartState
@@ -171,20 +171,54 @@ def _payments_are_posted(session: Session) -> Answer:
 
 
 def _orders_add_up(session: Session) -> Answer:
+    """An order is the sum of its lines and of the freight of its parts."""
+    freights = (
+        select(OrderPart.order_id, func.sum(OrderPart.freight_fen).label("fen"))
+        .group_by(OrderPart.order_id)
+        .subquery()
+    )
     lines = (
         select(OrderLine.order_id, func.sum(OrderLine.net_fen).label("lines_fen"))
         .group_by(OrderLine.order_id)
         .subquery()
     )
-    total = func.coalesce(lines.c.lines_fen, 0)
+    total = func.coalesce(lines.c.lines_fen, 0) + func.coalesce(freights.c.fen, 0)
     query = (
         select(Order.public_no.label("order"), Order.total_fen, total.label("lines_fen"))
         .outerjoin(lines, lines.c.order_id == Order.id)
+        .outerjoin(freights, freights.c.order_id == Order.id)
         .where(total != Order.total_fen)
         .order_by(Order.id)
     )
-    message = N_("订单 %(order)s 总额 %(total_fen)s 分，各行之和 %(lines_fen)s 分")
+    message = N_("订单 %(order)s 总额 %(total_fen)s 分，各行与运费之和 %(lines_fen)s 分")
     return count_of(session, Order), rows_found(session, "orders_add_up", message, query)
+
+
+def _freight_is_posted(session: Session) -> Answer:
+    """What was posted of a part's freight is its freight, and nothing of a part not accepted and paid."""
+    posted = (
+        select(Entry.subject_id, func.sum(Transfer.amount_fen).label("fen"))
+        .join(Transfer, Transfer.entry_id == Entry.id)
+        .where(Entry.kind == EntryKind.FREIGHT)
+        .group_by(Entry.subject_id)
+        .subquery()
+    )
+    fen = func.coalesce(posted.c.fen, 0)
+    due = and_(OrderPart.accepted_at.is_not(None), OrderPart.paid_at.is_not(None))
+    query = (
+        select(OrderPart.public_no.label("part"), OrderPart.freight_fen, fen.label("posted_fen"))
+        .outerjoin(posted, posted.c.subject_id == OrderPart.id)
+        .where(
+            or_(
+                and_(OrderPart.freight_passed_at.is_not(None), fen != OrderPart.freight_fen),
+                and_(OrderPart.freight_passed_at.is_(None), fen != 0),
+                and_(fen != 0, ~due),
+            )
+        )
+        .order_by(OrderPart.id)
+    )
+    message = N_("订单部分 %(part)s 运费 %(freight_fen)s 分，记账 %(posted_fen)s 分，或尚未验收付款")
+    return count_of(session, OrderPart), rows_found(session, "freight_is_posted", message, query)
 
 
 def _lots_hold_what_lines_drew(session: Session) -> Answer:
@@ -258,7 +292,7 @@ def _bank_lines_pay_what_they_are(session: Session) -> Answer:
 
 
 CHECKS: tuple[Check, ...] = (
-    Check("orders_add_up", N_("订单总额等于各行之和"), _orders_add_up),
+    Check("orders_add_up", N_("订单总额等于各行与运费之和"), _orders_add_up),
     Check(
         "lots_balance",
         N_("批次已订、已留的克数等于订单行和预订所用，不超过收货乘出成率"),
@@ -271,5 +305,6 @@ CHECKS: tuple[Check, ...] = (
     Check("pools_of_line", N_("各机制资金之和等于结算的联结资金"), _pools_of_line),
     Check("credits_of_pool", N_("每笔联结资金等于各户入账之和"), _credits_of_pool),
     Check("credits_are_posted", N_("每户入账与台账记账一致"), _credits_are_posted),
+    Check("freight_is_posted", N_("验收并付款后运费全额记给合作社，一次"), _freight_is_posted),
     *charges.CHECKS,
 )

@@ -80,6 +80,7 @@ PLACES = (
         "buyer_units.own",
         (P.ORDER_FOR_UNIT, P.APPROVE_ORDERS, P.RECEIVE_FOR_UNIT, P.PAY_FOR_UNIT),
     ),
+    Place(N_("我的收货地址"), "addresses.index", (P.BUY_PERSONALLY,)),
     Place(N_("用户"), "users.index", (P.MANAGE_USERS, P.MANAGE_COOPERATIVE)),
     Place(N_("采购单位"), "buyer_units.index", (P.MANAGE_USERS,)),
     Place(N_("预留份额规则"), "quota.quota_rules", (P.MANAGE_QUOTA_RULES,)),

@@ -30,6 +30,7 @@ from marketplace.core.clock import now
 from marketplace.identity.actors import Actor, actor_of
 from marketplace.identity.models import Role
 from marketplace.linkage.models import Lot, Mechanism
+from marketplace.ordering.freight.charging import Carriage
 from marketplace.ordering.models import Order, OrderKind, OrderPart
 from marketplace.ordering.rules import (
     Delivery,
@@ -165,10 +166,13 @@ def buy(
     *wanted: tuple[Offer, int],
     kind: OrderKind = OrderKind.PERSONAL,
     key: str = "key-of-the-first-order",
+    carriage: Carriage | None = None,
 ) -> Order:
-    """An order of `buyer` for units of offers."""
+    """An order of `buyer` for units of offers, carried for freight where there is a `carriage`."""
     lines = [(offered.listing.public_no, units) for offered, units in wanted]
-    return place_order(session, buyer, kind=kind, idempotency_key=key, lines=lines, delivery=DELIVERY)
+    return place_order(
+        session, buyer, kind=kind, idempotency_key=key, lines=lines, delivery=DELIVERY, carriage=carriage
+    )
 
 
 def pay_by_card(session: Session, buyer: Actor, order: Order) -> Payment:

@@ -194,11 +194,15 @@ def fill_and_check_out(buyer: Visitor, session: Session, offers: list[Offer]) ->
     assert page.has("100.00", "37.02", "137.02")
 
     page = buyer.open(page.link("填写收货信息"))
-    page = buyer.press(page, "提交订单", status=422, recipient_phone="电话", address="迎宾路 1 号")
+    page = buyer.press(
+        page, "提交订单", status=422, recipient_phone="电话", address="迎宾路 1 号", region="outside"
+    )
     assert page.has("请填写 7 到 20 位的电话号码")
     form, _ = page.button("提交订单")
     assert form.values["address"] == "迎宾路 1 号"
-    page = buyer.press(page, "提交订单", recipient_phone="13800000000", address="鳌溪镇迎宾路 1 号")
+    page = buyer.press(
+        page, "提交订单", recipient_phone="13800000000", address="鳌溪镇迎宾路 1 号", region="outside"
+    )
     order = session.scalars(select(Order)).unique().one()
     assert page.has(order.public_no, "请完成付款", "137.02")
     again = buyer.client.post("/checkout", data={**form.values, "recipient_phone": "13800000000"})
@@ -314,6 +318,7 @@ def test_an_abandoned_checkout_frees_the_goods(
         "提交订单",
         recipient_phone="13800000000",
         address="迎宾路 1 号",
+        region="outside",
     )
     buyer.press(page, "去付款 ¥4,500.00")
     session.expire_all()

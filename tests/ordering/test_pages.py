@@ -19,7 +19,12 @@ from tests.factories.registry import BuyerUnitFactory, CooperativeFactory, actor
 from tests.factories.trade import Offer, buy, new_version, offer
 from tests.journeys.paper import Visitor
 
-DELIVERY = {"recipient_name": "周小梅", "recipient_phone": "13800000000", "address": "鳌溪镇迎宾路 1 号"}
+DELIVERY = {
+    "recipient_name": "周小梅",
+    "recipient_phone": "13800000000",
+    "address": "鳌溪镇迎宾路 1 号",
+    "region": "outside",
+}
 
 
 class Buyer(Visitor):

@@ -6,10 +6,12 @@ from collections.abc import Sequence
 
 from flask_babel import lazy_gettext as _l
 from flask_wtf import FlaskForm
+from flask_wtf.file import MultipleFileField
 from wtforms import IntegerField, StringField, TextAreaField
 from wtforms.validators import DataRequired, Length, NumberRange, Optional
 
 from marketplace.payments.refunds.queries import Refundable
+from marketplace.procurement.receiving.forms import PICTURES
 from marketplace.web.forms import OnceForm
 
 WORDS = DataRequired(_l("请填写这一项"))  # spaces are no words
@@ -19,6 +21,7 @@ class RefundForm(OnceForm):
     """Why money is asked back; `form_for` adds a number for each line."""
 
     reason = TextAreaField(_l("退款原因"), [WORDS, Length(max=300)])
+    photos = MultipleFileField(_l("照片"), render_kw=PICTURES)
 
 
 def form_for(lines: Sequence[Refundable], *, whole: bool) -> RefundForm:

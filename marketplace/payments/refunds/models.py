@@ -26,7 +26,7 @@ from marketplace.core.clock import now
 from marketplace.core.db import Base, UtcInstant, code_of
 from marketplace.core.ids import public_no
 from marketplace.core.labels import N_, LabelledEnum
-from marketplace.identity.models import User
+from marketplace.identity.models import StoredFile, User
 from marketplace.ledger.models import Entry
 from marketplace.linkage.models import Mechanism
 from marketplace.ordering.models import Order, OrderLine, OrderPart
@@ -49,14 +49,15 @@ class RefundState(LabelledEnum):
 class Refund(Base):
     """Money asked back for goods of one part. The buyer's idempotency key makes a repeated submit the same refund.
 
-    `inspection_id` is set on what follows from a rejection at the inspection: one refund a rejection. `voucher_fen` of
-    it was paid with vouchers and goes back to the unit that bought them; the rest goes to the buyer.
+    `amount_fen` is what the goods cost; `voucher_fen` of it was paid with vouchers and goes back to the unit that bought
+    them; the rest goes to the buyer. `freight_fen` comes on top where the part is called off before it was shipped.
+    `inspection_id` is set on what follows from a rejection at the inspection: one refund a rejection.
     """
 
     __tablename__ = "refund"
     __table_args__ = (
         UniqueConstraint("asked_by", "idempotency_key"),
-        CheckConstraint("amount_fen > 0", name="amount"),
+        CheckConstraint("amount_fen > 0 AND freight_fen >= 0", name="amount"),
         CheckConstraint("(state = 'asked') = (decided_at IS NULL)", name="decided"),
         CheckConstraint("(decided_at IS NULL) = (decided_by IS NULL)", name="decided_by_somebody"),
         CheckConstraint("decided_by <> asked_by", name="separate_duties"),
@@ -80,6 +81,7 @@ class Refund(Base):
     state: Mapped[RefundState] = mapped_column(code_of(RefundState, "state"), default=RefundState.ASKED)
     amount_fen: Mapped[int] = mapped_column(BigInteger)
     voucher_fen: Mapped[int] = mapped_column(BigInteger, default=0)
+    freight_fen: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
     reason: Mapped[str] = mapped_column(String(300))
     asked_by: Mapped[int] = mapped_column(ForeignKey("user_account.id"))
     asked_at: Mapped[datetime] = mapped_column(UtcInstant, default=now)
@@ -101,6 +103,12 @@ class Refund(Base):
     asker: Mapped[User] = relationship(foreign_keys=[asked_by])
     decider: Mapped[User | None] = relationship(foreign_keys=[decided_by])
     lines: Mapped[list[RefundLine]] = relationship(order_by="RefundLine.line_id", lazy="selectin")
+    files: Mapped[list[RefundFile]] = relationship(order_by="RefundFile.id")
+
+    @property
+    def total_fen(self) -> int:
+        """What goes back to the buyer: goods and freight."""
+        return self.amount_fen + self.freight_fen
 
 
 class RefundLine(Base):
@@ -123,6 +131,19 @@ class RefundLine(Base):
     amount_fen: Mapped[int] = mapped_column(BigInteger)
 
     line: Mapped[OrderLine] = relationship(lazy="joined")
+
+
+class RefundFile(Base):
+    """A photo that shows why money is asked back. Append-only."""
+
+    __tablename__ = "refund_file"
+    __table_args__ = (UniqueConstraint("refund_id", "file_id"), {"info": APPEND_ONLY})
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    refund_id: Mapped[int] = mapped_column(ForeignKey("refund.id"))
+    file_id: Mapped[int] = mapped_column(ForeignKey("stored_file.id"))
+
+    file: Mapped[StoredFile] = relationship(lazy="joined")
 
 
 class RefundedLine(Base):

@@ -38,6 +38,8 @@ def post_refund(session: Session, actor: Actor, refund: Refund, payment: Payment
     )
     reversals = _reversals(session, actor, refund, settled, entries_of, target)
     entries |= dict(zip((line.line_id for line in settled), reverse_credits(session, reversals), strict=True))
+    if refund.freight_fen:
+        post_entries(session, [_freight_entry(actor, refund, target)])
     _keep(session, refund, {line_id: entry.id for line_id, entry in entries.items()}, set(entries_of))
     release_budget(session, part=refund.part, refund_no=refund.public_no, amount_fen=refund.amount_fen)
     withdraw_refunded(session, ids)
@@ -63,6 +65,20 @@ def _early_entry(actor: Actor, refund: Refund, line: RefundLine, target: Account
         occurred_at=refund.decided_at or now(),
         transfers=(TransferDraft(AccountKey.escrow(refund.cooperative_id), target, line.amount_fen),),
         subject=("order_line", line.line_id),
+        cooperative_id=refund.cooperative_id,
+        actor_user_id=actor.user_id,
+        reason=refund.reason,
+    )
+
+
+def _freight_entry(actor: Actor, refund: Refund, target: AccountKey) -> EntryDraft:
+    """Goods that were never carried cost no freight: it is still in escrow."""
+    return EntryDraft(
+        kind=EntryKind.REFUND,
+        idempotency_key=f"refund:{refund.public_no}:freight",
+        occurred_at=refund.decided_at or now(),
+        transfers=(TransferDraft(AccountKey.escrow(refund.cooperative_id), target, refund.freight_fen),),
+        subject=("order_part", refund.part_id),
         cooperative_id=refund.cooperative_id,
         actor_user_id=actor.user_id,
         reason=refund.reason,

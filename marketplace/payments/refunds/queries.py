@@ -146,7 +146,12 @@ def voucher_units_of(session: Session, refunds: Collection[Refund]) -> dict[int,
 def refunds_to_send(session: Session, *, limit: int) -> Sequence[tuple[int, str, int, str]]:
     """Card refunds that wait for the gateway, oldest first: (id, payment at the provider, fen, our number)."""
     query = (
-        select(Refund.id, Payment.provider_payment_ref, Refund.amount_fen, Refund.public_no)
+        select(
+            Refund.id,
+            Payment.provider_payment_ref,
+            Refund.amount_fen + Refund.freight_fen,
+            Refund.public_no,
+        )
         .join(Payment, Payment.id == Refund.payment_id)
         .where(
             Refund.state == RefundState.AGREED,

@@ -7,13 +7,13 @@ What follows from agreeing:
     paid and settled              household payable -> cooperative payable (Webster's shares of the pools), relief for
                                   what was paid out, cooperative payable -> clearing
 
-Goods that were delivered do not go back to their lots; a part that was never shipped is called off whole, and its goods
-are free again. Sending the money is in sending.py.
+Goods that were delivered do not go back to their lots; a part that was never shipped is called off whole, its freight
+goes back too, and its goods are free again. Sending the money is in sending.py.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
@@ -23,6 +23,7 @@ from marketplace.core.clock import now
 from marketplace.core.errors import Conflict, NotFound, Refused
 from marketplace.core.labels import N_
 from marketplace.identity.actors import Actor
+from marketplace.identity.models import StoredFile
 from marketplace.identity.permissions import Permission
 from marketplace.identity.trail import record_trail
 from marketplace.ordering.models import OrderLine, OrderPart
@@ -30,7 +31,7 @@ from marketplace.ordering.rules import move_part, required_reason
 from marketplace.ordering.states import PartEvent
 from marketplace.payments.deposits.posting import restore_set_off
 from marketplace.payments.models import Payment, PaymentState
-from marketplace.payments.refunds.models import Refund, RefundLine, RefundState
+from marketplace.payments.refunds.models import Refund, RefundFile, RefundLine, RefundState
 from marketplace.payments.refunds.posting import post_refund
 from marketplace.payments.refunds.queries import (
     BEFORE_SHIPPING,
@@ -52,8 +53,10 @@ def ask_refund(
     quantities: Mapping[str, int],
     reason: str,
     idempotency_key: str,
+    photos: Sequence[StoredFile] = (),
 ) -> Refund:
-    """Ask money back for units (by line number) of a part. The same key of the same person gives the first refund.
+    """Ask money back for units (by line number) of a part, with `photos` that show why. The same key of the same
+    person gives the first refund.
 
     Raises NotFound for somebody else's order, Conflict when nothing of the part was paid or accepted, Refused without a
     reason, without a unit, or for more units than were bought and not yet asked back.
@@ -74,9 +77,11 @@ def ask_refund(
         cooperative_id=part.cooperative_id,
         idempotency_key=idempotency_key,
         amount_fen=sum(line.amount_fen for line in lines),
+        freight_fen=part.freight_fen if part.state in BEFORE_SHIPPING else 0,
         reason=note,
         asked_by=actor.user_id,
         lines=lines,
+        files=[RefundFile(file=photo) for photo in photos],
     )
     try:
         with session.begin_nested():
@@ -157,6 +162,8 @@ def agree_refund(session: Session, actor: Actor, refund: Refund, *, note: str = 
     if not is_refundable(part):
         raise Conflict("not_refundable", N_("这笔订单还没有付款或验收，不能申请退款"))
     _decide(actor, refund, note.strip()[:300])
+    if part.state not in BEFORE_SHIPPING:
+        refund.freight_fen = 0  # the goods were carried meanwhile
     if payment.state is PaymentState.OPEN:
         refund.state = RefundState.REDUCED
         restore_set_off(session, payment, refund.amount_fen)
@@ -215,5 +222,5 @@ def _note(session: Session, actor: Actor, action: str, refund: Refund) -> None:
         subject=("refund", refund.public_no),
         cooperative_id=refund.cooperative_id,
         buyer_unit_id=refund.order.buyer_unit_id,
-        amount_fen=refund.amount_fen,
+        amount_fen=refund.total_fen,
     )

@@ -88,10 +88,10 @@ def match_refund_notice(session: Session, notice: GatewayNotice, payment: Paymen
         .order_by(Refund.id)
         .with_for_update(of=Refund)
     ).all()
-    if notice.amount_fen > sum(refund.amount_fen for refund in ours):
+    if notice.amount_fen > sum(refund.total_fen for refund in ours):
         return False
     told = [refund for refund in ours if refund.state is not RefundState.AGREED]
-    if notice.amount_fen >= sum(refund.amount_fen for refund in told):
+    if notice.amount_fen >= sum(refund.total_fen for refund in told):
         for refund in told:
             if refund.state is RefundState.SENT:
                 refund.state, refund.returned_at = RefundState.RETURNED, notice.occurred_at
@@ -137,5 +137,5 @@ def _note(session: Session, actor: Actor, action: str, refund: Refund) -> None:
         action,
         subject=("refund", refund.public_no),
         cooperative_id=refund.cooperative_id,
-        amount_fen=refund.amount_fen,
+        amount_fen=refund.total_fen,
     )

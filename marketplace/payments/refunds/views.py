@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, flash, redirect, render_template, request, url_for
+from io import BytesIO
+
+from flask import (
+    Blueprint,
+    Response,
+    current_app,
+    flash,
+    redirect,
+    render_template,
+    request,
+    send_file,
+    url_for,
+)
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
-from marketplace.core.errors import DomainError
+from marketplace.core.errors import DomainError, NotFound
 from marketplace.identity.access import current_actor, requires
 from marketplace.identity.permissions import Permission
 from marketplace.payments.models import PaymentMethod
 from marketplace.payments.refunds import queries, rules, sending
 from marketplace.payments.refunds.forms import AgreeForm, DeclineForm, RefundForm, SerialForm, form_for
 from marketplace.payments.refunds.models import Refund, RefundState
+from marketplace.procurement.receiving.forms import uploads_of
+from marketplace.procurement.receiving.photos import keep_photos
 from marketplace.web.errors import explain
 from marketplace.web.forms import place_error
 from marketplace.web.jobs import nudge
@@ -35,6 +49,13 @@ def ask(order_no: str, part_no: str) -> ResponseReturnValue:
     form = form_for(lines, whole=part.state in queries.BEFORE_SHIPPING)
     if form.validate_on_submit():
         try:
+            photos = keep_photos(
+                session,
+                actor,
+                current_app.extensions["files"],
+                uploads_of(form.photos),
+                field="photos",
+            )
             refund = rules.ask_refund(
                 session,
                 actor,
@@ -42,6 +63,7 @@ def ask(order_no: str, part_no: str) -> ResponseReturnValue:
                 quantities=_quantities(form, lines),
                 reason=form.reason.data or "",
                 idempotency_key=form.idempotency_key.data or "",
+                photos=photos,
             )
         except DomainError as error:
             place_error(form, error)
@@ -94,6 +116,20 @@ def _page(found: Refund, agree: AgreeForm | None = None, decline: DeclineForm | 
         agree_form=agree or AgreeForm(formdata=None),
         decline_form=decline or DeclineForm(formdata=None),
     )
+
+
+@bp.get("/refunds/<refund_no>/photos/<file_no>")
+@requires(*READERS)
+def photo(refund_no: str, file_no: str) -> ResponseReturnValue:
+    """A photo of a refund, for whoever may see the refund."""
+    found = queries.refund_by_no(current_session(), current_actor(), refund_no)
+    file = next((one.file for one in found.files if one.file.public_no == file_no), None)
+    if file is None:
+        raise NotFound
+    content = current_app.extensions["files"].read(file.address, sealed=file.sealed)
+    response: Response = send_file(BytesIO(content), mimetype=file.media_type, download_name=file.name)
+    response.headers["Cache-Control"] = "private, no-store"
+    return response
 
 
 @bp.post("/refunds/<refund_no>/agree")

@@ -38,7 +38,7 @@ def checkout() -> ResponseReturnValue:
     kind = wanted_kind(actor)
     cart = url_for("ordering.cart") + f"?for={kind.value}"
     if kind is OrderKind.PERSONAL:
-        return redirect(url_for("ordering.checkout"), 303)
+        return redirect(url_for("checkout.show"), 303)
     lines = cart_of(session, actor, kind)
     given: dict[str, object] = {**prefilled(actor, kind), "deliver_on": today() + timedelta(days=USUAL_DAYS)}
     form = UnitCheckoutForm(data=given) if request.method == "GET" else UnitCheckoutForm()

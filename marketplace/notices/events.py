@@ -1,0 +1,79 @@
+"""Who is told of which row of the trail, in which words, and where the link leads: a table, a line an audience."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from marketplace.core.labels import N_
+from marketplace.identity.permissions import Permission
+from marketplace.notices.models import NoticeCategory
+
+
+class Audience(Enum):
+    """Whose inbox: the person behind a personal order, or those of an organisation who have a duty."""
+
+    BUYER = auto()
+    COOPERATIVE = auto()
+    UNIT = auto()
+
+
+class Link(Enum):
+    """The page a message leads to, by what its number names: its endpoint and the name of its parameter."""
+
+    ORDER = ("ordering.order", "order_no")
+    PART = ("ordering.part", "part_no")
+    REFUND = ("refunds.refund", "refund_no")
+    REVIEW = ("reviews.case", "case_no")
+
+
+@dataclass(frozen=True)
+class Event:
+    """One audience of one action: `title` is a Chinese source string that may name %(no)s."""
+
+    action: str
+    audience: Audience
+    category: NoticeCategory
+    title: str
+    link: Link
+    duty: Permission | None = None
+
+    @property
+    def name(self) -> str:
+        """What a message keeps, so that its words can be found again."""
+        return f"{self.action}:{self.audience.name.lower()}"
+
+
+A, L, P, C = Audience, Link, Permission, NoticeCategory
+EVENTS: tuple[Event, ...] = (
+    Event("ordering.place", A.UNIT, C.ORDERS, N_("采购单 %(no)s 待审批"), L.ORDER, P.APPROVE_ORDERS),
+    Event("ordering.reject", A.UNIT, C.ORDERS, N_("采购单 %(no)s 未获批准"), L.ORDER, P.ORDER_FOR_UNIT),
+    Event("ordering.approve", A.COOPERATIVE, C.ORDERS, N_("新订单 %(no)s 待确认"), L.PART, P.FULFIL_ORDERS),
+    Event("ordering.pay", A.COOPERATIVE, C.ORDERS, N_("新订单 %(no)s 已付款，待确认"), L.PART, P.FULFIL_ORDERS),
+    Event("ordering.confirm", A.BUYER, C.ORDERS, N_("订单 %(no)s 合作社已确认，正在备货"), L.ORDER),
+    Event("ordering.confirm", A.UNIT, C.ORDERS, N_("订单 %(no)s 合作社已确认，正在备货"), L.ORDER, P.ORDER_FOR_UNIT),
+    Event("ordering.decline", A.BUYER, C.ORDERS, N_("订单 %(no)s 合作社无法供货"), L.ORDER),
+    Event("ordering.decline", A.UNIT, C.ORDERS, N_("订单 %(no)s 合作社无法供货"), L.ORDER, P.ORDER_FOR_UNIT),
+    Event("ordering.ship", A.BUYER, C.ORDERS, N_("订单 %(no)s 已发货"), L.ORDER),
+    Event("ordering.ship", A.UNIT, C.ORDERS, N_("订单 %(no)s 已发货，请准备收货"), L.ORDER, P.RECEIVE_FOR_UNIT),
+    Event("ordering.reject_goods", A.COOPERATIVE, C.ORDERS, N_("订单 %(no)s 有商品被拒收，请处理"), L.PART,
+          P.FULFIL_ORDERS),
+    Event("ordering.accept", A.COOPERATIVE, C.ORDERS, N_("订单 %(no)s 已验收"), L.PART, P.FULFIL_ORDERS),
+    Event("ordering.expire", A.BUYER, C.MONEY, N_("订单 %(no)s 超时未付款，已取消"), L.ORDER),
+    Event("payments.received", A.BUYER, C.MONEY, N_("订单 %(no)s 付款已到账"), L.ORDER),
+    Event("payments.received", A.UNIT, C.MONEY, N_("订单 %(no)s 货款已到账"), L.ORDER, P.PAY_FOR_UNIT),
+    Event("payments.ask_refund", A.COOPERATIVE, C.MONEY, N_("退款申请 %(no)s 待处理"), L.REFUND, P.FULFIL_ORDERS),
+    *(
+        Event(action, audience, C.MONEY, title, L.REFUND, duty)
+        for action, title in (
+            ("payments.agree_refund", N_("退款 %(no)s 合作社已同意")),
+            ("payments.decline_refund", N_("退款 %(no)s 合作社未同意")),
+            ("payments.refund_returned", N_("退款 %(no)s 已退回")),
+            ("payments.refund_failed", N_("退款 %(no)s 没有退成，将由人工转回")),
+        )
+        for audience, duty in ((A.BUYER, None), (A.UNIT, P.ORDER_FOR_UNIT))
+    ),
+    Event("reviews.decide", A.COOPERATIVE, C.REVIEWS, N_("审核 %(no)s 有新的进展"), L.REVIEW, P.MANAGE_LISTINGS),
+)  # fmt: skip
+BY_NAME = {event.name: event for event in EVENTS}
+ACTIONS = frozenset(event.action for event in EVENTS)

@@ -1,0 +1,1 @@
+"""Addresses that a person keeps for ordering."""

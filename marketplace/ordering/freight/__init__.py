@@ -1,0 +1,1 @@
+"""Freight: what a cooperative asks for carrying a personal order, by place and weight."""
