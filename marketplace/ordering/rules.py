@@ -20,9 +20,9 @@ from marketplace.core.labels import N_
 from marketplace.identity.actors import Actor
 from marketplace.identity.permissions import Permission
 from marketplace.identity.trail import record_trail
-from marketplace.ordering.gi_caps import Caps, give_back
 from marketplace.ordering.freight.charging import Carriage, freight_charged
 from marketplace.ordering.freight.queries import FREE, Freight
+from marketplace.ordering.gi_caps import Caps, give_back
 from marketplace.ordering.models import (
     CartLine,
     LineGiUse,
