@@ -49,8 +49,8 @@ class RefundState(LabelledEnum):
 class Refund(Base):
     """Money asked back for goods of one part. The buyer's idempotency key makes a repeated submit the same refund.
 
-    `amount_fen` is what the goods cost; `voucher_fen` of it was paid with vouchers and goes back to the unit that bought
-    them; the rest goes to the buyer. `freight_fen` comes on top where the part is called off before it was shipped.
+    `amount_fen` is what the goods cost; `voucher_fen` of it was paid with vouchers and goes back to the unit that
+    bought them, the rest to the buyer. `freight_fen` comes on top where the part is called off before it was shipped.
     `inspection_id` is set on what follows from a rejection at the inspection: one refund a rejection.
     """
 
