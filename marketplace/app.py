@@ -289,6 +289,8 @@ def _search(app: Flask, settings: Settings) -> SearchEngine:
     if settings.search == "postgresql":
         return PostgresqlEngine(app.extensions[transaction.EXTENSION].engine)
     return WhooshEngine(settings.data_dir / "search")
+
+
 def _mailer(settings: Settings) -> Mailer:
     """An SMTP server where one is set, else a folder."""
     if settings.smtp_url:
