@@ -13,7 +13,7 @@ from marketplace.core import db
 from marketplace.core.append_only import append_only_statements
 
 revision = "0039"
-down_revision = "0031"
+down_revision = "0034"
 branch_labels = None
 depends_on = None
 
