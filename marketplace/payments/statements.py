@@ -23,6 +23,7 @@ from marketplace.identity.permissions import Permission
 from marketplace.identity.rules import keep_file
 from marketplace.identity.trail import record_trail
 from marketplace.payments.bank_files import StatementRow, read_statement
+from marketplace.payments.by_hand import close_line, hold_queued, require_note
 from marketplace.payments.deposits.rules import deposit_named, take_deposit, why_not
 from marketplace.payments.gateways.remittance_codes import find_codes
 from marketplace.payments.late_interest.queries import interest_of
@@ -192,11 +193,8 @@ def resolve_bank_line(
     Raises NotFound when the line is not queued or the payment no transfer, Refused without a note or when the amounts
     differ, Conflict when something chosen is paid already.
     """
-    actor.require(Permission.MATCH_BANK_LINES)
-    if line.state is not BankLineState.QUEUED:
-        raise NotFound
-    if not note.strip():
-        raise Refused("note_missing", N_("请写明处理依据，例如与付款单位核对的结果"), field="note")
+    hold_queued(session, actor, line)
+    reason = require_note(note)
     chosen = claims or Claims(bills=(payment,) if payment else ())
     if chosen.bills or chosen.interests:
         if any(bill.method is not PaymentMethod.BANK_TRANSFER for bill in chosen.bills):
@@ -205,8 +203,5 @@ def resolve_bank_line(
             raise Refused("amounts_differ", N_("这笔收款与所选应付款金额不同，不能匹配"), field="payment")
         _pay(session, line, chosen)
     line.payment_id = chosen.bills[0].id if len(chosen.bills) == 1 else None
-    line.state = BankLineState.RESOLVED
-    line.resolution, line.resolved_by, line.resolved_at = note.strip()[:300], actor.user_id, now()
-    session.flush()
-    record_trail(session, actor, "payments.resolve_line", subject=("bank_line", line.public_no))
+    close_line(session, actor, line, note=reason)
     return line

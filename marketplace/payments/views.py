@@ -14,6 +14,7 @@ from marketplace.identity.access import current_actor, public, requires
 from marketplace.identity.permissions import Permission
 from marketplace.ordering.queries import order_by_no
 from marketplace.payments import charge_views, notices, queries, rules
+from marketplace.payments.deposits.queries import deposits_of_amount
 from marketplace.payments.forms import ResolveForm, StatementForm
 from marketplace.payments.gateways.protocol import BadSignature, PaymentState as ProviderState
 from marketplace.payments.late_interest.queries import accruals, interest_of, waiver_of
@@ -23,6 +24,7 @@ from marketplace.payments.online import views as online_views
 from marketplace.payments.online.rules import choose_method
 from marketplace.payments.online.views import current_gateway, payment_page
 from marketplace.payments.statements import import_statement, resolve_bank_line
+from marketplace.payments.vouchers.queries import batches_of_amount
 from marketplace.web.errors import explain
 from marketplace.web.forms import place_error
 from marketplace.web.jobs import nudge
@@ -207,7 +209,13 @@ def resolve_line(line_no: str) -> ResponseReturnValue:
             return redirect(url_for(".queue"), 303)
     near = near_misses(session, line)
     page = render_template(
-        "payments/resolve_line.html", form=form, line=line, candidates=candidates, near=near
+        "payments/resolve_line.html",
+        form=form,
+        line=line,
+        candidates=candidates,
+        near=near,
+        deposits=session.scalars(deposits_of_amount(line.amount_fen)).all(),
+        batches=session.scalars(batches_of_amount(line.amount_fen)).all(),
     )
     return page, 422 if form.errors else 200
 

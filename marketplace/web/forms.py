@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from flask import flash
 from flask_wtf import FlaskForm
 from wtforms import HiddenField
 from wtforms.validators import InputRequired, Length
@@ -23,11 +24,24 @@ def place_error(form: FlaskForm, error: DomainError) -> None:
 
     Refusals that are not about the input (not found, not allowed) are raised on.
     """
-    if isinstance(error, NotFound | Forbidden):
-        raise error
-    current_session().rollback()
+    _undo(error)
     field = form[error.field] if error.field and error.field in form else None
     if field is None:
         form.form_errors.append(explain(error))
     else:
         field.errors = [*field.errors, explain(error)]
+
+
+def tell(error: DomainError) -> None:
+    """Undo what the rule began and say its refusal on the next page, for a button that has no form to come back to.
+
+    Refusals that are not about the input (not found, not allowed) are raised on.
+    """
+    _undo(error)
+    flash(explain(error), "error")
+
+
+def _undo(error: DomainError) -> None:
+    if isinstance(error, NotFound | Forbidden):
+        raise error
+    current_session().rollback()

@@ -66,6 +66,11 @@
     input.dispatchEvent(new Event("change", { bubbles: true }));
   });
 
+  // A code that stands behind the # of the address, where a QR code put it. It goes to no server before it is sent.
+  const given = decodeURIComponent(window.location.hash.slice(1));
+  const wanting = document.querySelector("input[data-from-address]");
+  if (wanting && !wanting.value && /^[0-9A-Za-z]{16}$/.test(given)) wanting.value = given;
+
   const reveal = (root) => {
     for (const one of root.querySelectorAll("[data-quantity] [data-step]")) one.hidden = false;
   };

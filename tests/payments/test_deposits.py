@@ -17,8 +17,9 @@ from marketplace.ledger.accounts import AccountKey
 from marketplace.ledger.checks import run_checks
 from marketplace.ledger.queries import balances
 from marketplace.ordering.models import OrderPart
+from marketplace.payments.by_hand import lines_of_amount
 from marketplace.payments.deposits.models import Deposit, DepositMove, DepositReturn, DepositState
-from marketplace.payments.deposits.queries import lines_that_fit, tasks_of
+from marketplace.payments.deposits.queries import tasks_of
 from marketplace.payments.deposits.rules import (
     ask_deposits,
     mark_deposit_returned,
@@ -106,7 +107,7 @@ def test_a_fen_too_little_waits_for_a_person(
     line = session.scalars(select(BankLine)).one()
     assert (line.state, line.reason) == (BankLineState.QUEUED, QueueReason.WRONG_AMOUNT)
     assert (deposit.state, forward.state) == (DepositState.OPEN, ForwardState.CONFIRMED)
-    assert lines_that_fit(session, deposit) == []
+    assert lines_of_amount(session, deposit.amount_fen) == []
     refused = refusal(session, lambda: match_deposit(session, cashier, deposit, line, note="单位来电"))
     assert isinstance(refused, Refused)
     assert refused.code == "amounts_differ"
@@ -134,7 +135,7 @@ def test_money_without_its_code_is_matched_by_a_person(
     ask_deposits(session)
     deposit = session.scalars(select(Deposit)).one()
     transferred(session, cashier, files, deposit, yuan="400.00", code="订金")
-    line = lines_that_fit(session, deposit)[0]
+    line = lines_of_amount(session, deposit.amount_fen)[0]
     assert (
         refusal(session, lambda: match_deposit(session, cashier, deposit, line, note=" ")).code
         == "note_missing"

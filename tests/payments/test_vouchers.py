@@ -12,6 +12,7 @@ from marketplace.core.clock import today
 from marketplace.core.crypto import DataKey
 from marketplace.core.db import session_maker
 from marketplace.core.files import FileStore
+from marketplace.identity.actors import actor_of
 from marketplace.identity.models import Role
 from marketplace.ledger.accounts import AccountKey
 from marketplace.ledger.queries import balance
@@ -42,11 +43,13 @@ from marketplace.payments.vouchers.rules import (
     cancel_batch,
     close_lapsed_batches,
     mark_returned,
+    match_batch,
     print_vouchers,
 )
 from tests.conftest import HeldClock, MarketClient
+from tests.factories.identity import UserFactory, official_with
 from tests.factories.registry import BuyerUnitFactory, CooperativeFactory, actor_at, user_of
-from tests.factories.trade import PRICE_FEN, UNIT_G, offer
+from tests.factories.trade import PRICE_FEN, UNIT_G, buy, offer
 from tests.journeys.paper import Visitor
 from tests.ordering.test_concurrency import all_at_once
 from tests.payments.voucher_world import DAYS_GOOD, FACE_FEN, Union
@@ -109,6 +112,28 @@ def test_money_that_is_a_fen_short_waits_for_a_person_and_a_cancelled_batch_take
         (BankLineState.QUEUED, QueueReason.CANCELLED),
     ]
     assert (batch.state, union.held_fen()) == (BatchState.CANCELLED, 0)
+
+
+def test_a_person_says_what_a_queued_line_paid_for_and_only_the_exact_sum_will_do(union: Union) -> None:
+    session, batch = union.session, approve_batch(union.session, union.approver, union.asked())
+    union.transfer(batch, "359.99", serial="too-little")
+    short = session.scalars(select(BankLine)).one()
+    refusals = (
+        ("amounts_differ", union.cashier, short, "单位来电"),
+        ("note_missing", union.cashier, short, "  "),
+        ("forbidden", union.orderer, short, "单位来电"),
+    )
+    for code, actor, line, note in refusals:
+        error = refusal(session, lambda: match_batch(session, actor, batch, line, note=note))  # noqa: B023
+        assert error.code == code
+    assert (short.state, batch.state, union.held_fen()) == (BankLineState.QUEUED, BatchState.OPEN, 0)
+
+    union.transfer(batch, "360.00", serial="no-code", remark="工会福利")
+    line = session.scalars(select(BankLine).where(BankLine.serial_no == "no-code")).one()
+    match_batch(session, union.cashier, batch, line, note="单位来电，漏填附言")
+    assert (line.state, batch.state, union.held_fen()) == (BankLineState.RESOLVED, BatchState.PAID, 36_000)
+    again = refusal(session, lambda: match_batch(session, union.cashier, batch, line, note="再来一次"))
+    assert (again.code, union.findings()) == ("not_found", {})
 
 
 def test_codes_are_shown_once_and_kept_nowhere(union: Union) -> None:
@@ -204,7 +229,6 @@ def test_what_was_not_used_goes_back_to_the_union_once(union: Union, clock: Held
     assert union.findings() == {}
 
 
-@pytest.mark.databases("postgresql")
 def test_a_voucher_redeemed_twice_at_the_same_moment_is_redeemed_once(union: Union, engine: Engine) -> None:
     _batch, codes = union.printed()
     listing_no, clerk, key = union.offered.listing.public_no, union.clerk, union.key
@@ -253,3 +277,37 @@ def test_the_pages_lead_from_the_wish_to_the_counter(
     client.sign_in(user_of(union.offered.cooperative, Role.COOPERATIVE_CLERK))
     page = visitor.open("/counter")
     assert visitor.press(page, "查这张券", code="0000 0000 0000 0000", status=422).has("没有这张券")
+
+
+@pytest.mark.databases("sqlite")
+def test_the_cashier_finds_what_a_line_without_a_code_paid_for(
+    union: Union, client: MarketClient, session: Session
+) -> None:
+    visitor, batch = Visitor(client), approve_batch(session, union.approver, union.asked())
+    union.transfer(batch, "360.00", serial="no-code", remark="工会福利")
+    client.sign_in(official_with(Role.OPERATOR))
+    line = session.scalars(select(BankLine)).one()
+    page = visitor.open(f"/cashier/queue/{line.public_no}")
+    page = visitor.open(page.link(batch.public_no))
+    assert page.has("待核对的到账里金额相同的", "no-code")
+    page = visitor.press(page, "就是这批券款", note="单位来电，漏填附言")
+    assert page.has("已登记处理结果", "已到账")
+    assert session.get_one(VoucherBatch, batch.id).state is BatchState.PAID
+
+
+@pytest.mark.databases("sqlite")
+def test_the_qr_code_leads_to_the_counter_to_one_s_orders_or_to_signing_in(
+    union: Union, client: MarketClient, session: Session
+) -> None:
+    visitor, (_batch, codes) = Visitor(client), union.printed()
+    assert visitor.open("/redeem").has("登录后再扫一次券上的二维码")
+    staff = UserFactory(granted=(Role.STAFF_BUYER,))
+    client.sign_in(staff)
+    page = visitor.open("/redeem")
+    assert visitor.press(page, "查这张券", code="0" * 16, status=422).has("没有尾号 0000 的券")
+    assert visitor.press(page, "查这张券", code=codes[0]).has("120.00", "去选购")
+    order = buy(session, actor_of(staff), (union.offered, 2))
+    found = visitor.press(page, "查这张券", code=codes[0])
+    assert visitor.press(found, f"用在订单 {order.public_no}").has("用这些券付清", "100.00")
+    client.sign_in(user_of(union.offered.cooperative, Role.COOPERATIVE_CLERK))
+    assert visitor.press(visitor.open("/redeem"), "查这张券", code=codes[0]).has("这张券有效", "核销并交货")

@@ -54,10 +54,10 @@ class Union:
             idempotency_key=f"a-batch-of-vouchers-{self.unit.id}",
         )
 
-    def transfer(self, batch: VoucherBatch, yuan: str, *, serial: str = "") -> None:
+    def transfer(self, batch: VoucherBatch, yuan: str, *, serial: str = "", remark: str = "") -> None:
         serial = serial or f"VB-{self.unit.id}"
         head = "交易流水号,交易日期,收入金额,对方户名,附言"
-        line = f"{serial},{today():%Y-%m-%d},{yuan},乐安县第一小学,{batch.remittance_code}"
+        line = f"{serial},{today():%Y-%m-%d},{yuan},乐安县第一小学,{remark or batch.remittance_code}"
         import_statement(
             self.session,
             self.cashier,

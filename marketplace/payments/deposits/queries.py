@@ -11,7 +11,6 @@ from marketplace.identity.actors import Actor
 from marketplace.identity.permissions import Permission
 from marketplace.ordering.queries import works_for_unit
 from marketplace.payments.deposits.models import Deposit, DepositReturn, DepositState
-from marketplace.payments.models import BankLine, BankLineState
 from marketplace.procurement.forward.models import ForwardOrder
 from marketplace.registry.cooperatives.queries import cooperatives_within
 from marketplace.web.tasks import Task
@@ -51,15 +50,10 @@ def deposit_of_forward(session: Session, actor: Actor, forward_no: str) -> Depos
     return deposit
 
 
-def lines_that_fit(session: Session, deposit: Deposit) -> list[BankLine]:
-    """Bank lines that wait for a person and have exactly the amount of an open deposit, at most twenty."""
-    query = (
-        select(BankLine)
-        .where(BankLine.state == BankLineState.QUEUED, BankLine.amount_fen == deposit.amount_fen)
-        .order_by(BankLine.id)
-        .limit(20)
-    )
-    return list(session.scalars(query)) if deposit.state is DepositState.OPEN else []
+def deposits_of_amount(amount_fen: int) -> Select[Deposit]:
+    """Deposits that are asked for and are exactly this much, the oldest first, at most twenty."""
+    asked = Deposit.state == DepositState.OPEN
+    return select(Deposit).where(asked, Deposit.amount_fen == amount_fen).order_by(Deposit.id).limit(20)
 
 
 def returns_to_send() -> Select[DepositReturn]:

@@ -10,28 +10,26 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, exists, or_, select
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from marketplace.core.clock import now, today
-from marketplace.core.errors import Conflict, NotFound, Refused
+from marketplace.core.errors import Conflict
 from marketplace.core.labels import N_
 from marketplace.identity.actors import SYSTEM, Actor
-from marketplace.identity.permissions import Permission
 from marketplace.identity.trail import record_trail
 from marketplace.ordering.models import OrderPart
 from marketplace.ordering.rules import mark_paid
 from marketplace.ordering.states import PartState
+from marketplace.payments.by_hand import keep_returned, require_serial, settle_line_as
 from marketplace.payments.deposits.models import Deposit, DepositMoveKind, DepositReturn, DepositState
 from marketplace.payments.deposits.posting import post_move
 from marketplace.payments.gateways.remittance_codes import new_code
-from marketplace.payments.models import BankLine, BankLineState, Payment, PaymentState, QueueReason
+from marketplace.payments.models import BankLine, Payment, PaymentState, QueueReason
 from marketplace.payments.rules import hold_payment
 from marketplace.procurement.forward.models import ForwardDelivery, ForwardOrder, ForwardState
 from marketplace.procurement.forward.rules import mark_deposit_paid
 
 DAYS_TO_PAY = 10
-MAX_SERIAL = 60
 BATCH = 100
 OVER = (ForwardState.DONE, ForwardState.ENDED)
 AT_REST = (PartState.ACCEPTED, PartState.RETURNED, PartState.CANCELLED)
@@ -107,22 +105,10 @@ def why_not(deposit: Deposit, amount_fen: int) -> QueueReason | None:
 
 
 def match_deposit(session: Session, actor: Actor, deposit: Deposit, line: BankLine, *, note: str) -> Deposit:
-    """A person says that a queued bank line of the same amount is this deposit. Raises Refused without a reason or when
-    the amounts differ, NotFound when the line does not wait."""
-    actor.require(Permission.MATCH_BANK_LINES)
-    session.refresh(line, with_for_update={"of": BankLine})
-    if line.state is not BankLineState.QUEUED:
-        raise NotFound
-    if not note.strip():
-        raise Refused("note_missing", N_("请写明处理依据，例如与付款单位核对的结果"), field="note")
-    if line.amount_fen != deposit.amount_fen:
-        raise Refused("amounts_differ", N_("这笔收款与订金金额不同，不能匹配"), field="line")
-    line.state, line.resolution = BankLineState.RESOLVED, note.strip()[:300]
-    line.resolved_by, line.resolved_at = actor.user_id, now()
-    session.flush()
-    take_deposit(session, deposit, paid_at=now(), line=line)
-    record_trail(session, actor, "payments.resolve_line", subject=("bank_line", line.public_no))
-    return deposit
+    """A person says that a queued bank line of the same amount is this deposit. Raises as `settle_line_as`, Conflict
+    when it is not awaited any more."""
+    settle_line_as(session, actor, line, amount_fen=deposit.amount_fen, note=note)
+    return take_deposit(session, deposit, paid_at=now(), line=line)
 
 
 def set_off_deposits(session: Session) -> int:
@@ -219,25 +205,11 @@ def mark_deposit_returned(
 ) -> DepositReturn:
     """The cashier has transferred it: done, once, under the bank's serial number. Raises Refused without a number,
     Conflict when it was done or the number stands for another."""
-    actor.require(Permission.MATCH_BANK_LINES)
-    serial = serial_no.strip()
-    if not serial or len(serial) > MAX_SERIAL:
-        raise Refused("serial_missing", N_("请填写银行转账的流水号，最多 60 个字符"), field="serial_no")
+    serial = require_serial(actor, serial_no)
     session.refresh(going_back, with_for_update={"of": DepositReturn})
     if going_back.returned_at is not None:
         raise Conflict("returned", N_("这笔订金已经登记为退回"))
-    try:
-        with session.begin_nested():
-            going_back.serial_no, going_back.returned_by = serial, actor.user_id
-            going_back.returned_at = now()
-            session.flush()
-    except IntegrityError as taken:
-        raise Conflict(
-            "serial_taken",
-            N_("流水号 %(serial)s 已登记在另一笔退款上，请核对"),
-            field="serial_no",
-            serial=serial,
-        ) from taken
+    keep_returned(session, actor, going_back, serial=serial)
     _note(session, actor, "payments.deposit_sent_back", going_back.deposit, going_back.amount_fen)
     return going_back
 

@@ -6,15 +6,16 @@ from flask import Blueprint, current_app, flash, redirect, render_template, url_
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
-from marketplace.core.errors import DomainError, Forbidden, NotFound
+from marketplace.core.errors import DomainError, NotFound
 from marketplace.identity.access import current_actor, requires
 from marketplace.identity.permissions import Permission
+from marketplace.payments.by_hand import lines_of_amount
 from marketplace.payments.deposits import queries, rules
 from marketplace.payments.deposits.forms import MatchForm
 from marketplace.payments.deposits.models import DepositState
 from marketplace.payments.queries import queued_line_by_no
 from marketplace.payments.refunds.forms import SerialForm
-from marketplace.web.errors import explain
+from marketplace.web.forms import tell
 from marketplace.web.paging import page_of
 from marketplace.web.transaction import current_session
 
@@ -63,13 +64,14 @@ def show(deposit_no: str) -> ResponseReturnValue:
     """One deposit: how to pay it, and where its money went."""
     session, actor = current_session(), current_actor()
     found = queries.deposit_by_no(session, actor, deposit_no)
+    pays = found.state is DepositState.OPEN
     settings = current_app.config["SETTINGS"]
     return render_template(
         "payments/deposits/show.html",
         found=found,
-        lines=queries.lines_that_fit(session, found) if actor.can(P.MATCH_BANK_LINES) else [],
+        lines=lines_of_amount(session, found.amount_fen) if pays and actor.can(P.MATCH_BANK_LINES) else [],
         form=MatchForm(formdata=None),
-        pays=found.state is DepositState.OPEN,
+        pays=pays,
         payee={
             "name": settings.bank_payee,
             "account_no": settings.bank_account_no,
@@ -88,7 +90,7 @@ def match(deposit_no: str) -> ResponseReturnValue:
     try:
         rules.match_deposit(session, actor, found, line, note=form.note.data or "")
     except DomainError as error:
-        _tell(error)
+        tell(error)
     else:
         flash(_("已登记处理结果"), "success")
     return redirect(url_for(".show", deposit_no=deposit_no), 303)
@@ -103,14 +105,7 @@ def returned(return_no: str) -> ResponseReturnValue:
     try:
         rules.mark_deposit_returned(session, current_actor(), found, serial_no=form.serial_no.data or "")
     except DomainError as error:
-        _tell(error)
+        tell(error)
     else:
         flash(_("已登记退回"), "success")
     return redirect(url_for(".index"), 303)
-
-
-def _tell(error: DomainError) -> None:
-    if isinstance(error, NotFound | Forbidden):
-        raise error
-    current_session().rollback()
-    flash(explain(error), "error")

@@ -7,15 +7,14 @@ and its record is made good by the next run: the same key gives the same refund.
 from __future__ import annotations
 
 from sqlalchemy import select
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from marketplace.core.clock import now
-from marketplace.core.errors import Conflict, NotFound, Refused
+from marketplace.core.errors import Conflict, NotFound
 from marketplace.core.labels import N_
 from marketplace.identity.actors import SYSTEM, Actor
-from marketplace.identity.permissions import Permission
 from marketplace.identity.trail import record_trail
+from marketplace.payments.by_hand import keep_returned, require_serial
 from marketplace.payments.gateways.protocol import (
     GatewayRefused,
     GatewayUnavailable,
@@ -28,7 +27,6 @@ from marketplace.payments.refunds.models import Refund, RefundState
 from marketplace.payments.refunds.queries import BY_HAND, refunds_to_send
 
 BATCH = 20
-MAX_SERIAL = 60
 CHANNEL_REFUSED = N_("付款通道没有接受这笔退款，请核实后由人工退回")
 
 
@@ -104,28 +102,14 @@ def mark_returned(session: Session, actor: Actor, refund: Refund, *, serial_no: 
     Raises NotFound when it is not the cashier's to send, Refused without a number, Conflict when the number stands for
     another refund or this one was sent meanwhile.
     """
-    actor.require(Permission.MATCH_BANK_LINES)
-    serial = serial_no.strip()
-    if not serial or len(serial) > MAX_SERIAL:
-        raise Refused("serial_missing", N_("请填写银行转账的流水号，最多 60 个字符"), field="serial_no")
+    serial = require_serial(actor, serial_no)
     session.refresh(refund, with_for_update={"of": Refund})
     if refund.state is RefundState.RETURNED:
         raise Conflict("returned", N_("这笔退款已经登记为退回"))
     by_card = refund.method is PaymentMethod.CARD and refund.state is not RefundState.FAILED
     if refund.state not in BY_HAND or by_card:
         raise NotFound
-    try:
-        with session.begin_nested():
-            refund.state, refund.serial_no = RefundState.RETURNED, serial
-            refund.returned_by, refund.returned_at = actor.user_id, now()
-            session.flush()
-    except IntegrityError as taken:
-        raise Conflict(
-            "serial_taken",
-            N_("流水号 %(serial)s 已登记在另一笔退款上，请核对"),
-            field="serial_no",
-            serial=serial,
-        ) from taken
+    keep_returned(session, actor, refund, serial=serial, state=RefundState.RETURNED)
     _note(session, actor, "payments.refund_returned", refund)
     return refund
 

@@ -46,10 +46,19 @@ class SpendForm(FlaskForm):
         return (self.codes.data or "").splitlines()
 
 
+CODE_INPUT = {"autocomplete": "off", "autocapitalize": "characters", "data-from-address": "true"}
+
+
+class RedeemForm(FlaskForm):
+    """The code of one voucher; a page that a QR code opened has it in its address."""
+
+    code = StringField(_l("券码"), [WORDS, Length(max=40)], render_kw=CODE_INPUT)
+
+
 class CounterForm(FlaskForm):
     """A code, and what is picked up for it."""
 
-    code = StringField(_l("券码"), [WORDS, Length(max=40)], render_kw={"autocomplete": "off"})
+    code = StringField(_l("券码"), [WORDS, Length(max=40)], render_kw=CODE_INPUT)
     listing = SelectField(_l("提什么"), [InputRequired(_l("请选择一个商品"))])
     quantity = IntegerField(
         _l("数量"),

@@ -48,6 +48,13 @@ def batch_by_no(session: Session, actor: Actor, number: str) -> VoucherBatch:
     return batch
 
 
+def batches_of_amount(amount_fen: int) -> Select[VoucherBatch]:
+    """Batches that are to be paid and cost exactly this, the oldest first, at most twenty."""
+    awaited = VoucherBatch.state == BatchState.OPEN
+    query = select(VoucherBatch).where(awaited, VoucherBatch.total_fen == amount_fen)
+    return query.order_by(VoucherBatch.id).limit(20)
+
+
 def redeemed_counts(session: Session, batch_ids: Collection[int]) -> dict[int, int]:
     """How many vouchers of each batch were redeemed, in one statement."""
     query = (

@@ -19,6 +19,7 @@ from marketplace.core.labels import N_
 from marketplace.identity.actors import SYSTEM, Actor
 from marketplace.identity.permissions import Permission
 from marketplace.identity.trail import record_trail
+from marketplace.payments.by_hand import keep_returned, require_serial, settle_line_as
 from marketplace.payments.gateways.remittance_codes import new_code
 from marketplace.payments.models import BankLine, QueueReason
 from marketplace.payments.vouchers.models import (
@@ -34,7 +35,6 @@ from marketplace.payments.vouchers.posting import post_paid, post_returned
 from marketplace.registry.models import Cooperative, CooperativeState
 
 LONGEST_DAYS = 730
-MAX_SERIAL = 60
 BATCH = 50
 CODE_LENGTH = 16
 LOOK_ALIKES = str.maketrans("OIL", "011")
@@ -170,6 +170,15 @@ def take_batch(session: Session, batch: VoucherBatch, *, paid_at: datetime, line
     return batch
 
 
+def match_batch(
+    session: Session, actor: Actor, batch: VoucherBatch, line: BankLine, *, note: str
+) -> VoucherBatch:
+    """A person says that a queued bank line of the same amount pays for this batch. Raises as `settle_line_as`,
+    Conflict when it is not awaited any more."""
+    settle_line_as(session, actor, line, amount_fen=batch.total_fen, note=note)
+    return take_batch(session, batch, paid_at=now(), line=line)
+
+
 def print_vouchers(session: Session, actor: Actor, batch: VoucherBatch, key: DataKey) -> list[str]:
     """Make the vouchers of a paid batch, once, and return their codes, which are kept nowhere.
 
@@ -247,24 +256,10 @@ def mark_returned(
 ) -> VoucherReturn:
     """The cashier has transferred it: done, once, under the bank's serial number. Raises Refused without a number,
     Conflict when it was done or the number stands for another."""
-    actor.require(Permission.MATCH_BANK_LINES)
-    serial = serial_no.strip()
-    if not serial or len(serial) > MAX_SERIAL:
-        raise Refused("serial_missing", N_("请填写银行转账的流水号，最多 60 个字符"), field="serial_no")
+    serial = require_serial(actor, serial_no)
     session.refresh(going_back, with_for_update={"of": VoucherReturn})
     if going_back.returned_at is not None:
         raise Conflict("returned", N_("这笔余款已经登记为退回"))
-    try:
-        with session.begin_nested():
-            going_back.serial_no, going_back.returned_by = serial, actor.user_id
-            going_back.returned_at = now()
-            session.flush()
-    except IntegrityError as taken:
-        raise Conflict(
-            "serial_taken",
-            N_("流水号 %(serial)s 已登记在另一笔退款上，请核对"),
-            field="serial_no",
-            serial=serial,
-        ) from taken
+    keep_returned(session, actor, going_back, serial=serial)
     note_batch(session, actor, going_back.batch, "vouchers_sent_back")
     return going_back

@@ -29,6 +29,7 @@ from marketplace.payments.vouchers.posting import post_spent
 from marketplace.payments.vouchers.rules import hash_of, note_batch
 
 MOST_CODES = 20
+MOST_ORDERS = 20
 SHOWN = 4  # characters of a code that a message repeats
 BATCH = 200
 
@@ -208,6 +209,32 @@ def _promise(session: Session, actor: Actor, order: Order, cover: Cover) -> Vouc
     session.add(spend)
     note_batch(session, actor, voucher.batch, "spend_voucher")
     return spend
+
+
+def voucher_of(session: Session, actor: Actor, code: str, *, key: DataKey) -> Voucher:
+    """The voucher of a code, when it is good now, for somebody who may buy with it. Raises as `price_vouchers`."""
+    actor.require(Permission.BUY_PERSONALLY)
+    [(_, voucher)] = _vouchers_of(session, [code], key)
+    return voucher
+
+
+def orders_to_pay_with(session: Session, actor: Actor, voucher: Voucher) -> Sequence[Order]:
+    """The actor's own orders that wait for payment and hold goods of the voucher's cooperative, newest first."""
+    begun = select(Payment.id).where(Payment.order_id == Order.id, Payment.state == PaymentState.OPEN)
+    query = (
+        select(Order)
+        .join(OrderPart, OrderPart.order_id == Order.id)
+        .where(
+            Order.buyer_user_id == actor.user_id,
+            Order.kind == OrderKind.PERSONAL,
+            OrderPart.cooperative_id == voucher.cooperative_id,
+            OrderPart.state == PartState.AWAITING_PAYMENT,
+            ~begun.exists(),
+        )
+        .order_by(Order.id.desc())
+        .limit(MOST_ORDERS)
+    )
+    return session.scalars(query).unique().all()
 
 
 def spends_on(session: Session, order_ids: Collection[int]) -> Sequence[VoucherSpend]:

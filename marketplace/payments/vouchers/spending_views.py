@@ -1,7 +1,11 @@
-"""Paying a staff order with vouchers on the page: enter codes, see what they pay, use them."""
+"""Using a voucher: where its QR code leads, and paying a staff order with codes on the page.
+
+The QR code carries the voucher's code behind the `#` of the address, which browsers keep to themselves: no log has it.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from flask import Blueprint, current_app, flash, redirect, render_template, request, url_for
@@ -10,13 +14,13 @@ from flask_babel import gettext as _
 
 from marketplace.core.errors import DomainError
 from marketplace.core.money import format_yuan
-from marketplace.identity.access import current_actor, requires
+from marketplace.identity.access import current_actor, public, requires
 from marketplace.identity.permissions import Permission
 from marketplace.ordering.models import Order
 from marketplace.ordering.queries import order_by_no
 from marketplace.payments.vouchers import spending
-from marketplace.payments.vouchers.forms import SpendForm
-from marketplace.payments.vouchers.models import VoucherSpend
+from marketplace.payments.vouchers.forms import RedeemForm, SpendForm
+from marketplace.payments.vouchers.models import Voucher, VoucherSpend
 from marketplace.payments.vouchers.spending import Cover
 from marketplace.web.forms import place_error
 from marketplace.web.limits import limiter
@@ -74,3 +78,22 @@ def _used(order: Order) -> ResponseReturnValue:
     else:
         flash(_("提货券已付清这张订单，合作社会尽快确认并发货"), "success")
     return redirect(url_for("ordering.order", order_no=order.public_no), 303)
+
+
+@bp.route("/redeem", methods=["GET", "POST"])
+@public
+@limiter.limit(TRIES, methods=["POST"])
+def redeem() -> ResponseReturnValue:
+    """Where the QR code of a voucher leads: to the counter, to one's own orders, or first to signing in."""
+    session, actor, form = current_session(), current_actor(), RedeemForm()
+    voucher: Voucher | None = None
+    orders: Sequence[Order] = ()
+    if actor.can(Permission.BUY_PERSONALLY) and form.validate_on_submit():
+        key = current_app.extensions["data_key"]
+        try:
+            voucher = spending.voucher_of(session, actor, form.code.data or "", key=key)
+            orders = spending.orders_to_pay_with(session, actor, voucher)
+        except DomainError as error:
+            place_error(form, error)
+    page = render_template("payments/vouchers/redeem.html", form=form, voucher=voucher, orders=orders)
+    return page, 422 if form.errors else 200

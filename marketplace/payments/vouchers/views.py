@@ -8,18 +8,22 @@ from flask_babel import gettext as _
 from sqlalchemy import select
 
 from marketplace.catalog.queries import listing_by_no
-from marketplace.core.errors import DomainError, Forbidden, NotFound
+from marketplace.core.errors import DomainError, NotFound
 from marketplace.identity.access import current_actor, requires
 from marketplace.identity.permissions import Permission
+from marketplace.payments.by_hand import lines_of_amount
+from marketplace.payments.deposits.forms import MatchForm
+from marketplace.payments.queries import queued_line_by_no
 from marketplace.payments.refunds.forms import SerialForm
 from marketplace.payments.vouchers import counter as counter_rules, queries, rules
 from marketplace.payments.vouchers.forms import BatchForm, CounterForm
+from marketplace.payments.vouchers.models import BatchState
 from marketplace.registry.cooperatives.queries import admitted_cooperatives
 from marketplace.registry.models import Cooperative
-from marketplace.web.errors import explain
-from marketplace.web.forms import place_error
+from marketplace.web.forms import place_error, tell
 from marketplace.web.jobs import nudge
 from marketplace.web.paging import page_of
+from marketplace.web.qr import qr_to
 from marketplace.web.transaction import current_session
 
 bp = Blueprint("vouchers", __name__)
@@ -92,8 +96,31 @@ def show(batch_no: str) -> ResponseReturnValue:
         "account_no": settings.bank_account_no,
         "bank": settings.bank_name,
     }
-    redeemed = queries.redeemed_counts(session, [batch.id]).get(batch.id, 0)
-    return render_template("payments/vouchers/show.html", batch=batch, redeemed=redeemed, payee=payee)
+    awaited = batch.state is BatchState.OPEN and current_actor().can(P.MATCH_BANK_LINES)
+    return render_template(
+        "payments/vouchers/show.html",
+        batch=batch,
+        redeemed=queries.redeemed_counts(session, [batch.id]).get(batch.id, 0),
+        payee=payee,
+        lines=lines_of_amount(session, batch.total_fen) if awaited else [],
+        form=MatchForm(formdata=None),
+    )
+
+
+@bp.post("/vouchers/<batch_no>/match")
+@requires(P.MATCH_BANK_LINES)
+def match(batch_no: str) -> ResponseReturnValue:
+    """A queued bank line pays for this batch."""
+    session, actor, form = current_session(), current_actor(), MatchForm()
+    batch = queries.batch_by_no(session, actor, batch_no)
+    line = queued_line_by_no(session, form.line.data or "")
+    try:
+        rules.match_batch(session, actor, batch, line, note=form.note.data or "")
+    except DomainError as error:
+        tell(error)
+    else:
+        flash(_("已登记处理结果"), "success")
+    return redirect(url_for(".show", batch_no=batch_no), 303)
 
 
 @bp.post("/vouchers/<batch_no>/approve")
@@ -123,7 +150,13 @@ def print_sheet(batch_no: str) -> ResponseReturnValue:
     session, actor = current_session(), current_actor()
     batch = queries.batch_by_no(session, actor, batch_no)
     codes = rules.print_vouchers(session, actor, batch, current_app.extensions["data_key"])
-    return render_template("payments/vouchers/sheet.html", batch=batch, codes=codes)
+    return render_template(
+        "payments/vouchers/sheet.html",
+        batch=batch,
+        codes=codes,
+        qr_to=qr_to,
+        redeem_at=url_for("voucher_spending.redeem"),
+    )
 
 
 @bp.route("/counter", methods=["GET", "POST"])
@@ -163,10 +196,7 @@ def returned(return_no: str) -> ResponseReturnValue:
     try:
         rules.mark_returned(session, current_actor(), found, serial_no=form.serial_no.data or "")
     except DomainError as error:
-        if isinstance(error, NotFound | Forbidden):
-            raise
-        session.rollback()
-        flash(explain(error), "error")
+        tell(error)
     else:
         flash(_("已登记退回"), "success")
     return redirect(url_for(".index"), 303)

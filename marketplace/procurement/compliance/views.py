@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import segno
-from flask import Blueprint, current_app, flash, make_response, redirect, render_template, url_for
+from flask import Blueprint, flash, make_response, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
@@ -21,6 +20,7 @@ from marketplace.procurement.receiving.queries import (
 )
 from marketplace.web.forms import place_error
 from marketplace.web.limits import limiter
+from marketplace.web.qr import qr_to
 from marketplace.web.transaction import current_session
 
 bp = Blueprint("compliance", __name__)
@@ -28,12 +28,6 @@ P = Permission
 UNIT = (P.ORDER_FOR_UNIT, P.APPROVE_ORDERS, P.RECEIVE_FOR_UNIT, P.PAY_FOR_UNIT)
 BUYERS = (P.BUY_PERSONALLY, *UNIT, P.READ_AUDIT)
 CHECKS = "60 per minute; 600 per hour"
-
-
-def _qr(path: str) -> str:
-    """A QR code that leads to `path` of this site, as a picture in the page."""
-    address = f"{current_app.config['SETTINGS'].public_url}{path}"
-    return str(segno.make(address, error="m", micro=False).svg_data_uri(scale=4, border=2))
 
 
 @bp.route("/lots/<lot_no>/certificates", methods=["GET", "POST"])
@@ -67,7 +61,7 @@ def certificate(token: str) -> ResponseReturnValue:
             "procurement/compliance/certificate.html",
             certificate=found,
             newest=queries.is_newest(current_session(), found),
-            qr_code=_qr(url_for(".certificate", token=token)),
+            qr_code=qr_to(url_for(".certificate", token=token)),
         )
     )
     response.headers["X-Robots-Tag"] = "noindex"
@@ -99,7 +93,7 @@ def delivery_note(part_no: str) -> ResponseReturnValue:
         lots=lots,
         villages=queries.villages_of(session, [share.lot for share in shares]),
         certificates=queries.certificates_of_lots(session, {share.lot_id for share in shares}),
-        qr_code=_qr(url_for("receiving.delivery", part_no=part.public_no)),
+        qr_code=qr_to(url_for("receiving.delivery", part_no=part.public_no)),
     )
 
 
