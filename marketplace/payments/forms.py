@@ -1,4 +1,4 @@
-"""What the cashier types: a statement file, and how a queued line was settled."""
+"""What is typed about payments: a statement file, how a queued line was settled, why a paper is withdrawn."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from flask_wtf import FlaskForm
 from flask_wtf.file import FileField, FileRequired
 from wtforms import RadioField, StringField
 from wtforms.validators import InputRequired, Length
+
+from marketplace.payments.withdrawing import MOST_REASON
 
 
 class StatementForm(FlaskForm):
@@ -20,3 +22,9 @@ class ResolveForm(FlaskForm):
 
     payment = RadioField(_l("这笔钱是"), validate_choice=False, default="")
     note = StringField(_l("处理依据"), [InputRequired(_l("请写明处理依据")), Length(max=300)])
+
+
+class WithdrawForm(FlaskForm):
+    """Why a paper no longer counts."""
+
+    reason = StringField(_l("作废原因"), [InputRequired(_l("请写明作废的原因")), Length(max=MOST_REASON)])

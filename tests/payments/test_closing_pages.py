@@ -112,8 +112,8 @@ def test_the_figures_open_in_a_spreadsheet(
     page = f"/linkage/periods/{period.public_no}"
     book = openpyxl.load_workbook(BytesIO(client.get(f"{page}/figures.xlsx").data))
     rows = list(book.active.iter_rows(values_only=True))
-    assert rows[0][:4] == ("联结方式", "农户编号", "户主", "村")
-    assert rows[1] == ("土地流转", lease.household.public_no, "刘长根", "鳌溪村委会", 743.84, 0, 0, 743.84)
+    assert rows[1][:4] == ("联结方式", "农户编号", "户主", "村")
+    assert rows[2] == ("土地流转", lease.household.public_no, "刘长根", "鳌溪村委会", 743.84, 0, 0, 743.84)
     content = client.get(f"{page}/figures.csv").data
     assert content.startswith(b"\xef\xbb\xbf")
     table = list(csv.reader(StringIO(content.decode("utf-8-sig"))))

@@ -186,9 +186,9 @@ def test_receivables_open_in_a_spreadsheet_with_the_same_numbers(
     assert client.get(f"/receivables/{BuyerUnitFactory().public_no}").status_code == 404
     book = load_workbook(io.BytesIO(client.get("/receivables.xlsx").data))
     units, bills = book.worksheets
-    assert [cell.value for cell in units[2]] == [unit.name, 10_000, 0, 0, 300, 0, 10_300, 0]
-    assert [cell.value for cell in units[3]][1:] == [10_000, 0, 0, 300, 0, 10_300, 0]
-    rows = [[cell.value for cell in row] for row in bills.iter_rows(min_row=2)]
+    assert [cell.value for cell in units[3]] == [unit.name, 10_000, 0, 0, 300, 0, 10_300, 0]
+    assert [cell.value for cell in units[4]][1:] == [10_000, 0, 0, 300, 0, 10_300, 0]
+    rows = [[cell.value for cell in row] for row in bills.iter_rows(min_row=3)]
     assert [(row[1], row[2].date(), row[3], row[4]) for row in rows] == [
         (late.order.public_no, late.due_on, 300, 61),
         (owed.order.public_no, date(2026, 7, 1), 10_000, 0),

@@ -4,29 +4,24 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable, Iterable, Sequence
-from io import BytesIO, StringIO
-
-import xlsxwriter
+from io import StringIO
 
 from marketplace.core.labels import N_
 from marketplace.core.money import format_yuan
+from marketplace.core.workbooks import Column, Translate, WorkbookWriter
 from marketplace.payments.closing.queries import FigureRow
 
-XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 CSV = "text/csv"
-PLAIN = {"strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": True}
-TITLES = (
-    N_("联结方式"),
-    N_("农户编号"),
-    N_("户主"),
-    N_("村"),
-    N_("应得（元）"),
-    N_("已入账（元）"),
-    N_("已有保底（元）"),
-    N_("本次补足（元）"),
+COLUMNS = (
+    Column(N_("联结方式"), 12),
+    Column(N_("农户编号"), 16),
+    Column(N_("户主"), 12),
+    Column(N_("村"), 20),
+    Column(N_("应得（元）"), 14, "yuan"),
+    Column(N_("已入账（元）"), 14, "yuan"),
+    Column(N_("已有保底（元）"), 14, "yuan"),
+    Column(N_("本次补足（元）"), 14, "yuan"),
 )
-WIDTHS = (12, 16, 12, 20, 14, 14, 14, 14)
-Translate = Callable[[str], str]
 ShownName = Callable[[str], str]
 
 
@@ -47,29 +42,17 @@ def figures_xlsx(
     rows: Iterable[FigureRow], *, title: str, translate: Translate, shown_name: ShownName
 ) -> bytes:
     """A workbook with one row a household and mechanism, amounts in yuan."""
-    stream = BytesIO()
-    with xlsxwriter.Workbook(stream, {"constant_memory": True, **PLAIN}) as book:
-        head = book.add_format({"bold": True, "bottom": 1})
-        yuan = book.add_format({"num_format": "#,##0.00"})
-        sheet = book.add_worksheet(title[:31])
-        sheet.freeze_panes(1, 0)
-        for place, (name, width) in enumerate(zip(TITLES, WIDTHS, strict=True)):
-            sheet.set_column(place, place, width)
-            sheet.write_string(0, place, translate(name), head)
-        for line, row in enumerate(rows, start=1):
-            texts = _texts(row, translate, shown_name)
-            for place, text in enumerate(texts):
-                sheet.write_string(line, place, text)
-            for place, fen in enumerate(_amounts(row), start=len(texts)):
-                sheet.write(line, place, format_yuan(fen, grouped=False), yuan)
-    return stream.getvalue()
+    book = WorkbookWriter(translate)
+    cells = ((*_texts(row, translate, shown_name), *_amounts(row)) for row in rows)
+    book.write_sheet(title, title, COLUMNS, cells)
+    return book.finish()
 
 
 def figures_csv(rows: Iterable[FigureRow], *, translate: Translate, shown_name: ShownName) -> bytes:
     """The same as comma-separated text in UTF-8 with its mark, so that Excel reads the characters right."""
     stream = StringIO(newline="")
     writer = csv.writer(stream)
-    writer.writerow([translate(name) for name in TITLES])
+    writer.writerow([translate(column.title) for column in COLUMNS])
     for row in rows:
         amounts = [format_yuan(fen, grouped=False) for fen in _amounts(row)]
         writer.writerow([*map(_plain, _texts(row, translate, shown_name)), *amounts])

@@ -10,6 +10,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
 from marketplace.core.errors import DomainError, NotFound
+from marketplace.core.workbooks import XLSX
 from marketplace.identity.access import current_actor, requires
 from marketplace.identity.permissions import Permission
 from marketplace.linkage.late_corrections.queries import corrections_of_period
@@ -32,7 +33,7 @@ bp = Blueprint("closing", __name__)
 CLOSERS = Permission.CLOSE_PERIODS
 READERS = (CLOSERS, Permission.READ_AUDIT)
 PRINTED_ROWS = 2_000
-SHEETS = {"xlsx": sheets.XLSX, "csv": sheets.CSV}
+SHEETS = {"xlsx": XLSX, "csv": sheets.CSV}
 
 
 def _period(period_no: str) -> LinkagePeriod:

@@ -8,6 +8,7 @@ from flask_babel import gettext as _
 
 from marketplace.core.crypto import DataKey
 from marketplace.core.errors import DomainError, NotFound
+from marketplace.core.workbooks import XLSX
 from marketplace.identity.access import current_actor, requires
 from marketplace.identity.permissions import Permission
 from marketplace.payments.payouts import account_queries, account_rules, account_sheets, queries
@@ -26,7 +27,6 @@ from marketplace.web.transaction import current_session
 
 bp = Blueprint("payout_accounts", __name__)
 recording = requires(Permission.ENROL_HOUSEHOLDS, Permission.VOUCH_FOR_HOUSEHOLDS, Permission.RECORD_STATUS)
-XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 
 def _data_key() -> DataKey:

@@ -35,9 +35,9 @@ from marketplace.payments.purchase_certificates.queries import (
     purchases_to_certify,
     valid_certificates_of,
 )
+from marketplace.payments.withdrawing import withdrawal_reason
 
 MOST_DAYS = 366
-MOST_REASON = 300
 REFUNDED = N_("其中有商品退款，凭证自动作废")
 
 
@@ -145,12 +145,10 @@ def withdraw_certificate(
     actor.require(Permission.CERTIFY_PURCHASES)
     if certificate.buyer_unit_id != actor.buyer_unit_id:
         raise NotFound
-    reason = reason.strip()
-    if not 2 <= len(reason) <= MOST_REASON:
-        raise Refused("reason", N_("请写明作废的原因，2 到 300 个字"), field="reason")
+    why = withdrawal_reason(reason)
     if session.get(CertificateWithdrawal, certificate.id) is not None:
         raise Conflict("withdrawn", N_("这张凭证已经作废了"))
-    return _withdraw(session, actor, certificate, reason)
+    return _withdraw(session, actor, certificate, why)
 
 
 def withdraw_refunded(session: Session, line_ids: Collection[int]) -> int:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import io
-
-import segno
-from flask import Blueprint, Response, current_app, flash, make_response, redirect, render_template, url_for
+from flask import Blueprint, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
@@ -15,18 +12,20 @@ from marketplace.identity.access import current_actor, public, requires
 from marketplace.identity.permissions import Permission
 from marketplace.linkage.models import Attribution
 from marketplace.ordering.models import OrderKind
+from marketplace.payments import papers
+from marketplace.payments.forms import WithdrawForm
 from marketplace.payments.purchase_certificates import queries, rules
-from marketplace.payments.purchase_certificates.forms import CertificateForm, WithdrawForm
+from marketplace.payments.purchase_certificates.forms import CertificateForm
 from marketplace.payments.purchase_certificates.models import PurchaseCertificate
 from marketplace.web.forms import place_error
 from marketplace.web.limits import limiter
 from marketplace.web.paging import page_of
+from marketplace.web.qr import qr_to
 from marketplace.web.transaction import current_session
 
 bp = Blueprint("purchase_certificates", __name__)
 P = Permission
 concerned = requires(P.CERTIFY_PURCHASES, P.RECEIVE_FOR_UNIT, P.READ_AUDIT)
-CHECKS = "60 per minute; 600 per hour"
 
 
 @bp.route("/purchase-certificates", methods=["GET", "POST"])
@@ -73,6 +72,7 @@ def _certificate_page(certificate: PurchaseCertificate, form: WithdrawForm) -> s
         by_attribution=by_attribution,
         page=page_of(session, queries.certified_lines(certificate), size=100),
         is_intact=queries.content_hash(certificate) == certificate.content_hash,
+        qr_code=qr_to(url_for(".check", token=certificate.token)),
         withdraws=withdraws and certificate.withdrawal is None,
         form=form,
     )
@@ -86,40 +86,25 @@ def certificate(number: str) -> ResponseReturnValue:
     return _certificate_page(found, WithdrawForm(formdata=None))
 
 
-@bp.get("/purchase-certificates/<number>/qr.svg")
-@concerned
-def qr(number: str) -> ResponseReturnValue:
-    """The QR code that leads to the public check."""
-    found = queries.certificate_by_no(current_session(), current_actor(), number)
-    address = f"{current_app.config['SETTINGS'].public_url}{url_for('.check', token=found.token)}"
-    drawn = io.BytesIO()
-    segno.make(address, error="m").save(drawn, kind="svg", scale=4, border=2)
-    return Response(drawn.getvalue(), mimetype="image/svg+xml", headers={"Cache-Control": "private"})
-
-
 @bp.post("/purchase-certificates/<number>/withdraw")
 @requires(P.CERTIFY_PURCHASES)
 def withdraw(number: str) -> ResponseReturnValue:
     """Say that a certificate no longer counts."""
-    session, actor, form = current_session(), current_actor(), WithdrawForm()
+    session, actor = current_session(), current_actor()
     found = queries.certificate_by_no(session, actor, number)
-    if form.validate_on_submit():
-        try:
-            rules.withdraw_certificate(session, actor, found, reason=form.reason.data or "")
-        except DomainError as error:
-            place_error(form, error)
-        else:
-            flash(_("凭证 %(no)s 已作废，扫码的人会看到", no=number), "success")
-            return redirect(url_for(".certificate", number=number), 303)
-    return _certificate_page(queries.certificate_by_no(session, actor, number), form), 422
+    form = papers.withdraw_by_form(
+        lambda reason: rules.withdraw_certificate(session, actor, found, reason=reason)
+    )
+    if form is not None:
+        return _certificate_page(queries.certificate_by_no(session, actor, number), form), 422
+    flash(_("凭证 %(no)s 已作废，扫码的人会看到", no=number), "success")
+    return redirect(url_for(".certificate", number=number), 303)
 
 
 @bp.get("/certified-purchases/<token>")
 @public
-@limiter.limit(CHECKS)
+@limiter.limit(papers.CHECKS)
 def check(token: str) -> ResponseReturnValue:
     """The public check behind the QR code: what was certified, and whether it still counts. Names nobody."""
     found = queries.check_of(current_session(), token)
-    response = make_response(render_template("payments/purchase_certificates/check.html", check=found))
-    response.headers["X-Robots-Tag"] = "noindex"
-    return response
+    return papers.check_page("payments/purchase_certificates/check.html", check=found)

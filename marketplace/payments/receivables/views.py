@@ -7,9 +7,9 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
 from marketplace.core.clock import today
+from marketplace.core.workbooks import XLSX
 from marketplace.identity.access import current_actor, requires
 from marketplace.identity.permissions import Permission
-from marketplace.payments.closing.sheets import XLSX
 from marketplace.payments.late_interest.queries import accruals
 from marketplace.payments.receivables import queries, sheets
 from marketplace.web.downloads import download

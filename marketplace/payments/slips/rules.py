@@ -20,12 +20,12 @@ from marketplace.identity.permissions import Permission
 from marketplace.identity.trail import record_trail
 from marketplace.payments.slips.models import TOKEN_LENGTH, IncomeSlip, SlipWithdrawal
 from marketplace.payments.slips.queries import content_hash, figures_of
+from marketplace.payments.withdrawing import withdrawal_reason
 from marketplace.registry.models import Household
 from marketplace.registry.queries import household_by_no
 
 MOST_DAYS = 5 * 366
 MOST_A_DAY = 20  # slips of one household; more are an accident or an attack
-MOST_REASON = 300
 
 
 def may_issue(actor: Actor, household: Household) -> bool:
@@ -111,17 +111,15 @@ def withdraw_slip(session: Session, actor: Actor, slip: IncomeSlip, *, reason: s
 
     Raises Forbidden, Refused, Conflict.
     """
-    reason = reason.strip()
     is_own = slip.household.user_id is not None and slip.household.user_id == actor.user_id
     if not is_own and slip.issued_by != actor.user_id:
         raise Forbidden
     if not may_issue(actor, slip.household):
         raise Forbidden
-    if not 2 <= len(reason) <= MOST_REASON:
-        raise Refused("slip_reason", N_("请写明作废的原因，2 到 300 个字"), field="reason")
+    why = withdrawal_reason(reason)
     if session.get(SlipWithdrawal, slip.id) is not None:
         raise Conflict("slip_withdrawn", N_("这张凭条已经作废了"))
-    withdrawal = SlipWithdrawal(slip_id=slip.id, reason=reason, withdrawn_by=actor.user_id)
+    withdrawal = SlipWithdrawal(slip_id=slip.id, reason=why, withdrawn_by=actor.user_id)
     session.add(withdrawal)
     session.flush()
     session.expire(slip, ["withdrawal"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, current_app, flash, make_response, redirect, render_template, url_for
+from flask import Blueprint, Response, current_app, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
@@ -10,8 +10,10 @@ from marketplace.core.clock import today
 from marketplace.core.errors import DomainError, NotFound
 from marketplace.identity.access import current_actor, public, requires
 from marketplace.identity.permissions import Permission
+from marketplace.payments import papers
+from marketplace.payments.forms import WithdrawForm
 from marketplace.payments.slips import paper, queries, rules
-from marketplace.payments.slips.forms import SlipForm, WithdrawForm
+from marketplace.payments.slips.forms import SlipForm
 from marketplace.payments.slips.models import IncomeSlip
 from marketplace.registry.models import Household
 from marketplace.registry.queries import household_by_no, household_of
@@ -23,7 +25,6 @@ from marketplace.web.transaction import current_session
 
 bp = Blueprint("slips", __name__)
 concerned = requires(Permission.READ_OWN_INCOME, Permission.READ_HOUSEHOLDS)
-CHECKS = "60 per minute; 600 per hour"
 
 
 def _is_own(household: Household) -> bool:
@@ -120,25 +121,19 @@ def _check_url(slip: IncomeSlip) -> str:
 @concerned
 def withdraw(slip_no: str) -> ResponseReturnValue:
     """Say that a slip no longer counts."""
-    session, actor, form = current_session(), current_actor(), WithdrawForm()
+    session, actor = current_session(), current_actor()
     found = queries.slip_by_no(session, actor, slip_no)
-    if form.validate_on_submit():
-        try:
-            rules.withdraw_slip(session, actor, found, reason=form.reason.data or "")
-        except DomainError as error:
-            place_error(form, error)
-        else:
-            flash(_("凭条 %(no)s 已作废，扫码的人会看到", no=slip_no), "success")
-            return redirect(url_for(".slip", slip_no=slip_no), 303)
-    return _slip_page(queries.slip_by_no(session, actor, slip_no), form), 422
+    form = papers.withdraw_by_form(lambda reason: rules.withdraw_slip(session, actor, found, reason=reason))
+    if form is not None:
+        return _slip_page(queries.slip_by_no(session, actor, slip_no), form), 422
+    flash(_("凭条 %(no)s 已作废，扫码的人会看到", no=slip_no), "success")
+    return redirect(url_for(".slip", slip_no=slip_no), 303)
 
 
 @bp.get("/slips/<token>")
 @public
-@limiter.limit(CHECKS)
+@limiter.limit(papers.CHECKS)
 def check(token: str) -> ResponseReturnValue:
     """The public check behind the QR code: what was issued, and whether the ledger still says so. Names nobody."""
     found = queries.check_of(current_session(), token)
-    response = make_response(render_template("payments/slips/check.html", check=found, token=token))
-    response.headers["X-Robots-Tag"] = "noindex"
-    return response
+    return papers.check_page("payments/slips/check.html", check=found)
