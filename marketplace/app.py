@@ -20,6 +20,9 @@ from marketplace.catalog.certificates.subject import certificate_subject
 from marketplace.catalog.prices import jobs as price_jobs, views as price_views
 from marketplace.catalog.prices.queries import explanation_subject
 from marketplace.catalog.prices.rules import apply_explanation_outcome
+from marketplace.catalog.recognition import jobs as recognition_jobs, views as recognition_views
+from marketplace.catalog.recognition.rules import apply_recognition_outcome
+from marketplace.catalog.recognition.subject import recognition_subject
 from marketplace.catalog.search.engine import SearchEngine
 from marketplace.catalog.search.postgresql_engine import PostgresqlEngine
 from marketplace.catalog.search.whoosh_engine import WhooshEngine
@@ -141,6 +144,7 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
     product_certificate_views.bp,
     price_views.bp,
     catalog_sheet_views.bp,
+    recognition_views.bp,
     ordering_views.bp,
     sale_proof_views.bp,
     address_views.bp,
@@ -202,6 +206,7 @@ JOBS: tuple[Job, ...] = (
     *review_jobs.JOBS,
     *catalog_jobs.JOBS,
     *price_jobs.JOBS,
+    *recognition_jobs.JOBS,
     *request_jobs.JOBS,
     *forward_jobs.JOBS,
     *standing_jobs.JOBS,
@@ -218,11 +223,16 @@ OUTCOMES: dict[ReviewKind, Outcome] = {
     ReviewKind.COOPERATIVE_ENTRY: apply_entry_outcome,
     ReviewKind.CERTIFICATE: apply_certificate_outcome,
     ReviewKind.PRICE_EXPLANATION: apply_explanation_outcome,
+    ReviewKind.PRODUCT_RECOGNITION: apply_recognition_outcome,
 }
 SUBJECTS: dict[ReviewKind, review_views.Subject] = {
     ReviewKind.COOPERATIVE_ENTRY: entry_subject,
     ReviewKind.CERTIFICATE: certificate_subject,
     ReviewKind.PRICE_EXPLANATION: explanation_subject,
+    ReviewKind.PRODUCT_RECOGNITION: recognition_subject,
+}
+PUBLIC_SUBJECTS: dict[ReviewKind, review_views.Subject] = {
+    ReviewKind.PRODUCT_RECOGNITION: recognition_subject,
 }
 PROVIDER_PAGES = "https://checkout.stripe.com https://pm-redirects.stripe.com https://hooks.stripe.com"
 UPLOAD_LIMIT = 32 * 1024 * 1024
@@ -282,6 +292,7 @@ def _init_extensions(app: Flask, settings: Settings) -> None:
     app.extensions["mailer"] = _mailer(settings)
     app.extensions["review_outcomes"] = OUTCOMES
     app.extensions["review_subjects"] = SUBJECTS
+    app.extensions["review_public_subjects"] = PUBLIC_SUBJECTS
 
 
 def _search(app: Flask, settings: Settings) -> SearchEngine:

@@ -14,9 +14,11 @@ from sqlalchemy.orm import Session
 from marketplace.catalog.certificates.queries import badges_of
 from marketplace.catalog.models import Category, IndexTask, Listing, ListingState
 from marketplace.catalog.queries import available_units, price_per_kg_fen, sale_stop
+from marketplace.catalog.recognition.queries import Badge, recognised_of
 from marketplace.catalog.search.engine import ListingDocument, SearchEngine
 from marketplace.catalog.search.priority import priority_score
 from marketplace.core.clock import today
+from marketplace.core.labels import LabelledEnum
 from marketplace.registry.queries import acknowledged_counts
 
 BATCH = 200
@@ -66,21 +68,30 @@ def documents_of(session: Session, listings: Sequence[Listing]) -> list[ListingD
     stock = available_units(session, [listing.product_id for listing in listings])
     households = acknowledged_counts(session, sorted({listing.cooperative_id for listing in listings}))
     categories = {category.code: category for category in session.scalars(select(Category))}
+    recognised = recognised_of(session, [listing.product_id for listing in listings], today())
     return [
-        _document(listing, stock[listing.product_id], households.get(listing.cooperative_id, 0), categories)
+        _document(
+            listing,
+            stock[listing.product_id],
+            households.get(listing.cooperative_id, 0),
+            categories,
+            is_recognised=listing.product_id in recognised,
+        )
         for listing in listings
         if listing.current_version is not None
     ]
 
 
 def _document(
-    listing: Listing, stock: int, households: int, categories: dict[str, Category]
+    listing: Listing, stock: int, households: int, categories: dict[str, Category], *, is_recognised: bool
 ) -> ListingDocument:
     version, product, cooperative = listing.current_version, listing.product, listing.product.cooperative
     if version is None:
         raise ValueError("a listing without a version is not for sale")
     path = tuple(product.category.path.split("/"))
-    kinds = [certificate.kind for certificate in badges_of(product, today())]
+    badges: list[LabelledEnum] = [certificate.kind for certificate in badges_of(product, today())]
+    if is_recognised:
+        badges.append(Badge.RECOGNISED)
     names = [name for code in path for name in (categories[code].name_zh, categories[code].name_en)]
     price_fen = version.tiers[0].unit_price_fen
     return ListingDocument(
@@ -95,8 +106,8 @@ def _document(
         county_name=cooperative.county.name,
         price_fen=price_fen,
         price_per_kg_fen=price_per_kg_fen(price_fen, version.net_mass_g),
-        certificates=tuple(kind.value for kind in kinds),
-        keywords=(*names, *(kind.label for kind in kinds)),
+        certificates=tuple(str(badge.value) for badge in badges),
+        keywords=(*names, *(badge.label for badge in badges)),
         priority=priority_score(households),
         sold=listing.sold_units,
         published_at=listing.published_at,

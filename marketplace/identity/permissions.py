@@ -15,6 +15,7 @@ class Permission(StrEnum):
     APPROVE_PAYOUTS = "linkage:payout:approve"
     BUY_PERSONALLY = "staff:order:place"
     CERTIFY_PURCHASES = "unit:certificate:issue"
+    CHECK_RECOGNITIONS = "province:recognition:check"
     CLOSE_PERIODS = "cooperative:period:close"
     CORRECT_CREDITS = "linkage:correction:decide"
     ENROL_HOUSEHOLDS = "cooperative:household:enrol"
@@ -89,7 +90,9 @@ ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
     R.AUDITOR: frozenset(
         {P.READ_AUDIT, P.READ_HOUSEHOLDS, P.READ_LEDGER, P.READ_QUOTAS, P.READ_TRAIL, P.REVEAL_ID_NUMBERS}
     ),
-    R.SUPERVISOR: frozenset({P.MANAGE_QUOTA_RULES, P.READ_AUDIT, P.READ_QUOTAS, P.READ_TRAIL}),
+    R.SUPERVISOR: frozenset(
+        {P.CHECK_RECOGNITIONS, P.MANAGE_QUOTA_RULES, P.READ_AUDIT, P.READ_QUOTAS, P.READ_TRAIL}
+    ),
     R.OPERATOR: frozenset(
         {P.MANAGE_QUOTA_RULES, P.MANAGE_REFERENCE_PRICES, P.MANAGE_USERS, P.MATCH_BANK_LINES, P.READ_TRAIL}
     ),

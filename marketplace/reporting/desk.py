@@ -12,6 +12,7 @@ from marketplace.audit import queries as audit
 from marketplace.catalog import queries as catalog
 from marketplace.catalog.certificates import queries as certificates
 from marketplace.catalog.prices import queries as prices
+from marketplace.catalog.recognition import queries as recognition
 from marketplace.core.labels import N_
 from marketplace.identity.actors import Actor
 from marketplace.ledger.accounts import AccountKey
@@ -80,6 +81,7 @@ TASK_SOURCES: tuple[Callable[[Session, Actor], list[Task]], ...] = (
     catalog.tasks_of,
     certificates.tasks_of,
     prices.tasks_of,
+    recognition.tasks_of,
     audit.tasks_of,
 )
 

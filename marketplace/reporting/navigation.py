@@ -53,6 +53,8 @@ PLACES = (
     Place(N_("产品与上架"), "workshop.products", (P.MANAGE_LISTINGS,)),
     Place(N_("认证证书"), "certificates.index", (P.MANAGE_LISTINGS, P.SUSPEND_CERTIFICATES, P.READ_AUDIT)),
     Place(N_("价格核对"), "prices.watch", (P.MANAGE_LISTINGS, P.MANAGE_REFERENCE_PRICES)),
+    Place(N_("扶贫产品认定"), "recognition.index", (P.MANAGE_LISTINGS, P.ANSWER_REVIEWS, P.READ_AUDIT)),
+    Place(N_("认定抽查"), "recognition.rounds", (P.CHECK_RECOGNITIONS,)),
     Place(N_("供求大厅"), "requests.board.index", (P.MANAGE_LISTINGS,)),
     Place(N_("批次与称重"), "linkage.lots", (P.RECORD_EVIDENCE,)),
     Place(N_("考勤"), "linkage.employment.record_day", (P.RECORD_EVIDENCE,)),

@@ -20,6 +20,7 @@ from tests.factories.base import RowFactory
 from tests.factories.identity import official_with
 from tests.factories.registry import CooperativeFactory, RegionFactory, actor_at
 
+RECOGNITION = ReviewKind.PRODUCT_RECOGNITION
 STEPS = (
     (ReviewKind.COOPERATIVE_ENTRY, StepKind.DECISION, "村级初审", "Village check", Role.VILLAGE_REVIEWER, 0),
     (
@@ -35,6 +36,11 @@ STEPS = (
     (ReviewKind.CERTIFICATE, StepKind.DECISION, "县级审核", "County review", Role.COUNTY_REVIEWER, 0),
     (ReviewKind.LISTING_CHANGE, StepKind.DECISION, "县级核对", "County check", Role.COUNTY_REVIEWER, 0),
     (ReviewKind.PRICE_EXPLANATION, StepKind.DECISION, "县级核定", "County decision", Role.COUNTY_REVIEWER, 0),
+    (RECOGNITION, StepKind.DECISION, "村级清单", "Village list", Role.VILLAGE_REVIEWER, 0),
+    (RECOGNITION, StepKind.DECISION, "乡镇复核", "Township review", Role.TOWNSHIP_REVIEWER, 0),
+    (RECOGNITION, StepKind.DECISION, "行业审核", "Sector review", Role.COUNTY_REVIEWER, 0),
+    (RECOGNITION, StepKind.DECISION, "县级审定", "County decision", Role.COUNTY_REVIEWER, 0),
+    (RECOGNITION, StepKind.PUBLIC_NOTICE, "公示", "Public notice", Role.COUNTY_REVIEWER, 7),
 )
 
 

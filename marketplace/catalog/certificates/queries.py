@@ -278,12 +278,10 @@ def waived_totals(session: Session, actor: Actor) -> list[Waived]:
     return [Waived(name, count, int(fee), int(waived)) for name, count, fee, waived in session.execute(query)]
 
 
-def cooperative_names(session: Session, certificates: Collection[Certificate]) -> Mapping[int, str]:
-    """The names of the certificates' cooperatives, by id."""
-    wanted = {certificate.cooperative_id for certificate in certificates}
-    return dict(
-        session.execute(select(Cooperative.id, Cooperative.name).where(Cooperative.id.in_(wanted))).all()
-    )
+def cooperative_names(session: Session, cooperative_ids: Iterable[int]) -> Mapping[int, str]:
+    """The names of cooperatives, by id."""
+    query = select(Cooperative.id, Cooperative.name).where(Cooperative.id.in_(set(cooperative_ids)))
+    return dict(session.execute(query).all())
 
 
 def tasks_of(session: Session, actor: Actor) -> list[Task]:

@@ -71,7 +71,7 @@ def index() -> ResponseReturnValue:
         standing=queries.standing,
         today=today(),
         fees=queries.fees_of(session, [one.id for one in page.rows]),
-        names=queries.cooperative_names(session, page.rows),
+        names=queries.cooperative_names(session, [one.cooperative_id for one in page.rows]),
         totals=queries.waived_totals(session, actor),
     )
 

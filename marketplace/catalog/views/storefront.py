@@ -13,6 +13,7 @@ from marketplace.catalog import queries
 from marketplace.catalog.asking import read_request
 from marketplace.catalog.certificates.queries import badges_of
 from marketplace.catalog.models import Category, CertificateKind, Listing, ListingVersion
+from marketplace.catalog.recognition.queries import Badge
 from marketplace.catalog.search.engine import SearchEngine, SearchResult, Sort
 from marketplace.core.clock import today
 from marketplace.core.errors import NotFound
@@ -112,7 +113,7 @@ def _names(result: SearchResult) -> dict[str, object]:
         "name_of": category_name,
         "county_names": {county.code: county.name for county in counties(session)},
         "cooperative_names": queries.cooperative_names(session, numbers),
-        "certificate_kinds": {kind.value: kind for kind in CertificateKind},
+        "certificate_kinds": {badge.value: badge for badge in (*CertificateKind, *Badge)},
     }
 
 

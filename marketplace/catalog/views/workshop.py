@@ -13,6 +13,7 @@ from marketplace.catalog.certificates.rules import apply_certificate as apply_fo
 from marketplace.catalog.forms import TIER_ROWS, CertificateForm, LotForm, OfferForm, PictureForm, ProductForm
 from marketplace.catalog.models import Product
 from marketplace.catalog.offers import read_mass, read_terms, read_tiers
+from marketplace.catalog.recognition.queries import live_recognition
 from marketplace.catalog.views.storefront import category_name
 from marketplace.core.clock import today
 from marketplace.core.errors import DomainError
@@ -115,6 +116,7 @@ def _product_page(product: Product, **forms: object) -> str:
             "units": queries.available_units(session, [product.id])[product.id],
             "certificates": sorted(product.certificates, key=lambda one: one.id, reverse=True),
             "standing": standing,
+            "recognition": live_recognition(session, product.id),
             "today": today(),
             "picture_form": PictureForm(formdata=None),
             "certificate_form": CertificateForm(formdata=None),

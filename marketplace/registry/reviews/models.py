@@ -25,6 +25,7 @@ class ReviewKind(LabelledEnum):
     CERTIFICATE = "certificate", N_("认证证书")
     LISTING_CHANGE = "listing_change", N_("商品修改")
     PRICE_EXPLANATION = "price_explanation", N_("价格说明")
+    PRODUCT_RECOGNITION = "product_recognition", N_("扶贫产品认定")
 
 
 class StepKind(LabelledEnum):

@@ -138,6 +138,19 @@ def objection_by_no(session: Session, case: ReviewCase, objection_no: str) -> Ob
     return objection
 
 
+def objection_under_ticket(session: Session, objection_no: str) -> tuple[Objection, ReviewCase]:
+    """An objection by the ticket number that whoever filed it was given, and its case. Raises NotFound."""
+    row = session.execute(
+        select(Objection, ReviewCase)
+        .join(ReviewCase, ReviewCase.id == Objection.case_id)
+        .where(Objection.public_no == objection_no)
+    ).first()
+    if row is None:
+        raise NotFound
+    objection, case = row
+    return objection, case
+
+
 def count_open_objections(session: Session, case: ReviewCase) -> int:
     """How many objections still wait for an answer."""
     query = select(func.count()).where(Objection.case_id == case.id, Objection.state == ObjectionState.OPEN)

@@ -32,7 +32,7 @@ from marketplace.registry.reviews.models import (
     ReviewKind,
     StepKind,
 )
-from marketplace.registry.reviews.notices import notice_text
+from marketplace.registry.reviews.notices import notice_text, refuse_personal_numbers
 from marketplace.registry.reviews.queries import (
     MAX_OBJECTIONS,
     count_open_objections,
@@ -182,8 +182,8 @@ def answer_objection(
 ) -> Objection:
     """Answer an objection. One that is upheld refuses the case.
 
-    Raises NotFound outside the jurisdiction, Forbidden to the wrong person, Refused without an answer, Conflict when
-    a colleague was faster or the case is over.
+    Raises NotFound outside the jurisdiction, Forbidden to the wrong person, Refused without an answer or with a
+    personal number in it, Conflict when a colleague was faster or the case is over.
     """
     case = session.get_one(ReviewCase, objection.case_id)
     _require_jurisdiction(actor, case)
@@ -195,6 +195,7 @@ def answer_objection(
         raise Refused(
             "answer_missing", N_("请写明核实的情况和结论，最多 %(most)s 个字"), field="answer", most=MAX_TEXT
         )
+    refuse_personal_numbers(answer, field="answer")  # whoever has the ticket reads it
     _lock(session, case)
     verdict = ObjectionState.UPHELD if upheld else ObjectionState.DISMISSED
     values = {"state": verdict, "answer": answer, "answered_by": actor.user_id, "answered_at": now()}

@@ -15,7 +15,7 @@ from flask_babel import gettext as _
 from sqlalchemy.orm import Session
 
 from marketplace.core.clock import today
-from marketplace.core.errors import DomainError
+from marketplace.core.errors import DomainError, NotFound
 from marketplace.identity.access import current_actor, public, requires
 from marketplace.identity.permissions import Permission
 from marketplace.registry.queries import region_by_code
@@ -38,6 +38,7 @@ readers = requires(Permission.ANSWER_REVIEWS, Permission.READ_AUDIT, Permission.
 reviewers = requires(Permission.ANSWER_REVIEWS)
 Subject = Callable[[Session, ReviewCase], tuple[str, dict[str, Any]]]
 OBJECTIONS = "10 per hour"
+TICKETS = "60 per hour"
 
 
 def _outcomes() -> rules.Outcomes:
@@ -187,12 +188,33 @@ def notice(case_no: str) -> ResponseReturnValue:
             place_error(form, error)
         else:
             return render_template("registry/reviews/objection_filed.html", case=found, objection=filed)
+    subjects: Mapping[ReviewKind, Subject] = current_app.extensions["review_public_subjects"]
+    show = subjects.get(found.kind)
+    subject_template, subject = show(session, found) if show else (None, {})
     page = render_template(
         "registry/reviews/notice.html",
         case=found,
+        subject_template=subject_template,
+        **subject,
         step=step,
         form=form,
         is_open=queries.is_open_to_objections(found, step, on=today()),
         objection_count=len(queries.objections_of(session, found)),
     )
     return page, 422 if form.errors else 200
+
+
+@bp.get("/objections")
+@public
+@limiter.limit(TICKETS)
+def objection() -> ResponseReturnValue:
+    """What became of an objection, for whoever has its ticket number. Shows neither its text nor who filed it."""
+    number = request.args.get("no", "").strip().upper()
+    found, about = None, None
+    if number:
+        try:
+            found, about = queries.objection_under_ticket(current_session(), number[:16])
+        except NotFound:
+            found = None
+    page = render_template("registry/reviews/objection.html", number=number[:16], objection=found, case=about)
+    return page, 404 if number and found is None else 200
