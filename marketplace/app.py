@@ -44,6 +44,7 @@ from marketplace.ordering.checkout import views as checkout_views
 from marketplace.ordering.freight import views as freight_views
 from marketplace.ordering.guest_cart import init_guest_cart
 from marketplace.ordering.sale_proofs import views as sale_proof_views
+from marketplace.ordering.shelf import views as shelf_views
 from marketplace.payments import jobs as payment_jobs, views as payment_views
 from marketplace.payments.closing import views as closing_views
 from marketplace.payments.corrections import views as correction_views
@@ -75,6 +76,7 @@ from marketplace.procurement.forward import jobs as forward_jobs, views as forwa
 from marketplace.procurement.group_purchases import jobs as group_jobs, views as group_views
 from marketplace.procurement.lists import entry_views as order_entry_views, views as order_list_views
 from marketplace.procurement.menus import views as menu_views
+from marketplace.procurement.packing import views as packing_views
 from marketplace.procurement.quota import views as quota_views
 from marketplace.procurement.receiving import jobs as receiving_jobs, views as receiving_views
 from marketplace.procurement.requests import jobs as request_jobs, views as request_views
@@ -109,6 +111,7 @@ from marketplace.reporting import (
 )
 from marketplace.reporting.books import views as book_views
 from marketplace.reporting.quota import views as quota_report_views
+from marketplace.reporting.sales import views as sales_views
 from marketplace.web import (
     api,
     cli as web_cli,
@@ -150,6 +153,8 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
     address_views.bp,
     checkout_views.bp,
     freight_views.bp,
+    shelf_views.bp,
+    packing_views.bp,
     procurement_views.bp,
     standing_views.bp,
     standing_supply_views.bp,
@@ -187,6 +192,7 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
     dossier_views.bp,
     simulator_views.bp,
     book_views.bp,
+    sales_views.bp,
     quota_report_views.bp,
     notice_views.bp,
 )

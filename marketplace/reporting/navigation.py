@@ -48,6 +48,8 @@ PLACES = (
         (P.ORDER_FOR_UNIT, P.APPROVE_ORDERS, P.RECEIVE_FOR_UNIT, P.PAY_FOR_UNIT),
     ),
     Place(N_("订单履约"), "ordering.fulfilment", (P.FULFIL_ORDERS,)),
+    Place(N_("备货发货"), "packing.index", (P.FULFIL_ORDERS,)),
+    Place(N_("销售统计"), "sales.index", (P.FULFIL_ORDERS,)),
     Place(N_("长期供货"), "standing_supply.promises", (P.FULFIL_ORDERS,)),
     Place(N_("应收账款"), "receivables.index", (P.FULFIL_ORDERS,)),
     Place(N_("产品与上架"), "workshop.products", (P.MANAGE_LISTINGS,)),

@@ -1,0 +1,1 @@
+"""The cooperative's packing table: confirming, picking by lot, labels, and shipping many orders at once."""
