@@ -41,6 +41,17 @@ def listings_by_nos(session: Session, numbers: Sequence[str]) -> list[Listing]:
     return [by_no[number] for number in numbers if number in by_no]
 
 
+def product_names(session: Session, numbers: Sequence[str]) -> list[str]:
+    """The names of the products behind listings, each once, in the order of `numbers`."""
+    query = (
+        select(Listing.public_no, Product.name)
+        .join(Product, Product.id == Listing.product_id)
+        .where(Listing.public_no.in_(numbers))
+    )
+    names = dict(session.execute(query).all())
+    return list(dict.fromkeys(names[number] for number in numbers if number in names))
+
+
 def listing_by_no(session: Session, number: str) -> Listing:
     """A published listing of an admitted cooperative. Raises NotFound."""
     listing = session.scalar(select(Listing).where(Listing.public_no == number))

@@ -5,16 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from flask import Blueprint, Response, current_app, render_template, request, send_file
+from flask import Blueprint, Response, current_app, make_response, render_template, request, send_file
 from flask.typing import ResponseReturnValue
 from werkzeug.datastructures import MultiDict
 
 from marketplace.catalog import queries
-from marketplace.catalog.asking import read_request
+from marketplace.catalog.asking import read_asked, read_request
 from marketplace.catalog.certificates.queries import badges_of
 from marketplace.catalog.models import Category, CertificateKind, Listing, ListingVersion
 from marketplace.catalog.recognition.queries import Badge
-from marketplace.catalog.search.engine import SearchEngine, SearchResult, Sort
+from marketplace.catalog.search.engine import Answered, SearchEngine, SearchRequest, SearchResult, Sort
+from marketplace.catalog.search.text import concepts_of
 from marketplace.core.clock import today
 from marketplace.core.errors import NotFound
 from marketplace.identity.access import public
@@ -27,6 +28,9 @@ from marketplace.web.transaction import current_session
 bp = Blueprint("catalog", __name__)
 PAGE_SIZE = 24
 HOME_SIZE = 12
+SUGGESTED_FROM, SUGGESTED_NAMES, SUGGESTED_KINDS = 24, 6, 3
+SUGGESTIONS_SECONDS = 60
+LEAF_DEPTH = 2  # kinds stand below a family, families below a root
 SMALLEST_SHOWN = 5  # totals over fewer households are withheld
 YEAR_SECONDS = 365 * 24 * 3600
 
@@ -58,6 +62,7 @@ class Shown:
     version: ListingVersion
     certified: bool
     units: int
+    per_kg_fen: int
 
 
 def _shown(numbers: tuple[str, ...]) -> list[Shown]:
@@ -71,6 +76,9 @@ def _shown(numbers: tuple[str, ...]) -> list[Shown]:
             listing.current_version,
             bool(badges_of(listing.product, today())),
             units[listing.product_id],
+            queries.price_per_kg_fen(
+                listing.current_version.tiers[0].unit_price_fen, listing.current_version.net_mass_g
+            ),
         )
         for listing in listings
         if listing.current_version is not None and queries.sale_stop(listing, today()) is None
@@ -95,19 +103,54 @@ def products() -> ResponseReturnValue:
     number = request.args.get("page", "1")
     if not number.isascii() or not number.isdigit() or not 1 <= int(number) <= queries.MAX_PAGES:
         raise NotFound
-    asked = read_request(request.args, page=int(number), size=PAGE_SIZE)
+    read = read_asked(request.args, page=int(number), size=PAGE_SIZE)
+    asked = read.request
     result = current_engine().search(asked)
     page = Page(rows=_shown(result.listing_nos), number=int(number), size=PAGE_SIZE, total=result.total)
     return render_template(
-        "catalog/products.html", page=page, asked=asked, result=result, sorts=Sort, **_names(result)
+        "catalog/products.html",
+        page=page,
+        asked=asked,
+        notices=read.notices,
+        result=result,
+        sorts=Sort,
+        **_names(result, asked),
     )
 
 
-def _names(result: SearchResult) -> dict[str, object]:
+@bp.get("/products/suggestions")
+@public
+def suggestions() -> ResponseReturnValue:
+    """What the search box offers while somebody types: names of goods, and kinds to look among."""
+    typed = request.args.get("q", "").strip()
+    names: list[str] = []
+    kinds: list[tuple[Category, int]] = []
+    if concepts_of(typed):
+        session = current_session()
+        found = current_engine().search(SearchRequest(typed, size=SUGGESTED_FROM))
+        if found.answered is not Answered.PARTLY:
+            names = queries.product_names(session, found.listing_nos)[:SUGGESTED_NAMES]
+            tree = {category.code: category for category in queries.category_tree(session)}
+            kinds = [
+                (tree[one.code], one.count)
+                for one in found.facets.category
+                if one.code in tree and tree[one.code].path.count("/") == LEAF_DEPTH
+            ][:SUGGESTED_KINDS]
+    answer = make_response(
+        render_template(
+            "catalog/_suggestions.html", typed=typed, names=names, kinds=kinds, name_of=category_name
+        )
+    )
+    answer.cache_control.private = True
+    answer.cache_control.max_age = SUGGESTIONS_SECONDS
+    return answer
+
+
+def _names(result: SearchResult, asked: SearchRequest) -> dict[str, object]:
     """What the facets' codes are called."""
     session = current_session()
     tree = {category.code: category for category in queries.category_tree(session)}
-    numbers = [count.code for count in result.facets.cooperative]
+    numbers = [count.code for count in result.facets.cooperative] + list(asked.cooperatives)
     return {
         "tree": tree,
         "name_of": category_name,
