@@ -20,6 +20,7 @@ from marketplace.catalog.certificates.subject import certificate_subject
 from marketplace.catalog.prices import jobs as price_jobs, views as price_views
 from marketplace.catalog.prices.queries import explanation_subject
 from marketplace.catalog.prices.rules import apply_explanation_outcome
+from marketplace.catalog.rebuilds import jobs as rebuild_jobs, views as rebuild_views
 from marketplace.catalog.recognition import jobs as recognition_jobs, views as recognition_views
 from marketplace.catalog.recognition.rules import apply_recognition_outcome
 from marketplace.catalog.recognition.subject import recognition_subject
@@ -144,6 +145,7 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
     linkage_views.bp,
     storefront.bp,
     workshop.bp,
+    rebuild_views.bp,
     product_certificate_views.bp,
     price_views.bp,
     catalog_sheet_views.bp,
@@ -211,6 +213,7 @@ JOBS: tuple[Job, ...] = (
     *registry_jobs.JOBS,
     *review_jobs.JOBS,
     *catalog_jobs.JOBS,
+    *rebuild_jobs.JOBS,
     *price_jobs.JOBS,
     *recognition_jobs.JOBS,
     *request_jobs.JOBS,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from marketplace.catalog.certificates.queries import badges_of
@@ -44,10 +44,17 @@ def index_listings(session: Session, engine: SearchEngine) -> bool:
 
 def rebuild_index(session: Session, engine: SearchEngine) -> int:
     """Replace the whole index by what is for sale; searches see the old one until it is done."""
-    return engine.rebuild(_all_documents(session))
+    return engine.rebuild(published_documents(session))
 
 
-def _all_documents(session: Session) -> Iterator[ListingDocument]:
+def count_published(session: Session) -> int:
+    """How many listings are published; those whose sale is stopped are among them."""
+    published = select(func.count()).select_from(Listing).where(Listing.state == ListingState.PUBLISHED)
+    return session.scalar(published) or 0
+
+
+def published_documents(session: Session) -> Iterator[ListingDocument]:
+    """What is for sale, as search sees it, batch by batch."""
     last = 0
     while True:
         query = (

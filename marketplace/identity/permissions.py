@@ -24,6 +24,7 @@ class Permission(StrEnum):
     MANAGE_LISTINGS = "cooperative:listing:manage"
     MANAGE_QUOTA_RULES = "platform:quota_rule:manage"
     MANAGE_REFERENCE_PRICES = "market:reference_price:manage"
+    MANAGE_SEARCH = "platform:search:manage"
     MANAGE_USERS = "platform:user:manage"
     MATCH_BANK_LINES = "platform:statement:match"
     MEDIATE_DISPUTES = "government:dispute:mediate"
@@ -94,6 +95,13 @@ ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
         {P.CHECK_RECOGNITIONS, P.MANAGE_QUOTA_RULES, P.READ_AUDIT, P.READ_QUOTAS, P.READ_TRAIL}
     ),
     R.OPERATOR: frozenset(
-        {P.MANAGE_QUOTA_RULES, P.MANAGE_REFERENCE_PRICES, P.MANAGE_USERS, P.MATCH_BANK_LINES, P.READ_TRAIL}
+        {
+            P.MANAGE_QUOTA_RULES,
+            P.MANAGE_REFERENCE_PRICES,
+            P.MANAGE_SEARCH,
+            P.MANAGE_USERS,
+            P.MATCH_BANK_LINES,
+            P.READ_TRAIL,
+        }
     ),
 }

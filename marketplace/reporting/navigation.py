@@ -89,6 +89,7 @@ PLACES = (
     Place(N_("采购单位"), "buyer_units.index", (P.MANAGE_USERS,)),
     Place(N_("预留份额规则"), "quota.quota_rules", (P.MANAGE_QUOTA_RULES,)),
     Place(N_("政府部门"), "offices.index", (P.MANAGE_USERS,)),
+    Place(N_("搜索索引"), "rebuilds.index", (P.MANAGE_SEARCH,)),
     Place(N_("审核步骤"), "review_steps.index", (P.MANAGE_USERS,)),
 )
 
