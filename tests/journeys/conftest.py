@@ -20,11 +20,14 @@ from sqlalchemy.orm import Session
 
 from config import Settings
 from marketplace.core import clock
+from marketplace.payments.stripe_emulator.emulator import Options
+from marketplace.payments.stripe_emulator.server import EmulatorServer
 from marketplace.web.jobs import EXTENSION, Jobs
 
 LANGUAGES = {"zh_CN": "zh-CN", "en": "en-GB"}
 DESK = (1280, 900)
 PHONE = (390, 844)
+API_KEY, WEBHOOK_SECRET = "sk_test_of_the_journeys", "whsec_of_the_journeys"
 
 
 @dataclass
@@ -80,6 +83,36 @@ def door() -> Iterator[socket.socket]:
     """Where the site will listen; open before the site is made, so that its settings can name the address."""
     with socket.create_server(("127.0.0.1", 0)) as opened:
         yield opened
+
+
+@pytest.fixture
+def provider(door: socket.socket) -> Iterator[EmulatorServer]:
+    """The provider of payments on line, which sends its signed messages to the site."""
+    options = Options(
+        webhook_url=f"{address_of(door)}/webhooks/stripe",
+        webhook_secret=WEBHOOK_SECRET,
+        api_key=API_KEY,
+        retry_after_s=(0.1, 0.5, 2),
+    )
+    with EmulatorServer(options) as server:
+        yield server
+
+
+def address_of(door: socket.socket) -> str:
+    """Where the site behind a door is found."""
+    return f"http://127.0.0.1:{door.getsockname()[1]}"
+
+
+def paid_on_line(settings: Settings, door: socket.socket, provider: EmulatorServer, **more: str) -> Settings:
+    """The settings of a site whose buyers pay through the provider."""
+    wish = {
+        "public_url": address_of(door),
+        "stripe_api_base": provider.base_url,
+        "stripe_api_key": API_KEY,
+        "stripe_webhook_secret": WEBHOOK_SECRET,
+        **more,
+    }
+    return settings.model_copy(update=wish)
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ cooperative, a school, and the people's accounts (a household's own account is o
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
 
 import pytest
 from flask import Flask
@@ -21,7 +20,6 @@ from marketplace.catalog.models import LinkageFloor
 from marketplace.core.clock import today
 from marketplace.identity.models import Role, User
 from marketplace.payments.models import GatewayNotice, NoticeOutcome
-from marketplace.payments.stripe_emulator.emulator import Options
 from marketplace.payments.stripe_emulator.server import EmulatorServer
 from marketplace.registry.models import UnitKind
 from tests.factories.identity import UserFactory, official_with
@@ -37,34 +35,16 @@ from tests.factories.registry import (
 from tests.factories.reviews import default_steps
 from tests.factories.trade import CategoryFactory
 from tests.journeys import buyers, cooperative, story, village, watchers
-from tests.journeys.conftest import DESK, PHONE, OpenPage
+from tests.journeys.conftest import DESK, PHONE, OpenPage, paid_on_line
 from tests.journeys.people import Person, Theatre, Words
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 SCHOOL = "乐安县实验小学食堂"
-API_KEY, SECRET = "sk_test_of_the_journey", "whsec_of_the_journey"
-
-
-@pytest.fixture
-def provider(door: socket.socket) -> Iterator[EmulatorServer]:
-    """The card provider, which sends its signed messages to the site."""
-    address = f"http://127.0.0.1:{door.getsockname()[1]}/webhooks/stripe"
-    options = Options(
-        webhook_url=address, webhook_secret=SECRET, api_key=API_KEY, retry_after_s=(0.1, 0.5, 2)
-    )
-    with EmulatorServer(options) as server:
-        yield server
 
 
 @pytest.fixture
 def settings(settings: Settings, door: socket.socket, provider: EmulatorServer) -> Settings:
-    wish = {
-        "public_url": f"http://127.0.0.1:{door.getsockname()[1]}",
-        "stripe_api_base": provider.base_url,
-        "stripe_api_key": API_KEY,
-        "stripe_webhook_secret": SECRET,
-    }
-    return settings.model_copy(update=wish)
+    return paid_on_line(settings, door, provider)
 
 
 @pytest.fixture

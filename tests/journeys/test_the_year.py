@@ -9,45 +9,25 @@ from __future__ import annotations
 
 import socket
 import sys
-from collections.abc import Iterator
 
 import pytest
 from flask import Flask
 from sqlalchemy.orm import Session
 
 from config import Settings
-from marketplace.payments.stripe_emulator.emulator import Options
 from marketplace.payments.stripe_emulator.server import EmulatorServer
 from tests.journeys import buyers, cooperative, story, year, year_closing, year_evidence, year_money
-from tests.journeys.conftest import DESK, PHONE, OpenPage
+from tests.journeys.conftest import DESK, PHONE, OpenPage, paid_on_line
 from tests.journeys.people import Theatre, Words
 from tests.journeys.year import Ground
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
-API_KEY, SECRET = "sk_test_of_the_year", "whsec_of_the_year"
 MOST_INTERACTIONS = 60
 
 
 @pytest.fixture
-def provider(door: socket.socket) -> Iterator[EmulatorServer]:
-    """The card provider, which sends its signed messages to the site."""
-    address = f"http://127.0.0.1:{door.getsockname()[1]}/webhooks/stripe"
-    options = Options(
-        webhook_url=address, webhook_secret=SECRET, api_key=API_KEY, retry_after_s=(0.1, 0.5, 2)
-    )
-    with EmulatorServer(options) as server:
-        yield server
-
-
-@pytest.fixture
 def settings(settings: Settings, door: socket.socket, provider: EmulatorServer) -> Settings:
-    wish = {
-        "public_url": f"http://127.0.0.1:{door.getsockname()[1]}",
-        "stripe_api_base": provider.base_url,
-        "stripe_api_key": API_KEY,
-        "stripe_webhook_secret": SECRET,
-    }
-    return settings.model_copy(update=wish)
+    return paid_on_line(settings, door, provider)
 
 
 @pytest.fixture
