@@ -45,6 +45,7 @@ from marketplace.payments.refunds.models import RefundedLine
 from marketplace.payments.refunds.standing import is_wholly_refunded
 from marketplace.procurement.receiving.goods import lots_after_replacement
 from marketplace.procurement.receiving.models import ReplacementLot
+from marketplace.procurement.receiving.queries import grams_off_before
 
 Terms = tuple[tuple[Mechanism, int], ...]
 
@@ -141,6 +142,7 @@ def due_lines(session: Session, *, limit: int) -> Due:
         return Due([], set(), 0)
     # Another worker may have settled some between the read and the lock: asked only now that they are ours.
     known = _known_of(connection, rows)
+    off_g = grams_off_before(session, known.replaced)
     lines = []
     for line_id, _, cooperative_id, full_fen, version_id, accepted_at, paid_at in rows:
         net_fen = full_fen - known.refunded_fen.get(line_id, 0)
@@ -149,7 +151,7 @@ def due_lines(session: Session, *, limit: int) -> Due:
         due_at: datetime = max(accepted_at, paid_at)
         terms, lots = known.terms.get(version_id, ()), tuple(known.lots.get(line_id, ()))
         if line_id in known.replaced:
-            lots = tuple(lots_after_replacement(lots, known.replaced[line_id]))
+            lots = tuple(lots_after_replacement(lots, known.replaced[line_id], off_g=off_g.get(line_id, 0)))
         period_id = _covering(known.periods, cooperative_id, business_day(due_at))
         lines.append(DueLine(line_id, cooperative_id, net_fen, due_at, terms, lots, period_id))
     return Due(lines, {row.part_id for row in rows}, known.as_of)

@@ -119,8 +119,8 @@ def bill_accepted_parts(session: Session) -> int:
     }
     session.add_all(bills.values())
     session.flush()
-    for part_id, inspection in ended_rejections(session, bills).items():
-        refund_rejection(session, SYSTEM, inspection, bills[part_id])
+    for inspection in ended_rejections(session, bills):
+        refund_rejection(session, SYSTEM, inspection, bills[inspection.part_id])
     session.flush()
     return len(pending)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from flask import Flask
 from sqlalchemy import func, select
@@ -9,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from marketplace.audit.cli import CHECKS
 from marketplace.audit.recompute.run import recompute_everything
-from marketplace.core.errors import Conflict
+from marketplace.core.errors import Conflict, NotFound, Refused
 from marketplace.core.files import FileStore
 from marketplace.identity.models import Role
 from marketplace.ledger.accounts import AccountKey
@@ -18,18 +20,20 @@ from marketplace.ledger.queries import balances
 from marketplace.linkage.models import Agreement
 from marketplace.ordering.states import PartState
 from marketplace.payments.models import Credit, LinkagePool, Payment, PaymentState, Settlement
-from marketplace.payments.refunds.answers import agree_rejection
+from marketplace.payments.refunds.answers import agree_rejection, replace_rejected
 from marketplace.payments.refunds.models import Refund, RefundedLine, RefundState
 from marketplace.payments.refunds.rules import agree_refund, ask_refund
 from marketplace.payments.rules import apply_payment, bill_accepted_parts
 from marketplace.payments.settlement import settle_lines
 from marketplace.procurement.receiving import rejections, rules
+from marketplace.procurement.receiving.models import Inspection, Outcome
+from marketplace.procurement.receiving.queries import units_off
 from tests.conftest import HeldClock
 from tests.factories.linkage import ContractFactory, PeriodFactory, weigh
 from tests.factories.receiving import Delivery, arrived, arrived_at_home, reject
 from tests.factories.refunds import asked
 from tests.factories.registry import CooperativeFactory, EnrolmentFactory, actor_at, beneficiary_policy
-from tests.factories.trade import Offer, lot_for, offer
+from tests.factories.trade import UNIT_G, Offer, lot_for, offer
 
 
 def farmer(offered: Offer) -> Agreement:
@@ -270,3 +274,117 @@ def test_the_check_finds_a_rejection_without_its_refund(
         "rejected_fen": 20_000,
         "refunded_fen": 0,
     }
+
+
+# --- a part of it sent again, the rest taken off ---
+
+
+def sent_again(session: Session, delivery: Delivery, rejection: Inspection, units: int) -> None:
+    replace_rejected(
+        session, delivery.manager, rejection, units={delivery.line.public_no: units}, carrier="自送"
+    )
+
+
+def test_what_is_not_sent_again_comes_off_the_bill_and_credits_nobody(
+    session: Session, files: FileStore, offered: Offer, clock: HeldClock
+) -> None:
+    """Ten ordered, five rejected, three sent again from another lot and two taken off: eight are paid for, five of the
+    first lot and three of the second."""
+    delivery = arrived(session, files, (offered, 10))
+    rejection = reject(session, files, delivery, 5)
+    session.refresh(offered.lot)
+    offered.lot.received_g = offered.lot.committed_g  # the first lot is sold out
+    session.flush()
+    later = lot_for(session, offered, units=0, harvested_on=offered.lot.harvested_on)
+    weigh(session, farmer(offered), later, slip_no="S9", net_g=5_000)
+    sent_again(session, delivery, rejection, 3)
+    session.refresh(later)
+    assert (rejection.outcome.outcome, later.committed_g) == (Outcome.SPLIT, 3 * UNIT_G)
+    assert units_off(session, [delivery.part.id]) == {delivery.line.id: 2}
+    rules.receive_goods(session, delivery.receiver, files, delivery.part)
+    rules.inspect_goods(session, delivery.receiver, files, delivery.part)
+    assert bill_accepted_parts(session) == 1
+    bill = bill_of(session, delivery)
+    assert (bill.amount_fen, delivery.part.fen_less(units_off(session, [delivery.part.id]))) == (
+        40_000,
+        40_000,
+    )
+    paid(session, bill, clock)
+    pools = session.execute(
+        select(LinkagePool.lot_id, LinkagePool.pool_fen).order_by(LinkagePool.lot_id)
+    ).all()
+    assert [tuple(pool) for pool in pools] == [(offered.lot.id, 2_500), (later.id, 1_500)]
+    assert credited(session) == [750, 250, 1_500, 1_500]
+    offered.lot.received_g = 60_000
+    session.flush()
+    everything_agrees(session)
+
+
+def test_what_is_rejected_of_the_goods_sent_again_comes_off_as_well(
+    session: Session, files: FileStore, offered: Offer, clock: HeldClock
+) -> None:
+    delivery = arrived(session, files, (offered, 10))
+    sent_again(session, delivery, reject(session, files, delivery, 5), 3)
+    rules.receive_goods(session, delivery.receiver, files, delivery.part)
+    agree_rejection(session, delivery.manager, reject(session, files, delivery, 1))
+    bill = bill_of(session, delivery)
+    assert bill.amount_fen == 35_000
+    amounts = list(session.scalars(select(Refund.amount_fen).order_by(Refund.id)))
+    assert amounts == [10_000, 5_000]
+    paid(session, bill, clock)
+    assert session.get_one(Settlement, delivery.line.id).net_fen == 35_000
+    everything_agrees(session)
+
+
+@pytest.mark.parametrize("is_person", [True, False])
+def test_a_delivery_of_which_nothing_is_kept_in_the_end_is_returned(
+    session: Session, files: FileStore, offered: Offer, is_person: bool
+) -> None:
+    """All ten rejected, four sent again and rejected as well."""
+    delivery = (arrived_at_home if is_person else arrived)(session, files, (offered, 10))
+    sent_again(session, delivery, reject(session, files, delivery, 10), 4)
+    rules.receive_goods(session, delivery.receiver, files, delivery.part)
+    second = reject(session, files, delivery, 4)
+    outcome = agree_rejection(session, delivery.manager, second)
+    assert (outcome.outcome, delivery.part.state) == (Outcome.RETURNED, PartState.RETURNED)
+    amounts = list(session.scalars(select(Refund.amount_fen).order_by(Refund.id)))
+    assert amounts == ([30_000, 20_000] if is_person else [])
+    assert set(held(session, delivery).values()) == {0}
+    everything_agrees(session)
+
+
+def test_a_person_gets_the_money_of_what_is_not_sent_again_at_once(
+    session: Session, files: FileStore, offered: Offer, clock: HeldClock
+) -> None:
+    delivery = arrived_at_home(session, files, (offered, 10))
+    sent_again(session, delivery, reject(session, files, delivery, 5), 3)
+    refund = session.scalars(select(Refund)).one()
+    assert (refund.state, refund.amount_fen) == (RefundState.AGREED, 10_000)
+    assert held(session, delivery)["escrow"] == 40_000
+    rules.receive_goods(session, delivery.receiver, files, delivery.part)
+    rules.inspect_goods(session, delivery.receiver, files, delivery.part)
+    settle_lines(session)
+    assert session.get_one(Settlement, delivery.line.id).net_fen == 40_000
+    everything_agrees(session)
+
+
+@pytest.mark.parametrize(
+    ("units", "code"), [({"": 6}, "units_again"), ({"": -1}, "units_again"), ({"": 0}, "nothing_again")]
+)
+def test_units_that_cannot_be_sent_again_change_nothing(
+    session: Session, files: FileStore, offered: Offer, units: dict[str, int], code: str
+) -> None:
+    delivery = arrived(session, files, (offered, 10))
+    rejection = reject(session, files, delivery, 5)
+    number = delivery.line.public_no
+    with pytest.raises(Refused) as refused:
+        replace_rejected(session, delivery.manager, rejection, units={number: units[""]}, carrier="自送")
+    assert (refused.value.code, refused.value.field) == (code, f"units-{number}")
+    with pytest.raises(NotFound):
+        replace_rejected(session, delivery.manager, rejection, units={"J-of-nobody": 1}, carrier="自送")
+    with pytest.raises(NotFound):
+        sent_again(session, replace(delivery, manager=delivery.receiver), rejection, 3)
+    session.refresh(offered.lot)
+    assert (delivery.part.state, rejection.outcome) == (PartState.PART_REJECTED, None)
+    assert offered.lot.committed_g == 10 * UNIT_G
+    assert session.scalar(select(func.count()).select_from(Refund)) == 0

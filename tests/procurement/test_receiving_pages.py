@@ -175,6 +175,23 @@ def test_goods_are_sent_again_and_just_those_are_received(
     assert page.has("已验收", "未付款")
 
 
+def test_a_part_is_sent_again_and_the_rest_is_taken_off(
+    visitor: Visitor, session: Session, files: FileStore, offered: Offer
+) -> None:
+    delivery = arrived(session, files, (offered, 10))
+    rejection = reject(session, files, delivery, 3)
+    visitor.client.sign_in(session.get_one(User, delivery.manager.user_id))
+    page, again = visitor.open(f"/rejections/{rejection.public_no}"), f"units-{delivery.line.public_no}"
+    page = visitor.press(page, "补发换货", carrier="自送", **{again: "4"}, status=422)
+    assert page.has("数量须在 0 到 3 之间")
+    page = visitor.press(page, "补发换货", carrier="自送", **{again: "0"}, status=422)
+    assert page.has("补发数量都是 0")
+    page = visitor.press(page, "补发换货", carrier="自送", **{again: "2"})
+    assert page.has("合作社：部分补发，其余扣减货款", "补发 2 瓶，扣减 1 瓶")
+    visitor.client.sign_in(receiver_of(session, delivery))
+    assert visitor.open(f"/deliveries/{delivery.part.public_no}").has("应到 2 瓶")
+
+
 def test_others_do_not_open_photos_or_papers(
     client: MarketClient, session: Session, files: FileStore, offered: Offer
 ) -> None:

@@ -12,12 +12,11 @@ from flask_wtf import FlaskForm
 from marketplace.core.errors import DomainError
 from marketplace.identity.access import current_actor, requires
 from marketplace.identity.permissions import Permission
-from marketplace.ordering.forms import ShipForm
 from marketplace.ordering.queries import order_by_no
-from marketplace.payments.refunds.answers import agree_rejection
+from marketplace.payments.refunds.answers import agree_rejection, replace_rejected
 from marketplace.payments.refunds.queries import refunds_of_order
 from marketplace.procurement.receiving import queries, rejections
-from marketplace.procurement.receiving.forms import AnswerForm, StatementForm, uploads_of
+from marketplace.procurement.receiving.forms import AnswerForm, StatementForm, replace_form, uploads_of
 from marketplace.procurement.receiving.models import Inspection
 from marketplace.web.forms import place_error
 from marketplace.web.jobs import nudge
@@ -72,7 +71,8 @@ def _page(rejection_no: str, **forms: FlaskForm) -> str:
             "statements": queries.statements_of(session, found),
             "agree_form": AnswerForm(formdata=None),
             "withdraw_form": AnswerForm(formdata=None),
-            "replace_form": ShipForm(formdata=None),
+            "replace_form": replace_form(found, formdata=None),
+            "again": queries.units_again(session, found),
             "contest_form": StatementForm(formdata=None),
             "state_form": StatementForm(formdata=None),
             **forms,
@@ -114,16 +114,18 @@ def withdraw(rejection_no: str) -> ResponseReturnValue:
 @requires(P.FULFIL_ORDERS)
 def replace(rejection_no: str) -> ResponseReturnValue:
     """Other goods are under way for what was rejected."""
-    form = ShipForm()
+    form = replace_form(queries.rejection_by_no(current_session(), current_actor(), rejection_no))
 
     def act(found: Inspection) -> None:
-        rejections.replace_goods(
+        replace_rejected(
             current_session(),
             current_actor(),
             found,
+            units=form.units,
             carrier=form.carrier.data or "",
             waybill_no=form.waybill_no.data or "",
         )
+        nudge("send refunds")
 
     return _answer(rejection_no, form, "replace_form", act, _("补发的货已登记发出，买方收到后只验收这一部分"))
 

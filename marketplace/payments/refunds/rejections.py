@@ -7,7 +7,7 @@ Called where the part is billed (payments/rules.py), and for a paid personal ord
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -23,11 +23,11 @@ from marketplace.payments.refunds.posting import post_refund
 from marketplace.payments.refunds.queries import refundable_lines
 from marketplace.payments.refunds.ways import send_back
 from marketplace.procurement.receiving.models import Inspection, RejectionOutcome
-from marketplace.procurement.receiving.queries import TAKES_GOODS_OFF
+from marketplace.procurement.receiving.queries import TAKES_GOODS_OFF, lines_off_of
 
 
-def ended_rejections(session: Session, part_ids: Collection[int]) -> dict[int, Inspection]:
-    """The rejections that take money off their part and were not refunded yet, by part id."""
+def ended_rejections(session: Session, part_ids: Collection[int]) -> list[Inspection]:
+    """The rejections that take money off one of these parts and were not refunded yet, the first round first."""
     query = (
         select(Inspection)
         .join(RejectionOutcome, RejectionOutcome.inspection_id == Inspection.id)
@@ -39,11 +39,11 @@ def ended_rejections(session: Session, part_ids: Collection[int]) -> dict[int, I
         )
         .order_by(Inspection.id)
     )
-    return {found.part_id: found for found in session.scalars(query)} if part_ids else {}
+    return list(session.scalars(query)) if part_ids else []
 
 
 def refund_rejection(session: Session, actor: Actor, inspection: Inspection, payment: Payment) -> Refund:
-    """The refund of what `inspection` rejected, agreed and posted: off an open bill, or out of what was paid.
+    """The refund of what `inspection` rejected for good, agreed and posted: off an open bill, or out of what was paid.
 
     `payment` and the part are held. Raises Conflict when units of the same goods were given back before, so that more
     would go back than was bought.
@@ -51,16 +51,17 @@ def refund_rejection(session: Session, actor: Actor, inspection: Inspection, pay
     outcome, part = inspection.outcome, inspection.part
     if outcome is None or inspection.inspected_by is None:
         raise ValueError("only a rejection that has ended takes money off")
-    _require_left(session, part, inspection)
+    off = lines_off_of(session, inspection)
+    _require_left(session, part, off)
     lines = [
         RefundLine(
             line_id=line.line_id,
-            quantity=line.rejected_units,
+            quantity=off[line.line_id],
             unit_price_fen=line.unit_price_fen,
-            amount_fen=line.rejected_fen,
+            amount_fen=off[line.line_id] * line.unit_price_fen,
         )
         for line in inspection.lines
-        if line.rejected_units
+        if line.line_id in off
     ]
     amount_fen = sum(line.amount_fen for line in lines)
     refund = Refund(
@@ -70,7 +71,7 @@ def refund_rejection(session: Session, actor: Actor, inspection: Inspection, pay
         idempotency_key=f"rejection:{inspection.public_no}",
         inspection_id=inspection.id,
         amount_fen=amount_fen,
-        reason="；".join(line.words for line in inspection.lines if line.rejected_units)[:300],
+        reason="；".join(line.words for line in inspection.lines if line.line_id in off)[:300],
         asked_by=inspection.inspected_by,
         asked_at=inspection.inspected_at,
         decided_by=outcome.decided_by,
@@ -98,10 +99,10 @@ def refund_rejection(session: Session, actor: Actor, inspection: Inspection, pay
     return refund
 
 
-def _require_left(session: Session, part: OrderPart, inspection: Inspection) -> None:
+def _require_left(session: Session, part: OrderPart, off: Mapping[int, int]) -> None:
     """Units for which money went back, or is asked back, before they were inspected are not refunded again."""
     left = {one.line.id: one.left for one in refundable_lines(session, part)}
-    if any(line.rejected_units > left[line.line_id] for line in inspection.lines):
+    if any(units > left[line_id] for line_id, units in off.items()):
         raise Conflict(
             "refunded_before", N_("这批货里有商品已经退款或正在申请退款，请先处理退款申请再答复拒收")
         )

@@ -23,8 +23,8 @@ from marketplace.payments.refunds.models import (
     RefundState,
 )
 from marketplace.payments.refunds.standing import PoolStanding, refunded_after_settlement, standing_of_pools
-from marketplace.procurement.receiving.models import Inspection, RejectionOutcome
-from marketplace.procurement.receiving.queries import TAKES_GOODS_OFF, rejected_fen
+from marketplace.procurement.receiving.models import Inspection
+from marketplace.procurement.receiving.queries import lines_off
 
 MONEY_BACK = (AccountKind.CLEARING, AccountKind.BUYER_RECEIVABLE)
 UNDECIDED = (RefundState.ASKED, RefundState.DECLINED)
@@ -215,30 +215,29 @@ def _reliefs_are_posted(session: Session) -> Answer:
 
 def _rejections_are_refunded(session: Session) -> Answer:
     """What was rejected for good came off the bill, or went back to who had paid; to the fen, and only that."""
-    rejected = rejected_fen().subquery()
+    off = lines_off().subquery()
+    rejected = (
+        select(off.c.inspection_id, func.sum(off.c.fen).label("fen")).group_by(off.c.inspection_id).subquery()
+    )
+    rejected_fen, refunded_fen = func.coalesce(rejected.c.fen, 0), func.coalesce(Refund.amount_fen, 0)
     due = or_(
         Order.buyer_unit_id.is_(None),
         select(Payment.id).where(Payment.part_id == OrderPart.id).exists(),
     )
-    takes_off = and_(RejectionOutcome.outcome.in_(TAKES_GOODS_OFF), due)
     query = (
         select(
             Inspection.public_no.label("inspection"),
-            rejected.c.fen.label("rejected_fen"),
-            func.coalesce(Refund.amount_fen, 0).label("refunded_fen"),
+            rejected_fen.label("rejected_fen"),
+            refunded_fen.label("refunded_fen"),
         )
-        .join(rejected, rejected.c.inspection_id == Inspection.id)
+        .outerjoin(rejected, rejected.c.inspection_id == Inspection.id)
         .join(OrderPart, OrderPart.id == Inspection.part_id)
         .join(Order, Order.id == OrderPart.order_id)
-        .outerjoin(RejectionOutcome, RejectionOutcome.inspection_id == Inspection.id)
         .outerjoin(Refund, Refund.inspection_id == Inspection.id)
         .where(
             or_(
-                and_(takes_off, func.coalesce(Refund.amount_fen, 0) != rejected.c.fen),
-                and_(
-                    Refund.id.is_not(None),
-                    or_(RejectionOutcome.outcome.is_(None), RejectionOutcome.outcome.not_in(TAKES_GOODS_OFF)),
-                ),
+                and_(due, refunded_fen != rejected_fen),
+                and_(Refund.id.is_not(None), rejected.c.fen.is_(None)),
             )
         )
         .order_by(Inspection.id)

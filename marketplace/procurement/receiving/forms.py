@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from flask_babel import lazy_gettext as _l
 from flask_wtf import FlaskForm
@@ -14,14 +15,16 @@ from wtforms.validators import Length, NumberRange, Optional
 from marketplace.core.ids import random_key
 from marketplace.core.quantity import parse_decimal
 from marketplace.linkage.fields import KgField, ScaledField
+from marketplace.ordering.forms import ShipForm
 from marketplace.procurement.receiving.goods import MOST_DAYS
-from marketplace.procurement.receiving.models import RejectReason
+from marketplace.procurement.receiving.models import Inspection, RejectReason
 from marketplace.procurement.receiving.photos import Upload
 from marketplace.procurement.receiving.queries import Delivered
 from marketplace.procurement.receiving.rules import Arrival, Verdict
 from marketplace.web.locale import label
 
 PICTURES = {"accept": "image/jpeg,image/png,image/webp", "multiple": True}
+AGAIN = "units-"
 PAPERS = {"accept": "image/jpeg,image/png,image/webp,application/pdf", "multiple": True}
 
 
@@ -122,6 +125,33 @@ def inspect_form(delivered: Sequence[Delivered]) -> InspectForm:
             f"photos-{number}": MultipleFileField(_l("照片"), render_kw=PICTURES),
         }
     form: InspectForm = type("LinesForm", (InspectForm,), fields)()
+    return form
+
+
+class ReplaceForm(ShipForm):
+    """How much of what was rejected is sent again, and by whom; `replace_form` adds a field for each line."""
+
+    @property
+    def units(self) -> dict[str, int]:
+        """The units to send again, by line number."""
+        return {
+            field.name.removeprefix(AGAIN): field.data or 0 for field in self if field.name.startswith(AGAIN)
+        }
+
+
+def replace_form(inspection: Inspection, **options: Any) -> ReplaceForm:
+    """The form that answers a rejection, line by line; first everything is sent again."""
+    fields: dict[str, Field] = {
+        AGAIN + line.line.public_no: IntegerField(
+            _l("补发“%(title)s”", title=line.line.title),
+            [Optional(), NumberRange(0, line.rejected_units, _l("数量须在 0 到 %(max)s 之间"))],
+            default=line.rejected_units,
+            render_kw={"inputmode": "numeric", "min": 0, "max": line.rejected_units, "autocomplete": "off"},
+        )
+        for line in inspection.lines
+        if line.rejected_units
+    }
+    form: ReplaceForm = type("AgainForm", (ReplaceForm,), fields)(**options)
     return form
 
 

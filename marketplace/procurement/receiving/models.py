@@ -2,7 +2,8 @@
 
 A delivery is inspected once a round: the first round covers what was ordered, the second, after a replacement, the
 replaced units alone. What must hold stands in the database: one receipt and one inspection a round and part, accepted
-and rejected units that make up the units delivered, one replacement a part, one outcome a rejection.
+and rejected units that make up the units delivered, one replacement a part, one outcome a rejection. What is not paid
+for is said by `queries.lines_off`.
 """
 
 from __future__ import annotations
@@ -51,6 +52,7 @@ class Outcome(LabelledEnum):
     AGREED = "agreed", N_("同意拒收，扣减货款")
     RETURNED = "returned", N_("同意全部退货")
     REPLACED = "replaced", N_("补发换货")
+    SPLIT = "split", N_("部分补发，其余扣减货款")
     WITHDRAWN = "withdrawn", N_("买方撤回拒收")
 
 
@@ -271,7 +273,9 @@ class RejectionOutcome(Base):
 
     __tablename__ = "rejection_outcome"
     __table_args__ = (
-        CheckConstraint("side <> 'mediator' OR (reason <> '' AND outcome <> 'replaced')", name="mediated"),
+        CheckConstraint(
+            "side <> 'mediator' OR (reason <> '' AND outcome NOT IN ('replaced', 'split'))", name="mediated"
+        ),
         {"info": APPEND_ONLY},
     )
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, func, or_, select
 from sqlalchemy.orm import Session, joinedload, lazyload
@@ -34,6 +35,7 @@ from marketplace.procurement.receiving.models import (
     ReceivingPolicy,
     RejectionOutcome,
     Replacement,
+    ReplacementLine,
     ReplacementLot,
     Side,
 )
@@ -43,7 +45,7 @@ from marketplace.web.tasks import Task
 UNIT_DAYS, PERSON_DAYS = 3, 5
 REMINDER_DAYS = 1  # the desk reminds from the day before the last one
 WAITING = (PartState.PART_REJECTED, PartState.DISPUTED)
-TAKES_GOODS_OFF = (Outcome.AGREED, Outcome.RETURNED)
+TAKES_GOODS_OFF = (Outcome.AGREED, Outcome.RETURNED, Outcome.SPLIT)
 
 
 @dataclass(frozen=True)
@@ -129,8 +131,12 @@ def open_rejection(session: Session, part: OrderPart) -> Inspection:
 
 
 def is_everything(session: Session, inspection: Inspection) -> bool:
-    """Whether an inspection leaves nothing accepted of its part."""
-    rejected = sum(line.rejected_units for line in inspection.lines)
+    """Whether an inspection leaves nothing accepted of its part, with what was taken off before."""
+    off = lines_off().subquery()
+    before = select(func.coalesce(func.sum(off.c.units), 0)).where(
+        off.c.part_id == inspection.part_id, off.c.inspection_id != inspection.id
+    )
+    rejected = sum(line.rejected_units for line in inspection.lines) + int(session.scalar(before) or 0)
     bought = select(func.sum(OrderLine.quantity)).where(OrderLine.part_id == inspection.part_id)
     return rejected == session.scalar(bought)
 
@@ -252,25 +258,53 @@ def overdue_receipts() -> Select[Receipt]:
     )
 
 
-def rejected_fen() -> Select[int, int]:
-    """What each inspection rejected, as (inspection id, fen); those that rejected nothing are left out."""
-    fen = func.sum(InspectionLine.rejected_units * InspectionLine.unit_price_fen)
-    query = select(InspectionLine.inspection_id, fen.label("fen")).where(InspectionLine.rejected_units > 0)
-    return query.group_by(InspectionLine.inspection_id)
+def lines_off() -> Select[Any]:
+    """What is not paid for: (inspection_id, part_id, round, line_id, units, fen) of units that were rejected for good
+    and not replaced."""
+    units = InspectionLine.rejected_units - func.coalesce(ReplacementLine.units, 0)
+    again = and_(
+        ReplacementLine.replacement_id == Replacement.id, ReplacementLine.line_id == InspectionLine.line_id
+    )
+    return (
+        select(
+            Inspection.id.label("inspection_id"),
+            Inspection.part_id,
+            Inspection.round,
+            InspectionLine.line_id,
+            units.label("units"),
+            (units * InspectionLine.unit_price_fen).label("fen"),
+        )
+        .join(InspectionLine, InspectionLine.inspection_id == Inspection.id)
+        .join(RejectionOutcome, RejectionOutcome.inspection_id == Inspection.id)
+        .outerjoin(Replacement, Replacement.inspection_id == Inspection.id)
+        .outerjoin(ReplacementLine, again)
+        .where(RejectionOutcome.outcome.in_(TAKES_GOODS_OFF), units > 0)
+    )
+
+
+def lines_off_of(session: Session, inspection: Inspection) -> dict[int, int]:
+    """The units of one inspection that are not paid for, by line id."""
+    off = lines_off().where(Inspection.id == inspection.id).subquery()
+    return {line_id: int(units) for line_id, units in session.execute(select(off.c.line_id, off.c.units))}
+
+
+def units_again(session: Session, inspection: Inspection) -> dict[int, int]:
+    """The units that were sent again for what an inspection rejected, by line id."""
+    query = (
+        select(ReplacementLine.line_id, ReplacementLine.units)
+        .join(Replacement, Replacement.id == ReplacementLine.replacement_id)
+        .where(Replacement.inspection_id == inspection.id)
+    )
+    return dict(session.execute(query).all())
 
 
 def units_off(session: Session, part_ids: Collection[int]) -> dict[int, int]:
     """Units that were rejected for good and are not paid for, by line id; lines that kept everything are left out."""
+    off = lines_off().subquery()
     query = (
-        select(InspectionLine.line_id, func.sum(InspectionLine.rejected_units))
-        .join(Inspection, Inspection.id == InspectionLine.inspection_id)
-        .join(RejectionOutcome, RejectionOutcome.inspection_id == Inspection.id)
-        .where(
-            Inspection.part_id.in_(part_ids),
-            RejectionOutcome.outcome.in_(TAKES_GOODS_OFF),
-            InspectionLine.rejected_units > 0,
-        )
-        .group_by(InspectionLine.line_id)
+        select(off.c.line_id, func.sum(off.c.units))
+        .where(off.c.part_id.in_(part_ids))
+        .group_by(off.c.line_id)
     )
     return {line_id: int(units) for line_id, units in session.execute(query)}
 
@@ -288,9 +322,21 @@ def weights_of_lots(
     again = select(ReplacementLot.line_id, ReplacementLot.lot_id, ReplacementLot.mass_g)
     for line_id, lot_id, mass_g in session.execute(again.where(ReplacementLot.line_id.in_(line_ids))):
         replaced.setdefault(line_id, {})[lot_id] = mass_g
+    off_g = grams_off_before(session, replaced)
     for line_id, lots in replaced.items():
-        drawn[line_id] = lots_after_replacement(drawn[line_id], lots)
+        drawn[line_id] = lots_after_replacement(drawn[line_id], lots, off_g=off_g.get(line_id, 0))
     return drawn
+
+
+def grams_off_before(session: Session, line_ids: Collection[int]) -> dict[int, int]:
+    """Grams that the first round took off lines for good, by line id; of those that were replaced in part."""
+    if not line_ids:
+        return {}
+    off = lines_off().where(Inspection.round == 1, InspectionLine.line_id.in_(line_ids)).subquery()
+    query = select(off.c.line_id, off.c.units * OrderLine.net_mass_g).join(
+        OrderLine, OrderLine.id == off.c.line_id
+    )
+    return dict(session.execute(query).all())
 
 
 def _count(session: Session, query: Select[OrderPart] | Select[Inspection]) -> int:

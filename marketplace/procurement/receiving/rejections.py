@@ -2,12 +2,12 @@
 
 Agreeing moves money, so its rule is in payments (`payments/refunds/answers.py`); what it says about the goods is here.
 Goods that were delivered never go back to their lots: what was rejected is not sold again. A part is replaced at most
-once; what is rejected again is settled in money, or contested.
+once, whole or in part; what is rejected again is settled in money, or contested.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
@@ -36,7 +36,7 @@ from marketplace.procurement.receiving.models import (
     Side,
 )
 from marketplace.procurement.receiving.photos import Upload, keep_papers
-from marketplace.procurement.receiving.queries import is_everything, replacement_of, side_of
+from marketplace.procurement.receiving.queries import is_everything, replacement_of, side_of, units_off
 from marketplace.procurement.receiving.rules import require_certificates
 
 MOST_STATEMENT = 1_000
@@ -57,7 +57,9 @@ def end_rejection(session: Session, actor: Actor, inspection: Inspection, *, rea
     if is_everything(session, inspection):
         move_part(session, actor, part, PartEvent.AGREE_RETURN, note=words)
         return _note_outcome(session, actor, inspection, Outcome.RETURNED, side, words)
-    rejected = {line.line_id: line.rejected_units for line in inspection.lines}
+    before = units_off(session, [part.id])
+    now_off = {line.line_id: line.rejected_units + before.get(line.line_id, 0) for line in inspection.lines}
+    rejected = before | now_off
     accept_part(session, actor, part, by=PartEvent.AGREE_REJECTION, note=words, rejected=rejected)
     return _note_outcome(session, actor, inspection, Outcome.AGREED, side, words)
 
@@ -72,7 +74,8 @@ def withdraw_rejection(
     part = _hold(session, inspection)
     side = _require_side(actor, part, Side.BUYER, Side.MEDIATOR)
     words = _reason_of(part, reason)
-    accept_part(session, actor, part, by=PartEvent.WITHDRAW_REJECTION, note=words)
+    off = units_off(session, [part.id])
+    accept_part(session, actor, part, by=PartEvent.WITHDRAW_REJECTION, note=words, rejected=off)
     return _note_outcome(session, actor, inspection, Outcome.WITHDRAWN, side, words)
 
 
@@ -121,12 +124,21 @@ def _note_outcome(
 
 
 def replace_goods(
-    session: Session, actor: Actor, inspection: Inspection, *, carrier: str, waybill_no: str = ""
+    session: Session,
+    actor: Actor,
+    inspection: Inspection,
+    *,
+    carrier: str,
+    waybill_no: str = "",
+    units: Mapping[str, int] | None = None,
 ) -> Replacement:
     """The cooperative sends other goods for what was rejected, from its lots; the next round inspects just those.
 
-    Raises NotFound for another cooperative's, Refused without a carrier or a certificate the unit asks for, Conflict
-    when the lots have too little, when the part was replaced before, or when the rejection has ended.
+    `units` are how many are sent again, by line number; what is rejected beyond them is taken off the price, which is
+    payments' (`payments/refunds/answers.py`). Without it everything is sent again. Raises NotFound for another
+    cooperative's or a line that was not rejected, Refused without a carrier or a certificate the unit asks for or for
+    units that cannot be, Conflict when the lots have too little, when the part was replaced before, or when the
+    rejection has ended.
     """
     part = _hold(session, inspection)
     side = _require_side(actor, part, Side.COOPERATIVE)
@@ -140,9 +152,9 @@ def replace_goods(
         )
     if replacement_of(session, part) is not None:
         raise Conflict("replaced_before", N_("这笔订单已经换过一次货，请同意扣减货款，或提出异议"))
+    again = _units_again(inspection, units)
     move_part(session, actor, part, PartEvent.REPLACE, note=f"{carrier} {waybill_no}".strip())
-    rejected = {line.line_id: line.rejected_units for line in inspection.lines if line.rejected_units}
-    lines = _send_again(session, part, rejected)
+    lines = _send_again(session, part, again)
     replacement = Replacement(
         part_id=part.id,
         inspection_id=inspection.id,
@@ -155,8 +167,31 @@ def replace_goods(
     session.flush()
     require_certificates(session, part, [share.lot for line in lines for share in line.lots])
     part.carrier, part.waybill_no, part.shipped_at = carrier, waybill_no, now()
-    _note_outcome(session, actor, inspection, Outcome.REPLACED, side, "")
+    is_whole = all(line.rejected_units == again.get(line.line_id, 0) for line in inspection.lines)
+    outcome = Outcome.REPLACED if is_whole else Outcome.SPLIT
+    _note_outcome(session, actor, inspection, outcome, side, "")
     return replacement
+
+
+def _units_again(inspection: Inspection, units: Mapping[str, int] | None) -> dict[int, int]:
+    """The units to send again, by line id, none of them zero."""
+    rejected = {line.line.public_no: line for line in inspection.lines if line.rejected_units}
+    if units is None:
+        return {line.line_id: line.rejected_units for line in rejected.values()}
+    if not units.keys() <= rejected.keys():
+        raise NotFound
+    for number, count in units.items():
+        if not 0 <= count <= rejected[number].rejected_units:
+            raise Refused(
+                "units_again",
+                N_("补发数量须在 0 到 %(most)s 之间，不能多于拒收的数量"),
+                field=f"units-{number}",
+                most=rejected[number].rejected_units,
+            )
+    if not any(units.values()):
+        field = f"units-{next(iter(rejected))}"
+        raise Refused("nothing_again", N_("补发数量都是 0；不补发请按“同意拒收”处理"), field=field)
+    return {rejected[number].line_id: count for number, count in units.items() if count}
 
 
 def _send_again(session: Session, part: OrderPart, rejected: dict[int, int]) -> list[ReplacementLine]:

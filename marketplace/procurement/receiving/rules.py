@@ -46,6 +46,7 @@ from marketplace.procurement.receiving.queries import (
     overdue_receipts,
     receipt_of,
     side_of,
+    units_off,
 )
 
 MOST_WORDS = 300
@@ -258,7 +259,7 @@ def inspect_goods(
     if rejected:
         move_part(session, actor, part, PartEvent.REJECT_GOODS, note=_summary(delivered, rejected))
     else:
-        accept_part(session, actor, part)
+        accept_part(session, actor, part, rejected=units_off(session, [part.id]))
     _add_once(session, inspection, Conflict("inspected", N_("这批货刚刚已由其他人验收，请刷新后再看")))
     return inspection
 
@@ -335,7 +336,15 @@ def accept_overdue(session: Session) -> int:
 def _deem_accepted(session: Session, receipt: Receipt) -> None:
     part = receipt.part
     round_no, delivered = delivered_lines(session, part)
-    accept_part(session, SYSTEM, part, by=PartEvent.DEEM_ACCEPTED, note=DEEMED, system=True)
+    accept_part(
+        session,
+        SYSTEM,
+        part,
+        by=PartEvent.DEEM_ACCEPTED,
+        note=DEEMED,
+        system=True,
+        rejected=units_off(session, [part.id]),
+    )
     session.add(
         Inspection(
             part_id=part.id,
