@@ -11,12 +11,12 @@ from marketplace.demo.founding import Canteen
 from marketplace.demo.plan import AtRamp, PlannedOrder
 from marketplace.demo.world import World
 from marketplace.identity.actors import Actor
-from marketplace.ordering.models import OrderPart
-from marketplace.payments.refunds.answers import agree_rejection
+from marketplace.ordering.models import OrderLine, OrderPart
+from marketplace.payments.refunds.answers import agree_rejection, replace_rejected
 from marketplace.procurement.compliance.queries import certificates_of_lots
 from marketplace.procurement.compliance.rules import PROMISE, issue_certificate
 from marketplace.procurement.receiving.models import Inspection, RejectReason
-from marketplace.procurement.receiving.rejections import contest_rejection, make_statement, replace_goods
+from marketplace.procurement.receiving.rejections import contest_rejection, make_statement
 from marketplace.procurement.receiving.rules import (
     Arrival,
     Verdict,
@@ -26,6 +26,7 @@ from marketplace.procurement.receiving.rules import (
 )
 
 INSPECTION_DAYS = 10
+REJECTED = 3  # units of a line of which some are sent again
 SPOILED, CRUSHED = "开箱后发现底层受潮变质", "外箱压坏，里面的货漏出"
 NOT_OURS, SEEN = "装车前逐箱查过，外箱完好，有照片", "卸车时司机在场，已当面指出外箱压坏"
 
@@ -67,7 +68,7 @@ class Ramp:
         reason, words = (RejectReason.SPOILED, SPOILED) if everything else (RejectReason.DAMAGED, CRUSHED)
         lines = part.lines if everything else part.lines[:1]
         verdicts = {
-            line.public_no: Verdict(line.quantity if everything else 1, reason, words) for line in lines
+            line.public_no: Verdict(self._rejected_of(planned, line), reason, words) for line in lines
         }
         found = inspect_goods(self.world.session, receiver, self.world.tools.files, part, verdicts=verdicts)
         answer = {
@@ -79,9 +80,20 @@ class Ramp:
         if answer is not None:
             self.world.timeline.at(self.world.later(clock.now(), 1), answer)
 
+    @staticmethod
+    def _rejected_of(planned: PlannedOrder, line: OrderLine) -> int:
+        if planned.at_ramp is AtRamp.RETURNED:
+            return line.quantity
+        return min(line.quantity, REJECTED if planned.at_ramp is AtRamp.REPLACED else 1)
+
     def _replace(self, part: OrderPart, found: Inspection, seller: Seller, receiver: Actor) -> None:
-        """Other goods are sent, and arrive the next day without a fault."""
-        replace_goods(self.world.session, seller.clerking, found, carrier="自送")
+        """Other goods are sent for all units but the last, and arrive the next day without a fault."""
+        units = {
+            line.line.public_no: max(1, line.rejected_units - 1)
+            for line in found.lines
+            if line.rejected_units
+        }
+        replace_rejected(self.world.session, seller.clerking, found, units=units, carrier="自送")
         self.world.timeline.at(
             self.world.later(clock.now(), 1), partial(self._take_replacement, part, receiver)
         )

@@ -1,5 +1,5 @@
-"""Supply and demand at the end of the demo's year: a request to award, one that takes offers, supplies, and an order
-before the harvest whose deposit is to be paid."""
+"""Supply and demand at the end of the demo's year: a request to award, one that takes offers, one whose award was not
+approved, supplies, and an order before the harvest whose deposit is to be paid."""
 
 from __future__ import annotations
 
@@ -14,18 +14,28 @@ from marketplace.demo.founding import Canteen
 from marketplace.demo.goods import Good
 from marketplace.demo.timeline import at_hour
 from marketplace.demo.world import World
+from marketplace.linkage.queries import free_g
+from marketplace.ordering.models import Order
+from marketplace.ordering.rules import Delivery
 from marketplace.ordering.terms import terms_in_force
 from marketplace.payments.deposits.rules import ask_deposits
+from marketplace.procurement.forward.delivering import name_lot
+from marketplace.procurement.forward.queries import lots_to_name
 from marketplace.procurement.forward.rules import Price, approve_ahead, confirm_ahead, order_ahead
+from marketplace.procurement.requests.awarding import award_request
 from marketplace.procurement.requests.facts import Wanted
 from marketplace.procurement.requests.models import PurchaseRequest
 from marketplace.procurement.requests.offering import make_offer
+from marketplace.procurement.requests.queries import opened_offers
 from marketplace.procurement.requests.rules import open_request, post_request
 from marketplace.procurement.requests.supplies import Ready, post_supply
+from marketplace.procurement.rules import reject_order
 from marketplace.registry.buyer_units.queries import own_unit
 
 WANTED_G = 20_000
 POSTED_AGO, OFFERED_AGO = 2, 1  # days before the last one
+EARLIER_DAYS = 8  # how long before them the request ended whose award was not approved
+NOT_APPROVED = "本月预算不够，请减少数量或换一家后重新定标"
 SUPPLIES = 3
 BY_TENTHS = (10, 9, 11)  # what offers ask of the listing's price, in tenths
 
@@ -39,10 +49,16 @@ class Requests:
         self.canteen = canteens[0]
         self._due: PurchaseRequest | None = None
         self._open: PurchaseRequest | None = None
+        self._early: PurchaseRequest | None = None
+        self._order: Order | None = None
 
     def plan(self) -> None:
         """Two requests, offers on both, supplies, and an order before the harvest."""
         for ago, hour, deed in (
+            (POSTED_AGO + EARLIER_DAYS, 9, self.ask_earlier),
+            (OFFERED_AGO + EARLIER_DAYS, 10, self.offer_earlier),
+            (EARLIER_DAYS - 1, 9, self.award),
+            (EARLIER_DAYS - 1, 15, self.refuse),
             (POSTED_AGO, 9, self.ask),
             (OFFERED_AGO, 10, self.offer),
             (OFFERED_AGO, 11, self.supply),
@@ -73,6 +89,47 @@ class Requests:
         last_on = self.world.last_on
         self._due = self._posted(path, rivals, deadline_on=last_on)
         self._open = self._posted(path, rivals, deadline_on=last_on + timedelta(days=4))
+
+    def ask_earlier(self) -> None:
+        """The request whose award will not be approved."""
+        path, rivals = self._rivals()
+        if rivals:
+            ended_on = self.world.last_on - timedelta(days=EARLIER_DAYS)
+            self._early = self._posted(path, rivals, deadline_on=ended_on)
+
+    def offer_earlier(self) -> None:
+        """Every rival offers on it."""
+        if self._early is not None:
+            for good, tenths in zip(self._rivals()[1], BY_TENTHS, strict=False):
+                self._offered(self._early, good, tenths)
+
+    def award(self) -> None:
+        """The first offer of which the goods are still there wins."""
+        session, orderer = self.world.session, self.canteen.acting("orderer")
+        if self._early is None:
+            return
+        unit = own_unit(session, orderer)
+        for offer in opened_offers(session, self._early):
+            product_id = offer.current.listing.product_id
+            if available_units(session, [product_id])[product_id] < offer.current.units:
+                continue
+            made = award_request(
+                session,
+                orderer,
+                self._early,
+                offer,
+                reason="以前合作过，送货准时",
+                delivery=Delivery(unit.contact_name, unit.contact_phone, unit.address),
+                idempotency_key=random_key(),
+            )
+            self._order = made.order
+            return
+
+    def refuse(self) -> None:
+        """The approver turns the order down, and the request waits for another award."""
+        if self._order is not None:
+            approver = self.canteen.acting("approver")
+            reject_order(self.world.session, approver, self._order, reason=NOT_APPROVED)
 
     def _posted(self, path: str, rivals: Sequence[Good], *, deadline_on: date) -> PurchaseRequest:
         orderer = self.canteen.acting("orderer")
@@ -159,6 +216,10 @@ class Requests:
         )
         approve_ahead(session, self.canteen.acting("approver"), forward)
         confirm_ahead(session, own[0].seller.clerking, forward)
+        for lot in lots_to_name(session, forward):
+            if free_g(lot) >= forward.net_mass_g:
+                name_lot(session, own[0].seller.clerking, forward, lot)
+                break
         ask_deposits(session)
 
 
