@@ -88,10 +88,10 @@ def test_a_deputy_of_the_day_finds_the_queue_and_others_do_not(pages: Pages, ses
     assert pages.client.get("/approvals").status_code == 403
     head = pages.visitor(pages.first)
     page = head.open("/unit/approval/deputies/new")
-    own = head.press(page, "委托代办", status=422, deputy=pages.first.public_no, reason="开会")
+    own = head.press(page, "确定委托", status=422, deputy=pages.first.public_no, reason="开会")
     assert own.has("不能委托自己代办")
     until = (today() + timedelta(days=1)).isoformat()
-    named = head.press(page, "委托代办", deputy=receiver.public_no, until_on=until, reason="开会")
+    named = head.press(page, "确定委托", deputy=receiver.public_no, until_on=until, reason="开会")
     assert named.has("代办中", receiver.display_name)
     deputy = pages.visitor(receiver)
     queue = deputy.open("/approvals")
