@@ -115,7 +115,7 @@ def test_good_rows_come_with_today_s_price(shop: Shop, session: Session, stateme
     assert checked.total_fen == 25_000
     with statements() as sent:
         check_rows(session, typed)
-    assert len(sent) <= 6
+    assert len(sent) <= 7
 
 
 def test_cells_pasted_from_excel_are_rows(shop: Shop) -> None:
