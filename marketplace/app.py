@@ -46,7 +46,7 @@ from marketplace.ordering.freight import views as freight_views
 from marketplace.ordering.guest_cart import init_guest_cart
 from marketplace.ordering.sale_proofs import views as sale_proof_views
 from marketplace.ordering.shelf import views as shelf_views
-from marketplace.payments import jobs as payment_jobs, views as payment_views
+from marketplace.payments import cli as payment_cli, jobs as payment_jobs, views as payment_views
 from marketplace.payments.closing import views as closing_views
 from marketplace.payments.corrections import views as correction_views
 from marketplace.payments.deposits import jobs as deposit_jobs, views as deposit_views
@@ -60,6 +60,7 @@ from marketplace.payments.payouts import (
 )
 from marketplace.payments.purchase_certificates import views as certificate_views
 from marketplace.payments.receivables import views as receivable_views
+from marketplace.payments.reconciliation import jobs as reconciliation_jobs, views as reconciliation_views
 from marketplace.payments.refunds import jobs as refund_jobs, rejection_views, views as refund_views
 from marketplace.payments.slips import views as slip_views
 from marketplace.payments.vouchers import (
@@ -189,6 +190,7 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
     invoice_views.bp,
     interest_views.bp,
     receivable_views.bp,
+    reconciliation_views.bp,
     audit_views.bp,
     reporting_views.bp,
     dossier_views.bp,
@@ -205,6 +207,7 @@ COMMANDS: tuple[click.Command, ...] = (
     catalog_cli.search,
     procurement_cli.procurement,
     ordering_cli.ordering,
+    payment_cli.payments,
     audit_cli.ledger,
     audit_cli.audit,
     demo_cli.demo,
@@ -225,6 +228,7 @@ JOBS: tuple[Job, ...] = (
     *voucher_jobs.JOBS,
     *payout_jobs.JOBS,
     *refund_jobs.JOBS,
+    *reconciliation_jobs.JOBS,
     *receiving_jobs.JOBS,
     *notice_jobs.JOBS,
 )

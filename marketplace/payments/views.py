@@ -13,7 +13,7 @@ from marketplace.core.money import format_yuan
 from marketplace.identity.access import current_actor, public, requires
 from marketplace.identity.permissions import Permission
 from marketplace.ordering.queries import order_by_no
-from marketplace.payments import charge_views, notices, queries, rules
+from marketplace.payments import charge_views, notice_views, notices, queries, rules
 from marketplace.payments.deposits.queries import deposits_of_amount
 from marketplace.payments.forms import ResolveForm, StatementForm
 from marketplace.payments.gateways.protocol import BadSignature, PaymentState as ProviderState
@@ -34,6 +34,7 @@ from marketplace.web.transaction import current_session, end_reading, writing_se
 
 bp = Blueprint("payments", __name__)
 bp.register_blueprint(charge_views.bp)
+bp.register_blueprint(notice_views.bp)
 bp.register_blueprint(online_views.bp)
 
 

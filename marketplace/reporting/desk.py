@@ -31,6 +31,7 @@ from marketplace.payments.late_interest import queries as late_interest
 from marketplace.payments.models import Credit, Payment, PaymentMethod, PaymentState, Settlement
 from marketplace.payments.payouts import queries as payouts
 from marketplace.payments.purchase_certificates import queries as purchase_certificates
+from marketplace.payments.reconciliation import queries as reconciliation
 from marketplace.payments.refunds import queries as refunds
 from marketplace.payments.vouchers import queries as vouchers
 from marketplace.procurement import queries as procurement
@@ -63,6 +64,7 @@ TASK_SOURCES: tuple[Callable[[Session, Actor], list[Task]], ...] = (
     group_purchases.tasks_of,
     ordering.tasks_of,
     payments.tasks_of,
+    reconciliation.tasks_of,
     evaluations.tasks_of,
     purchase_certificates.tasks_of,
     late_interest.tasks_of,

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 
 from marketplace.core.clock import business_day
 from marketplace.core.labels import N_
+from marketplace.payments.gateways.balance import BalanceMove
 from marketplace.payments.gateways.protocol import (
     BadSignature,
     CheckoutOpened,
@@ -88,6 +89,15 @@ class BankTransferGateway:
         message = N_("银行转账不能自动退款，请由财务人员通过网银退回并登记回单")
         raise GatewayRefused("refund_by_hand", f"{payment_ref}: {amount_fen} fen", message)
 
+    def balance_moves(self, since: datetime, until: datetime) -> list[BalanceMove]:
+        """Nothing: what a bank moved stands on the statements that the cashier imports."""
+        del since, until
+        return []
+
     def read_event(self, payload: bytes, signature: str) -> GatewayEvent:
         """Refuse: a bank sends no messages here, so whatever arrives is not from one."""
         raise BadSignature(f"bank transfers have no messages ({len(payload)} bytes signed {signature!r})")
+
+    def reread_event(self, payload: bytes) -> GatewayEvent:
+        """Refuse: none was ever stored."""
+        raise BadSignature(f"bank transfers have no messages ({len(payload)} bytes)")

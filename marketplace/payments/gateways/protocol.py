@@ -14,6 +14,7 @@ from typing import Protocol
 
 from marketplace.core.errors import DomainError
 from marketplace.core.labels import N_, LabelledEnum
+from marketplace.payments.gateways.balance import BalanceMove
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,15 +104,15 @@ class RefundMade:
     state: RefundState
 
 
-class EventKind(StrEnum):
+class EventKind(LabelledEnum):
     """What a provider's message means to us. FAILED is one attempt: the payer may still try again."""
 
-    PAID = "paid"
-    EXPIRED = "expired"
-    FAILED = "failed"
-    REFUNDED = "refunded"
-    DISPUTED = "disputed"
-    OTHER = "other"
+    PAID = "paid", N_("付款成功")
+    EXPIRED = "expired", N_("付款页面过期")
+    FAILED = "failed", N_("付款没有成功")
+    REFUNDED = "refunded", N_("退款")
+    DISPUTED = "disputed", N_("付款争议")
+    OTHER = "other", N_("其他通知")
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,5 +196,11 @@ class PaymentGateway(Protocol):
     def refund(self, payment_ref: str, amount_fen: int, idempotency_key: str) -> RefundMade:
         """Give back `amount_fen` of a payment; never more than was paid and not yet given back."""
 
+    def balance_moves(self, since: datetime, until: datetime) -> list[BalanceMove]:
+        """Everything that moved money at the provider from `since` up to and without `until`, the oldest first."""
+
     def read_event(self, payload: bytes, signature: str) -> GatewayEvent:
         """Verify and read one message from the provider. Raises BadSignature."""
+
+    def reread_event(self, payload: bytes) -> GatewayEvent:
+        """Read a message again that was verified when it was stored. Raises BadSignature when it is none."""

@@ -9,6 +9,7 @@ is in stripe_events.py, PaymentIntents are in stripe_intents.py, errors in strip
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -16,6 +17,7 @@ import requests
 import stripe
 
 from marketplace.payments.gateways import stripe_intents
+from marketplace.payments.gateways.balance import BalanceMove
 from marketplace.payments.gateways.protocol import (
     CheckoutOpened,
     CheckoutRequest,
@@ -27,8 +29,9 @@ from marketplace.payments.gateways.protocol import (
     RefundMade,
     RefundState,
 )
+from marketplace.payments.gateways.stripe_balance import balance_moves
 from marketplace.payments.gateways.stripe_errors import instant_of, provider_errors
-from marketplace.payments.gateways.stripe_events import CURRENCY, failure_of, id_of, read_event
+from marketplace.payments.gateways.stripe_events import CURRENCY, failure_of, id_of, read_event, reread_event
 
 if TYPE_CHECKING:
     from stripe.params import RefundCreateParams
@@ -145,9 +148,17 @@ class StripeGateway:
         state = REFUND_STATES.get(made.status or "", RefundState.PENDING)
         return RefundMade(made.id, payment_ref, made.amount, state)
 
+    def balance_moves(self, since: datetime, until: datetime) -> list[BalanceMove]:
+        """Stripe's balance transactions. Raises GatewayUnavailable, GatewayRefused."""
+        return balance_moves(self._client, since, until)
+
     def read_event(self, payload: bytes, signature: str) -> GatewayEvent:
         """Verify and read a webhook body exactly as it came. Raises BadSignature."""
         return read_event(payload, signature, self._secret)
+
+    def reread_event(self, payload: bytes) -> GatewayEvent:
+        """Read a stored webhook body again. Raises BadSignature when it is none."""
+        return reread_event(payload)
 
     def _session_params(self, request: CheckoutRequest) -> SessionCreateParams:
         metadata = {"reference": request.reference}

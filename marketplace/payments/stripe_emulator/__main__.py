@@ -21,6 +21,7 @@ def main(arguments: list[str] | None = None) -> int:
         webhook_secret=wish.webhook_secret,
         api_key=wish.api_key,
         public_url=wish.public_url,
+        fee_bp=wish.fee_bp,
         retry_after_s=tuple(float(part) for part in wish.retry_after.split(",") if part),
     )
     stop = threading.Event()
@@ -54,6 +55,7 @@ def _parser() -> argparse.ArgumentParser:
         help="the only key let in; STRIPE_API_KEY when not given; any sk_test_ key without either",
     )
     parser.add_argument("--public-url", default="", help="the address browsers reach it under, if another")
+    parser.add_argument("--fee-bp", type=int, default=60, help="kept of each charge, in basis points")
     parser.add_argument("--retry-after", default="0.5,1,2,5,15,60", help="seconds between tries to deliver")
     parser.add_argument("--data", type=Path, help="a file that keeps everything over a restart")
     return parser

@@ -6,8 +6,10 @@ from flask import Flask, Response, request
 from flask.typing import ResponseReturnValue
 
 from marketplace.payments.stripe_emulator import (
+    balance,
     connect,
     controls,
+    disputes,
     events,
     intents,
     pages,
@@ -38,6 +40,13 @@ API: tuple[tuple[str, str, Endpoint], ...] = (
     ("POST", "/v1/transfers", connect.create_transfer),
     ("GET", "/v1/transfers", connect.search_transfers),
     ("GET", "/v1/transfers/<key>", connect.retrieve_transfer),
+    ("GET", "/v1/disputes", disputes.search),
+    ("GET", "/v1/disputes/<key>", disputes.retrieve),
+    ("POST", "/v1/disputes/<key>", disputes.update),
+    ("POST", "/v1/disputes/<key>/close", disputes.close),
+    ("GET", "/v1/balance_transactions", balance.search),
+    ("GET", "/v1/balance_transactions/<key>", balance.retrieve),
+    ("POST", "/v1/payouts", balance.create_payout),
     ("GET", "/v1/events", events.search),
     ("GET", "/v1/events/<key>", events.retrieve),
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from marketplace.payments.stripe_emulator import params as read
+from marketplace.payments.stripe_emulator import balance, params as read
 from marketplace.payments.stripe_emulator.emulator import Emulator
 from marketplace.payments.stripe_emulator.faults import Json, invalid
 from marketplace.payments.stripe_emulator.listing import page_of
@@ -84,6 +84,7 @@ def create_transfer(emulator: Emulator, params: Json) -> Json:
         "source_transaction": source,
         "transfer_group": read.text(params, "transfer_group"),
     }
+    balance.move(emulator, "transfer", transfer, -amount)
     emulator.store.put("transfer", transfer)
     emulator.emit("transfer.created", transfer)
     return transfer

@@ -11,10 +11,10 @@ from typing import Any
 from flask import Blueprint, current_app, jsonify, request
 from flask.typing import ResponseReturnValue
 
-from marketplace.payments.stripe_emulator import intents, sessions
+from marketplace.payments.stripe_emulator import disputes, intents, sessions
 from marketplace.payments.stripe_emulator.cards import means_of
 from marketplace.payments.stripe_emulator.emulator import Emulator, public
-from marketplace.payments.stripe_emulator.faults import StripeFault
+from marketplace.payments.stripe_emulator.faults import StripeFault, missing
 
 bp = Blueprint("controls", __name__, url_prefix="/_emulator")
 OUTAGES = ("error", "timeout", "lost")
@@ -96,6 +96,45 @@ def pay_session(key: str) -> ResponseReturnValue:
             intents.authorize(emulator, intent, agreed=bool(wish["agree"]))
             sessions.complete_if_paid(emulator, intent)
         return jsonify(public(intent))
+
+
+@bp.post("/charges/<key>/dispute")
+def dispute_charge(key: str) -> ResponseReturnValue:
+    """The payer disputes a charge, named by itself or by its PaymentIntent: `amount` of it, with a `reason`."""
+    emulator, wish = _emulator(), _wish()
+    with emulator.store.lock:
+        if key.startswith("pi_"):
+            key = emulator.store.one("payment_intent", key)["latest_charge"]
+        charge = emulator.store.one("charge", key)
+        dispute = disputes.open_dispute(
+            emulator, charge, wish.get("amount"), wish.get("reason", "fraudulent")
+        )
+        return jsonify(public(dispute))
+
+
+@bp.post("/disputes/<key>/decide")
+def decide_dispute(key: str) -> ResponseReturnValue:
+    """The bank decides a dispute: `won` true or false."""
+    emulator = _emulator()
+    with emulator.store.lock:
+        dispute = emulator.store.one("dispute", key)
+        return jsonify(public(disputes.decide(emulator, dispute, won=bool(_wish().get("won")))))
+
+
+@bp.post("/balance/<key>")
+def change_balance(key: str) -> ResponseReturnValue:
+    """Plant a difference: change the `amount` of the transaction of a source (a charge, an intent, a refund) by fen."""
+    emulator = _emulator()
+    with emulator.store.lock:
+        if key.startswith("pi_"):
+            key = emulator.store.one("payment_intent", key)["latest_charge"]
+        rows = emulator.store.newest_first("balance_transaction")
+        row = next((one for one in rows if one["source"] == key), None)
+        if row is None:
+            raise missing("balance transaction", key)
+        by = int(_wish().get("by", 1))
+        row.update(amount=row["amount"] + by, net=row["net"] + by)
+        return jsonify(public(emulator.store.put("balance_transaction", row)))
 
 
 @bp.post("/clock")

@@ -22,13 +22,17 @@ HOLD_S = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the emulator is told at the start. An empty `api_key` lets any `sk_test_` key in."""
+    """What the emulator is told at the start. An empty `api_key` lets any `sk_test_` key in.
+
+    `fee_bp` is what is kept of charges, in basis points.
+    """
 
     webhook_url: str = ""
     webhook_secret: str = ""
     api_key: str = ""
     public_url: str = ""
     retry_after_s: tuple[float, ...] = (0.5, 1, 2, 5, 15, 60)
+    fee_bp: int = 60
 
 
 class Outages:

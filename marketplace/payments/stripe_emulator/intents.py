@@ -6,7 +6,7 @@ what a Checkout Session makes of the result, is not known here.
 
 from __future__ import annotations
 
-from marketplace.payments.stripe_emulator import params as read
+from marketplace.payments.stripe_emulator import balance, params as read
 from marketplace.payments.stripe_emulator.cards import METHODS, Means, Outcome, means_of
 from marketplace.payments.stripe_emulator.emulator import Emulator, public
 from marketplace.payments.stripe_emulator.faults import Json, StripeFault, invalid, unexpected_state
@@ -199,6 +199,9 @@ def _own(emulator: Emulator, key: str) -> Json:
 
 def _succeed(emulator: Emulator, intent: Json) -> None:
     charge = _add_charge(emulator, intent, None)
+    fee = balance.charge_fee(emulator, charge["amount"])
+    balance.move(emulator, "charge", charge, charge["amount"], fee=fee)
+    emulator.store.put("charge", charge)
     intent.update(
         status="succeeded",
         amount_received=intent["amount"],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from marketplace.core.money import format_yuan
-from marketplace.payments.stripe_emulator import params as read
+from marketplace.payments.stripe_emulator import balance, params as read
 from marketplace.payments.stripe_emulator.emulator import Emulator
 from marketplace.payments.stripe_emulator.faults import Json, invalid
 from marketplace.payments.stripe_emulator.listing import page_of
@@ -16,6 +16,10 @@ def create(emulator: Emulator, params: Json) -> Json:
     """POST /v1/refunds, for a PaymentIntent or a charge; all that is left when no amount is given."""
     read.allow(params, "payment_intent", "charge", "amount", "reason", "metadata")
     charge = _charge_of(emulator, params)
+    if charge["disputed"]:
+        raise invalid(
+            f"Charge {charge['id']} has been charged back; cannot issue a refund.", code="charge_disputed"
+        )
     left = charge["amount"] - charge["amount_refunded"]
     if left == 0:
         raise invalid(f"Charge {charge['id']} has already been refunded.", code="charge_already_refunded")
@@ -42,6 +46,7 @@ def create(emulator: Emulator, params: Json) -> Json:
     }
     given_back = charge["amount_refunded"] + amount
     charge.update(amount_refunded=given_back, refunded=given_back == charge["amount"])
+    balance.move(emulator, "refund", refund, -amount)
     emulator.store.put("refund", refund)
     emulator.store.put("charge", charge)
     emulator.emit("refund.created", refund)
