@@ -12,7 +12,7 @@ from marketplace.core import db
 from marketplace.core.append_only import append_only_statements
 
 revision = "0036a"
-down_revision = "0031a"
+down_revision = "0030a"
 branch_labels = None
 depends_on = None
 
