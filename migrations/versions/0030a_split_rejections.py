@@ -9,7 +9,7 @@ from alembic import op
 from marketplace.core.append_only import append_only_statements
 
 revision = "0030a"
-down_revision = "0033"
+down_revision = "0031a"
 branch_labels = None
 depends_on = None
 
