@@ -97,11 +97,10 @@ node_modules/.package-lock.json: package-lock.json .npmrc
 	@touch $@
 
 $(VENDOR)/ready: node_modules/.package-lock.json
-	@install -d $(VENDOR)/bootstrap-icons/fonts
+	@rm -rf $(VENDOR) && install -d $(VENDOR)/icons
 	@install -m 644 node_modules/bootstrap/dist/css/bootstrap.min.css $(VENDOR)/bootstrap.min.css
 	@install -m 644 node_modules/bootstrap/dist/js/bootstrap.bundle.min.js $(VENDOR)/bootstrap.bundle.min.js
-	@install -m 644 node_modules/bootstrap-icons/font/bootstrap-icons.min.css $(VENDOR)/bootstrap-icons/
-	@install -m 644 node_modules/bootstrap-icons/font/fonts/bootstrap-icons.woff2 $(VENDOR)/bootstrap-icons/fonts/
+	@install -m 644 node_modules/bootstrap-icons/icons/*.svg $(VENDOR)/icons/
 	@install -m 644 node_modules/htmx.org/dist/htmx.min.js $(VENDOR)/htmx.min.js
 	@install -m 644 node_modules/@alpinejs/csp/dist/cdn.min.js $(VENDOR)/alpine-csp.min.js
 	@install -m 644 node_modules/echarts/dist/echarts.min.js $(VENDOR)/echarts.min.js

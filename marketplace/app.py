@@ -116,6 +116,7 @@ from marketplace.reporting.quota import views as quota_report_views
 from marketplace.reporting.sales import views as sales_views
 from marketplace.web import (
     api,
+    assets,
     cli as web_cli,
     errors,
     filters,
@@ -124,6 +125,7 @@ from marketplace.web import (
     limits,
     locale,
     logs,
+    scheme,
     style,
     transaction,
 )
@@ -270,7 +272,9 @@ def create_app(settings: Settings | None = None) -> Flask:
     )
     transaction.init_database(app, open_engine(settings.database_url))
     _init_extensions(app, settings)
+    assets.init_assets(app)
     locale.init_locale(app)
+    scheme.init_scheme(app)
     filters.init_filters(app)
     errors.init_errors(app)
     headers.init_headers(app, card_pages=settings.stripe_api_base or PROVIDER_PAGES)

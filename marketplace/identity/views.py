@@ -29,6 +29,7 @@ from marketplace.identity.forms import PasswordForm, RegisterForm, SignInForm, T
 from marketplace.identity.models import Role
 from marketplace.identity.permissions import Permission
 from marketplace.identity.trail_words import ROOMS, trail_detail, trail_words
+from marketplace.web import scheme
 from marketplace.web.downloads import download
 from marketplace.web.forms import place_error
 from marketplace.web.limits import limited_sign_in
@@ -124,6 +125,18 @@ def switch_language() -> ResponseReturnValue:
         current_user.locale = chosen
     response: Response = make_response(redirect(_onward(request.form.get("next"), HOME)))
     response.set_cookie(COOKIE, chosen, max_age=YEAR_SECONDS, samesite="Lax", httponly=True)
+    return response
+
+
+@bp.post("/scheme")
+@public
+def switch_scheme() -> ResponseReturnValue:
+    """Choose light, dark or what the device says, kept in a cookie of this browser."""
+    chosen = request.form.get("scheme", "")
+    if chosen not in scheme.SCHEMES:
+        raise NotFound
+    response: Response = make_response(redirect(_onward(request.form.get("next"), HOME)))
+    response.set_cookie(scheme.COOKIE, chosen, max_age=YEAR_SECONDS, samesite="Lax", httponly=True)
     return response
 
 

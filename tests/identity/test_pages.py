@@ -195,6 +195,31 @@ def test_the_language_is_kept_with_the_person_and_with_a_visitors_cookie(client,
     assert user.locale == "en"
 
 
+PALETTE_BY_NIGHT = re.compile(r'dark\.css[^"]*" media="([^"]*)"')
+
+
+@pytest.mark.parametrize(
+    ("chosen", "media"),
+    [("dark", "screen"), ("light", "not all"), ("auto", "screen and (prefers-color-scheme: dark)")],
+)
+def test_the_colours_follow_the_device_until_somebody_chooses(client, chosen, media):
+    assert PALETTE_BY_NIGHT.findall(client.get("/sign-in").text) == [
+        "screen and (prefers-color-scheme: dark)"
+    ]
+    answer = client.post("/scheme", data={"scheme": chosen, "next": "/sign-in"})
+    assert answer.location == "/sign-in"
+    assert PALETTE_BY_NIGHT.findall(client.get("/sign-in").text) == [media]
+
+
+@pytest.mark.parametrize(("chosen", "onward"), [("red", "/"), ("", "/"), ("dark", "https://elsewhere.test/")])
+def test_a_wrong_choice_of_colours_changes_nothing(client, chosen, onward):
+    client.post("/scheme", data={"scheme": "light"})
+    answer = client.post("/scheme", data={"scheme": chosen, "next": onward})
+    assert answer.status_code == 404 if chosen != "dark" else answer.location == "/"
+    if chosen != "dark":
+        assert client.get_cookie("scheme").value == "light"
+
+
 # --- colleagues ---
 
 

@@ -16,7 +16,7 @@ from flask_wtf.file import FileField
 from wtforms import BooleanField, RadioField, SelectChoice, SelectField, StringField, TextAreaField
 from wtforms.validators import InputRequired
 
-from marketplace.web import errors, filters, headers, locale, style
+from marketplace.web import assets, errors, filters, headers, locale, scheme, style
 from marketplace.web.forms import OnceForm
 from marketplace.web.paging import Page
 from marketplace.web.tasks import Task
@@ -29,7 +29,9 @@ def pages() -> Iterator[Flask]:
     """The web room alone, with no capability above it: base.html must stand on its own."""
     app = Flask("marketplace", template_folder=str(TOP / "templates"), static_folder=str(TOP / "static"))
     app.config.update(SECRET_KEY="tests", TESTING=True)
+    assets.init_assets(app)
     locale.init_locale(app)
+    scheme.init_scheme(app)
     filters.init_filters(app)
     headers.init_headers(app, card_pages="https://checkout.test")
     errors.init_errors(app)
@@ -249,6 +251,27 @@ def test_the_language_switch_posts_and_comes_back_to_this_page(pages):
     assert re.findall(r'name="locale" value="(\w+)"', html) == ["en"]
 
 
+def test_the_colour_switch_posts_and_marks_what_is_in_use(pages):
+    pages.add_url_rule("/scheme", "identity.switch_scheme", lambda: "", methods=["POST"])
+    html = shown(
+        pages,
+        "nav",
+        "scheme_switch",
+        "{{ scheme_switch(schemes, 'dark') }}",
+        path="/products?q=tea",
+        schemes=scheme.SCHEMES,
+    )
+    assert 'method="post" action="/scheme"' in html
+    assert 'name="next" value="/products?q=tea"' in html
+    assert re.findall(r'value="(\w+)" aria-pressed="true"', html) == ["dark"]
+    assert re.findall(r'value="(\w+)" aria-pressed="false"', html) == ["auto", "light"]
+
+
+def test_an_icon_is_a_shape_of_the_page_and_an_unknown_one_is_nothing(pages):
+    assert shown(pages, "page", "icon", "{{ icon('printer') }}").startswith('<svg class="icon"')
+    assert shown(pages, "page", "icon", "{{ icon('no-such-icon') }}{{ icon(none) }}") == ""
+
+
 def test_the_style_page_shows_every_part_and_passes_the_policy(pages):
     answer = pages.test_client().get("/style")
     assert answer.status_code == 200
@@ -286,5 +309,5 @@ def test_style_sheets_and_scripts_named_by_the_frame_exist(pages):
     with pages.test_request_context():
         own = [url for url in re.findall(r'(?:href|src)="(/static/[^"]+)"', html) if "/vendor/" not in url]
         assert url_for("static", filename="js/site.js") in own
-    missing = [url for url in own if not (TOP / url.removeprefix("/")).exists()]
+    missing = [url for url in own if not (TOP / url.removeprefix("/").split("?")[0]).exists()]
     assert missing == []

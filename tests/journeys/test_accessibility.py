@@ -1,0 +1,58 @@
+"""Every kind of page that a link of the demo leads to, opened by whom it is for, in both languages and colour schemes.
+
+axe finds nothing against WCAG 2.2 A or AA, html-validate nothing against the standard, the browser nothing against the
+content policy (the site fixture listens), no page is wider than a phone of 360 pixels, and no link is broken.
+"""
+
+from __future__ import annotations
+
+from itertools import groupby
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from sqlalchemy import update
+from sqlalchemy.orm import Session
+
+from marketplace.identity.models import User
+from tests.journeys.conftest import OpenPage, Site
+from tests.journeys.crawl import Crawl, crawl
+from tests.journeys.looking import SMALL_PHONE, faults_on, html_faults
+from tests.journeys.people import Theatre, Words
+
+pytestmark = [pytest.mark.browser, pytest.mark.databases("sqlite"), pytest.mark.timeout(1200)]
+
+
+@pytest.fixture(params=["zh_CN", "en"])
+def language(request: pytest.FixtureRequest) -> str:
+    chosen: str = request.param
+    return chosen
+
+
+@pytest.fixture
+def pages(app: Flask, session: Session, language: str) -> Crawl:
+    """The pages of a loaded demo, asked for by readers of one language."""
+    run = app.test_cli_runner().invoke
+    done = run(args=["demo", "load", "--scale", "tiny", "--seed", "7"])
+    assert done.exit_code == 0, done.output
+    assert run(args=["search", "build"]).exit_code == 0
+    session.execute(update(User).values(locale=language))
+    session.commit()
+    return crawl(app, session, language=language)
+
+
+def test_every_page_is_for_everybody(
+    open_page: OpenPage, site: Site, pages: Crawl, language: str, tmp_path: Path
+) -> None:
+    assert pages.broken == []
+    assert len(pages.stops) > 150
+    faults = html_faults({f"{stop.who} {stop.path}": stop.html for stop in pages.stops}, tmp_path)
+    theatre = Theatre(open_page, Words(language), SMALL_PHONE)
+    for who, stops in groupby(pages.stops, key=lambda stop: stop.who):
+        person = theatre.enter(who)
+        if who in pages.cookies:
+            cookie = {"name": "session", "value": pages.cookies[who], "url": site.url}
+            person.page.context.add_cookies([cookie])  # type: ignore[list-item]
+        faults += faults_on(person, [stop.path for stop in stops])
+        person.leaves()
+    assert faults == []
