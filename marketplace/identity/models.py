@@ -72,6 +72,7 @@ class User(UserMixin, Base):
     disabled_at: Mapped[datetime | None] = mapped_column(UtcInstant)
     session_version: Mapped[int] = mapped_column(default=1)
     password_is_temporary: Mapped[bool] = mapped_column(default=False)
+    tour_put_away_at: Mapped[datetime | None] = mapped_column(UtcInstant)
     created_at: Mapped[datetime] = mapped_column(UtcInstant, default=now)
 
     organisation: Mapped[Organisation | None] = relationship(lazy="joined")

@@ -57,6 +57,7 @@ ACTIONS = {
     "registry.remove_member": N_("删去成员"),
     "registry.reopen_application": N_("重新申请入驻"),
     "registry.reveal_id_number": N_("查看身份证号"),
+    "registry.stop_roster": N_("停下名册的检查或入库"),
     "registry.take_roster": N_("名册入库"),
     "registry.upload_roster": N_("上传名册"),
     "registry.withdraw_enrolment": N_("撤回吸收农户"),

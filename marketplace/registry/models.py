@@ -305,6 +305,7 @@ class ImportState(LabelledEnum):
     TAKING = "taking", N_("正在入库")
     TAKEN = "taken", N_("已入库")
     FAILED = "failed", N_("无法读取")
+    STOPPED = "stopped", N_("已停下")
 
 
 class RosterImport(Base):

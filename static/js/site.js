@@ -102,7 +102,10 @@
   };
 
   document.addEventListener("htmx:load", (event) => reveal(event.detail.elt));
-  document.addEventListener("htmx:beforeRequest", (event) => event.detail.target.setAttribute("aria-busy", "true"));
+  document.addEventListener("htmx:beforeRequest", (event) => {
+    const { elt, target } = event.detail;
+    if (!(elt.getAttribute("hx-trigger") || "").startsWith("every")) target.setAttribute("aria-busy", "true");
+  });
   document.addEventListener("htmx:afterRequest", (event) => event.detail.target.removeAttribute("aria-busy"));
   document.addEventListener("htmx:configRequest", (event) => {
     const token = document.querySelector('meta[name="csrf-token"]');

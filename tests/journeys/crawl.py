@@ -24,7 +24,8 @@ from marketplace.identity.models import User
 from tests.conftest import MarketClient
 
 STRANGER = "stranger"
-LOOKS = 3  # pages of one address with other values that are looked at, for each who comes by
+LOOKS = 3  # pages of one kind of address that are looked at, for each who comes by
+DULL = 4  # looks that showed nothing new, after which one is enough
 VOID = frozenset(
     ("area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr")
 )
@@ -38,17 +39,6 @@ class Stop:
     who: str
     path: str
     html: str
-
-
-@dataclass
-class Crawl:
-    """The pages to look at, the session cookie of each who comes by, and what could not be opened."""
-
-    stops: list[Stop] = field(default_factory=list)
-    cookies: dict[str, str] = field(default_factory=dict)
-    broken: list[str] = field(default_factory=list)
-    endpoints: set[str] = field(default_factory=set)
-    files: set[str] = field(default_factory=set)  # kinds of addresses that are no pages
 
 
 class Reader(HTMLParser):
@@ -78,12 +68,62 @@ class Reader(HTMLParser):
         self._depth -= bool(self._depth) and tag not in VOID
 
 
-def crawl(app: Flask, session: Session, *, language: str) -> Crawl:
-    """Follow every link of a loaded demo as a stranger and as each ready account, reading `language`.
+@dataclass
+class Crawl:
+    """The pages to look at, the session cookie of each who comes by, and the links that answered with an error."""
 
-    `broken` lists the links that answer with an error.
-    """
-    found, known = Crawl(), dict[str, set[Feature]]()
+    app: Flask
+    stops: list[Stop] = field(default_factory=list)
+    cookies: dict[str, str] = field(default_factory=dict)
+    broken: list[str] = field(default_factory=list)
+    known: dict[str, set[Feature]] = field(default_factory=dict)  # by endpoint
+    dull: Counter[str] = field(
+        default_factory=Counter
+    )  # looks in a row at this kind of address that showed nothing new
+    files: set[str] = field(default_factory=set)  # kinds of addresses that are no pages
+
+    def walk(self, client: FlaskClient, who: str, first: str) -> None:
+        """Follow every link from `first` on."""
+        queue, queued, looks = deque([first]), {first}, Counter[str]()
+        while queue:
+            path = queue.popleft()
+            kind = self._kind_of(path)
+            if kind is None or kind in self.files or looks[kind] >= (1 if self.dull[kind] >= DULL else LOOKS):
+                continue
+            looks[kind] += 1
+            with client.get(path) as response:
+                if response.status_code >= 400:
+                    self.broken.append(f"{who} {path}: {response.status_code}")
+                if response.status_code == 200 and response.mimetype == "text/html":
+                    queue.extend(_new(self._take(Stop(who, path, response.text), kind), path, queued))
+                elif response.status_code == 200:
+                    self.files.add(kind)
+                else:
+                    queue.extend(_new([response.headers.get("Location", "")], path, queued))
+
+    def _take(self, stop: Stop, kind: str) -> list[str]:
+        """Keep the page if it shows anything new, or is the first of somebody; return its links."""
+        reader, known = Reader(stop.html), self.known.setdefault(kind.removesuffix("?"), set())
+        is_new = not reader.features <= known
+        if is_new or not self.stops or self.stops[-1].who != stop.who:
+            self.stops.append(stop)
+        known |= reader.features
+        self.dull[kind] = 0 if is_new else self.dull[kind] + 1
+        return reader.links
+
+    def _kind_of(self, path: str) -> str | None:
+        """The endpoint, with a mark when there are arguments; None for files."""
+        parts = urlsplit(path)
+        try:
+            endpoint, _ = self.app.url_map.bind("localhost").match(parts.path)
+        except HTTPException:
+            return "nowhere"
+        return None if endpoint == "static" else f"{endpoint}?" if parts.query else endpoint
+
+
+def crawl(app: Flask, session: Session, *, language: str) -> Crawl:
+    """Follow every link of a loaded demo as a stranger and as each ready account, reading `language`."""
+    found = Crawl(app)
     users = {name: session.scalars(select(User).where(User.login_name == name)).one() for name in ACCOUNTS}
     for name in (STRANGER, *users):
         client = app.test_client()
@@ -91,42 +131,11 @@ def crawl(app: Flask, session: Session, *, language: str) -> Crawl:
         client.set_cookie("lang", language)
         if name in users:
             client.sign_in(users[name])
-        _walk(app, client, name, found, known)
+        found.walk(client, name, "/desk" if name in users else "/")
         cookie = client.get_cookie("session")
         if cookie is not None and name in users:
             found.cookies[name] = cookie.value
     return found
-
-
-def _walk(app: Flask, client: FlaskClient, name: str, found: Crawl, known: dict[str, set[Feature]]) -> None:
-    first = "/" if name == STRANGER else "/desk"
-    queue, queued, looks = deque([first]), {first}, Counter[str]()
-    while queue:
-        path = queue.popleft()
-        kind = _kind_of(app, path)
-        if kind is None or kind in found.files or looks[kind] >= LOOKS:
-            continue
-        looks[kind] += 1
-        with client.get(path) as response:
-            if response.status_code >= 400:
-                found.broken.append(f"{name} {path}: {response.status_code}")
-            if response.status_code == 200 and response.mimetype == "text/html":
-                queue.extend(_new(_take(found, known, Stop(name, path, response.text), kind), path, queued))
-            elif response.status_code == 200:
-                found.files.add(kind)
-            else:
-                queue.extend(_new([response.headers.get("Location", "")], path, queued))
-
-
-def _take(found: Crawl, known: dict[str, set[Feature]], stop: Stop, kind: str) -> list[str]:
-    """Keep the page if it shows anything new, or is the first of somebody; return its links."""
-    reader, endpoint = Reader(stop.html), kind.removesuffix("?")
-    found.endpoints.add(endpoint)
-    is_first = not found.stops or found.stops[-1].who != stop.who
-    if is_first or not reader.features <= known.setdefault(endpoint, set()):
-        known.setdefault(endpoint, set()).update(reader.features)
-        found.stops.append(stop)
-    return reader.links
 
 
 def _new(links: list[str], path: str, queued: set[str]) -> Iterator[str]:
@@ -137,13 +146,3 @@ def _new(links: list[str], path: str, queued: set[str]) -> Iterator[str]:
         if link and parts.scheme == "http" and parts.netloc == "localhost" and target not in queued:
             queued.add(target)
             yield target
-
-
-def _kind_of(app: Flask, path: str) -> str | None:
-    """The endpoint, with a mark when there are arguments; None for files and for addresses that lead nowhere."""
-    parts = urlsplit(path)
-    try:
-        endpoint, _ = app.url_map.bind("localhost").match(parts.path)
-    except HTTPException:
-        return "nowhere" if not parts.path.startswith("/static/") else None
-    return None if endpoint == "static" else f"{endpoint}?" if parts.query else endpoint

@@ -66,9 +66,13 @@ def html_faults(pages: dict[str, str], folder: Path) -> list[str]:
     for file, where in files.items():
         file.write_text(pages[where], encoding="utf-8")
     command = [*_node(), VALIDATOR, "--config", RULES, "--formatter", "json", *files]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=240)
-    assert done.stdout, done.stderr
-    reports: list[dict[str, Any]] = json.loads(done.stdout)
+    said = folder / "said.json"  # a pipe would lose the end of a long answer
+    with said.open("w", encoding="utf-8") as out:
+        done = subprocess.run(
+            command, stdout=out, stderr=subprocess.PIPE, text=True, check=False, timeout=240
+        )
+    assert said.stat().st_size, done.stderr
+    reports: list[dict[str, Any]] = json.loads(said.read_text(encoding="utf-8"))
     return [
         f"{files[Path(report['filePath'])]}, line {one['line']}: {one['ruleId']}: {one['message']}"
         for report in reports

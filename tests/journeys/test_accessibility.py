@@ -11,10 +11,12 @@ from pathlib import Path
 
 import pytest
 from flask import Flask
-from sqlalchemy import update
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
+from marketplace.catalog.models import Listing, ListingState
 from marketplace.identity.models import User
+from tests.conftest import MarketClient
 from tests.journeys.conftest import OpenPage, Site
 from tests.journeys.crawl import Crawl, crawl
 from tests.journeys.looking import SMALL_PHONE, faults_on, html_faults
@@ -29,6 +31,9 @@ def language(request: pytest.FixtureRequest) -> str:
     return chosen
 
 
+BUYERS = ("staff", "orderer")  # have something in the cart, so that there is something to check out
+
+
 @pytest.fixture
 def pages(app: Flask, session: Session, language: str) -> Crawl:
     """The pages of a loaded demo, asked for by readers of one language."""
@@ -37,7 +42,14 @@ def pages(app: Flask, session: Session, language: str) -> Crawl:
     assert done.exit_code == 0, done.output
     assert run(args=["search", "build"]).exit_code == 0
     session.execute(update(User).values(locale=language))
-    session.commit()
+    listing_no = session.scalars(
+        select(Listing.public_no).where(Listing.state == ListingState.PUBLISHED)
+    ).first()
+    for name in BUYERS:
+        client = app.test_client()
+        assert isinstance(client, MarketClient)
+        client.sign_in(session.scalars(select(User).where(User.login_name == name)).one())
+        assert client.post(f"/cart/{listing_no}", data={"quantity": "2"}).status_code == 303
     return crawl(app, session, language=language)
 
 

@@ -180,13 +180,31 @@ def test_a_long_roster_is_checked_and_taken_by_the_worker_with_progress(session,
     assert jobs.run(TAKE_ROSTERS) == 1  # nothing is left to do
 
 
+def test_a_long_check_and_a_taking_that_waits_can_be_stopped_on_the_page(session, app, office):
+    answer = upload(office, csv_of(households(1100)))
+    assert f'action="{answer.location}/stop"' in office.get(answer.location).text
+    page = office.post(f"{answer.location}/stop", follow_redirects=True)
+    assert "已停下，文件还在" in page.text
+    assert "重新检查" in page.text
+    assert office.get(f"{answer.location}/progress").headers["HX-Refresh"] == "true"
+    office.post(f"{answer.location}/recheck")
+    session.commit()
+    app.extensions[EXTENSION].run(CHECK_ROSTERS)
+    office.post(f"{answer.location}/take")
+    page = office.post(f"{answer.location}/stop", follow_redirects=True)
+    assert "已撤回，还没有入库" in page.text
+    assert session.scalars(select(RosterImport)).one().state is ImportState.CHECKED
+    assert office.post(f"{answer.location}/stop").status_code == 409
+    assert count(session, Household) == 0
+
+
 @pytest.mark.parametrize("path", ["", "/progress", "/marked.xlsx"])
 def test_another_cooperatives_roster_and_a_forged_number_are_not_found(session, office, path):
     location = upload(office, csv_of([person(1), person(2, 身份证号="1")])).location
     assert office.get("/rosters/R-FORGED0000" + path).status_code == 404
     office.sign_in(user_of(CooperativeFactory()))
     assert office.get(location + path).status_code == 404
-    for act in ("/take", "/recheck"):
+    for act in ("/take", "/recheck", "/stop"):
         assert office.post(location + act).status_code == 404
     assert count(session, Household) == 0
 

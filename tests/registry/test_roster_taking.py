@@ -26,6 +26,7 @@ from marketplace.registry.roster.queries import next_roster, next_to_take, roste
 from marketplace.registry.roster.rules import (
     confirm_roster,
     recheck_roster,
+    stop_roster,
     take_roster,
     upload_roster,
 )
@@ -243,6 +244,51 @@ def test_a_long_roster_is_read_in_steps_with_progress(session, office):
     assert len(seen) == 4 + len(checking.CROSS_CHECKS)
     assert (roster.state, new_in(roster)) == (ImportState.CHECKED, (50, 100, 50))
     assert next_roster(session) is None
+
+
+def test_a_stopped_check_is_forgotten_and_can_begin_anew(session, office):
+    roster = office.upload(csv_of([*households(20), person(99, 身份证号="1")]))
+    assert office.step(roster, lines=15)
+    begun = prepare_step(session, office.data_key, office.files, roster, lines=15)
+    assert stop_roster(session, office.actor, roster).state is ImportState.STOPPED
+    assert stop_roster(session, office.actor, roster) is roster
+    assert next_roster(session) is None
+    assert not write_step(session, begun)  # a worker that was reading meanwhile writes nothing
+    assert session.scalar(select(func.count()).select_from(RosterRow)) == 0
+    assert (roster.rows_read, roster.rows_good, roster.rows_bad) == (0, 0, 0)
+    with pytest.raises(Conflict) as refused:
+        confirm_roster(session, office.actor, roster)
+    assert refused.value.code == "roster_not_checked"
+    recheck_roster(session, office.actor, roster)
+    while office.step(roster, lines=15):
+        pass
+    assert (roster.state, roster.rows_good, roster.rows_bad) == (ImportState.CHECKED, 40, 1)
+
+
+def test_a_confirmed_roster_can_be_called_back_until_a_worker_takes_it(session, office):
+    roster = office.check(csv_of(households(2)))
+    confirm_roster(session, office.actor, roster)
+    assert stop_roster(session, office.actor, roster).state is ImportState.CHECKED
+    assert roster.confirmed_by is None
+    assert next_to_take(session) is None
+    assert take_roster(session, roster).state is ImportState.CHECKED
+    assert office.counts() == [0, 0, 0, 0]
+    confirm_roster(session, office.actor, roster)
+    take_roster(session, roster)
+    assert office.counts() == [2, 4, 2, 2]
+    actions = session.scalars(select(TrailEntry.action).order_by(TrailEntry.id)).all()
+    assert actions.count("registry.stop_roster") == 1
+
+
+def test_what_is_done_cannot_be_stopped(session, office):
+    checked = office.check(csv_of(households(1)))
+    taken = office.take(csv_of(households(2)))
+    for roster, state in ((checked, ImportState.CHECKED), (taken, ImportState.TAKEN)):
+        with pytest.raises(Conflict) as refused:
+            stop_roster(session, office.actor, roster)
+        assert (refused.value.code, roster.state) == ("roster_done", state)
+    with pytest.raises(Forbidden):
+        stop_roster(session, actor_with(Role.AUDITOR), checked)
 
 
 @pytest.mark.parametrize("write", [csv_of, xlsx_of], ids=["csv", "xlsx"])

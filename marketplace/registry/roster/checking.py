@@ -29,6 +29,7 @@ from marketplace.registry.roster.queries import county_places
 from marketplace.registry.roster.sheets import SheetReader
 from marketplace.registry.roster.taking import foresee, forget_rows, mark_bad_rows, write_findings
 from marketplace.registry.rules import ID_COLUMN
+from marketplace.web.progress import Progress
 
 LINES_A_STEP = 2_000
 READ = 1  # having read the lines is the first of the checks
@@ -94,6 +95,18 @@ def write_step(session: Session, step: Step) -> bool:
         roster.state, roster.checked_at = ImportState.CHECKED, now()
     session.flush()
     return roster.state is ImportState.CHECKING
+
+
+def progress_of(roster: RosterImport) -> Progress | None:
+    """What is being done with it now and how far that is; None while nothing is."""
+    if roster.state is ImportState.TAKING:
+        return Progress(N_("等待入库"), 0, roster.rows_good)
+    if roster.state not in (ImportState.UPLOADED, ImportState.CHECKING):
+        return None
+    if roster.checks_done < READ:
+        return Progress(N_("正在逐行检查"), roster.rows_read, roster.rows_total)
+    checks = FORESEEN - READ
+    return Progress(N_("每一行都读过了，正在和登记的农户核对"), roster.checks_done - READ, checks)
 
 
 def check_roster(

@@ -61,15 +61,41 @@ def recheck_roster(session: Session, actor: Actor, roster: RosterImport) -> Rost
     """Forget the findings and check again, e.g. after the register was corrected. Raises Conflict once confirmed."""
     actor.require(Permission.ENROL_HOUSEHOLDS)
     _lock(session, roster)
-    if roster.state not in (ImportState.CHECKED, ImportState.FAILED):
+    if roster.state not in (ImportState.CHECKED, ImportState.FAILED, ImportState.STOPPED):
         raise Conflict("roster_busy", N_("这份名册正在检查或已经确认，不能重新检查"))
+    _begin_anew(session, roster, ImportState.UPLOADED)
+    _record(session, actor, "registry.recheck_roster", roster)
+    return roster
+
+
+def stop_roster(session: Session, actor: Actor, roster: RosterImport) -> RosterImport:
+    """Stop checking a roster, or call back its taking before a worker has begun. Repeating it changes nothing.
+
+    A stopped check is forgotten, the file is kept: checking again begins anew. A roster called back is checked as
+    before. Raises Conflict once it is checked or taken.
+    """
+    actor.require(Permission.ENROL_HOUSEHOLDS)
+    _lock(session, roster)
+    if roster.state is ImportState.STOPPED:
+        return roster
+    if roster.state is ImportState.TAKING:
+        roster.state, roster.confirmed_by = ImportState.CHECKED, None
+    elif roster.state in (ImportState.UPLOADED, ImportState.CHECKING):
+        _begin_anew(session, roster, ImportState.STOPPED)
+    else:
+        raise Conflict("roster_done", N_("已经做完了，没有可以停下的事，请看最新的结果"))
+    session.flush()
+    _record(session, actor, "registry.stop_roster", roster)
+    return roster
+
+
+def _begin_anew(session: Session, roster: RosterImport, state: ImportState) -> None:
+    """Forget what was found; only the file is left."""
     forget_rows(session, roster)
-    roster.state, roster.failure, roster.checked_at = ImportState.UPLOADED, "", None
+    roster.state, roster.failure, roster.checked_at = state, "", None
     roster.rows_read = roster.rows_total = roster.rows_good = roster.rows_bad = roster.checks_done = 0
     roster.households_new = roster.people_new = roster.enrolments_new = 0
-    _record(session, actor, "registry.recheck_roster", roster)
     session.flush()
-    return roster
 
 
 def confirm_roster(session: Session, actor: Actor, roster: RosterImport) -> RosterImport:

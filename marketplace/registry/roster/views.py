@@ -10,7 +10,6 @@ from flask import (
     Response,
     current_app,
     flash,
-    make_response,
     redirect,
     render_template,
     request,
@@ -26,7 +25,7 @@ from marketplace.identity.permissions import Permission
 from marketplace.registry.jobs import CHECK_ROSTERS, TAKE_ROSTERS
 from marketplace.registry.models import ImportState, RosterFinding, RosterImport
 from marketplace.registry.roster import queries, rules
-from marketplace.registry.roster.checking import FORESEEN, LINES_A_STEP, READ, check_at_once
+from marketplace.registry.roster.checking import LINES_A_STEP, check_at_once, progress_of
 from marketplace.registry.roster.columns import Column
 from marketplace.registry.roster.forms import UploadForm
 from marketplace.registry.roster.sheets import SheetReader
@@ -97,8 +96,7 @@ def show(roster_no: str) -> ResponseReturnValue:
     return render_template(
         "registry/roster/show.html",
         roster=roster,
-        checks=FORESEEN,
-        read=READ,
+        progress=progress_of(roster),
         counts=queries.finding_counts(session, roster),
         chosen=chosen,
         page=page_of(session, queries.findings_of(roster, column=column), size=FINDINGS_A_PAGE),
@@ -112,12 +110,10 @@ def show(roster_no: str) -> ResponseReturnValue:
 def progress(roster_no: str) -> ResponseReturnValue:
     """The progress alone, asked every second; lets the page load anew once the state has changed."""
     roster = _roster(roster_no)
-    response = make_response(
-        render_template("registry/roster/progress.html", roster=roster, checks=FORESEEN, read=READ)
-    )
-    if roster.state not in (ImportState.UPLOADED, ImportState.CHECKING, ImportState.TAKING):
-        response.headers["HX-Refresh"] = "true"
-    return response
+    now = progress_of(roster)
+    if now is None:
+        return "", 200, {"HX-Refresh": "true"}
+    return render_template("registry/roster/progress.html", roster=roster, progress=now)
 
 
 @bp.post("/rosters/<roster_no>/take")
@@ -130,6 +126,18 @@ def take(roster_no: str) -> ResponseReturnValue:
         flash(_("已入库，新增的农户正等待本人或村级审核员确认"), "success")
     elif roster.state is ImportState.TAKING:
         nudge(TAKE_ROSTERS)
+    return redirect(url_for("roster.show", roster_no=roster_no))
+
+
+@bp.post("/rosters/<roster_no>/stop")
+@enrolling
+def stop(roster_no: str) -> ResponseReturnValue:
+    """Stop what is being done with it: the check, or the taking no worker has begun."""
+    roster = rules.stop_roster(current_session(), current_actor(), _roster(roster_no))
+    if roster.state is ImportState.STOPPED:
+        flash(_("已停下，文件还在，可以重新检查"), "success")
+    else:
+        flash(_("已撤回，还没有入库，什么都没有改动"), "success")
     return redirect(url_for("roster.show", roster_no=roster_no))
 
 
