@@ -35,6 +35,7 @@ from marketplace.core.files import FileStore
 from marketplace.demo import cli as demo_cli
 from marketplace.demo.accounts import demo_accounts
 from marketplace.identity import access, user_views, views as identity_views
+from marketplace.identity.guides import views as guide_views
 from marketplace.ledger import api as ledger_api
 from marketplace.linkage import views as linkage_views
 from marketplace.notices import jobs as notice_jobs, views as notice_views
@@ -136,6 +137,7 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
     health.bp,
     identity_views.bp,
     user_views.bp,
+    guide_views.bp,
     place_views.bp,
     registry_views.bp,
     roster_views.bp,
@@ -284,6 +286,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     init_jobs(app, JOBS)
     navigation.init_navigation(app)
     init_guest_cart(app)
+    guide_views.init_guides(app)
     health.init_health(app)
     health.add_check(app, "search", storefront.check_search)
     access.public(health.healthz)

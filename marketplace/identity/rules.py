@@ -133,6 +133,12 @@ def revoke_token(session: Session, actor: Actor, token_no: str) -> None:
     record_trail(session, actor, "identity.revoke_token", subject=("api_token", token.public_no))
 
 
+def put_tour_away(session: Session, user: User) -> None:
+    """Do not show the first steps to this user again. Repeating it keeps the first time."""
+    user.tour_put_away_at = user.tour_put_away_at or now()
+    session.flush()
+
+
 def keep_file(
     session: Session,
     actor: Actor,

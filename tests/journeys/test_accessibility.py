@@ -42,19 +42,21 @@ def pages(app: Flask, session: Session, language: str) -> Crawl:
     assert done.exit_code == 0, done.output
     assert run(args=["search", "build"]).exit_code == 0
     session.execute(update(User).values(locale=language))
+    session.commit()
     listing_no = session.scalars(
         select(Listing.public_no).where(Listing.state == ListingState.PUBLISHED)
     ).first()
     for name in BUYERS:
         client = app.test_client()
         assert isinstance(client, MarketClient)
+        client.session = session
         client.sign_in(session.scalars(select(User).where(User.login_name == name)).one())
         assert client.post(f"/cart/{listing_no}", data={"quantity": "2"}).status_code == 303
     return crawl(app, session, language=language)
 
 
 def test_every_page_is_for_everybody(
-    open_page: OpenPage, site: Site, pages: Crawl, language: str, tmp_path: Path
+    pages: Crawl, site: Site, open_page: OpenPage, language: str, tmp_path: Path
 ) -> None:
     assert pages.broken == []
     assert len(pages.stops) > 150

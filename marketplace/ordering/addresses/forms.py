@@ -29,7 +29,7 @@ class RecipientFields(FlaskForm):
         render_kw={"autocomplete": "tel", "inputmode": "tel"},
     )
     address = StringField(
-        _l("收货地址"), [WORDS, Length(min=5, max=200)], render_kw={"autocomplete": "street-address"}
+        _l("收货地址"), [WORDS, Length(min=5, max=200)], render_kw={"autocomplete": "address-line1"}
     )
 
 
