@@ -157,7 +157,7 @@ def account() -> ResponseReturnValue:
         except DomainError as error:
             place_error(form, error)
         else:
-            login_user(current_user)
+            login_user(current_user._get_current_object())  # noqa: SLF001 - who listens gets the user, not the proxy
             flash(_("密码已更新，其他设备已退出登录"), "success")
             return redirect(request.path)
     tokens = queries.tokens_of(current_session(), current_user.id)
