@@ -8,7 +8,7 @@ from alembic import op
 from marketplace.core import db
 
 revision = "0038"
-down_revision = "0033"
+down_revision = "0036a"
 branch_labels = None
 depends_on = None
 
