@@ -73,6 +73,8 @@ PLACES = (
     Place(N_("审核"), "reviews.queue", (P.ANSWER_REVIEWS,)),
     Place(N_("验收争议"), "rejections.disputes", (P.MEDIATE_DISPUTES,)),
     Place(N_("入账更正"), "corrections.index", (P.CORRECT_CREDITS,)),
+    Place(N_("采购统计"), "sales.unit", (P.ORDER_FOR_UNIT, P.APPROVE_ORDERS, P.PAY_FOR_UNIT)),
+    Place(N_("辖区销售"), "sales.region", (P.READ_QUOTAS,)),
     Place(N_("预留份额排名"), "quota_reports.ranking", (P.READ_QUOTAS,)),
     Place(N_("追踪核查"), "audit.index", (P.READ_AUDIT,)),
     Place(N_("操作日志"), "identity.trail", (P.READ_TRAIL,)),
