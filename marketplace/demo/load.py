@@ -22,6 +22,7 @@ from marketplace.demo.aftersales import Aftersales
 from marketplace.demo.agreements import Fields
 from marketplace.demo.bank import Bank
 from marketplace.demo.carriage import Carriers
+from marketplace.demo.certified import Certified
 from marketplace.demo.content import FURTHER_TERMS, demo_cooperatives
 from marketplace.demo.entry import Seller, apply_for, case_of, pass_on, plan_entry
 from marketplace.demo.findings import Findings
@@ -45,6 +46,7 @@ from marketplace.demo.plan import plan_orders
 from marketplace.demo.praise import Praise
 from marketplace.demo.property_income import Assets, Stakes
 from marketplace.demo.quotas import Quotas
+from marketplace.demo.recognised import Recognised
 from marketplace.demo.regular import Regular
 from marketplace.demo.requests import Requests
 from marketplace.demo.scale import SCALES
@@ -140,6 +142,8 @@ def _plan(world: World) -> None:
     shop = Shop(world, goods)
     shop.plan()
     shop.plan_changes(sold[3::9], goods[len(sold) :])
+    Certified(world, sold).plan()
+    Recognised(world, sold).plan()
     harvest = Harvest(world, fields, labour, trusts)
     harvest.plan(plan_lots(world, goods, orders))
     aftersales = Aftersales(world, sellers, canteens, staff)

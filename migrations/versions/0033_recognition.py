@@ -25,8 +25,8 @@ STEPS = (
     (1, "decision", "村级清单", "Village list", "village_reviewer", 0),
     (2, "decision", "乡镇复核", "Township review", "township_reviewer", 0),
     (3, "decision", "行业审核", "Sector review", "county_reviewer", 0),
-    (4, "decision", "县级审定", "County decision", "county_reviewer", 0),
-    (5, "public_notice", "公示", "Public notice", "county_reviewer", 7),
+    (4, "public_notice", "公示", "Public notice", "county_reviewer", 7),
+    (5, "decision", "县级审定", "County decision", "county_reviewer", 0),
 )
 
 

@@ -39,8 +39,8 @@ STEPS = (
     (RECOGNITION, StepKind.DECISION, "村级清单", "Village list", Role.VILLAGE_REVIEWER, 0),
     (RECOGNITION, StepKind.DECISION, "乡镇复核", "Township review", Role.TOWNSHIP_REVIEWER, 0),
     (RECOGNITION, StepKind.DECISION, "行业审核", "Sector review", Role.COUNTY_REVIEWER, 0),
-    (RECOGNITION, StepKind.DECISION, "县级审定", "County decision", Role.COUNTY_REVIEWER, 0),
     (RECOGNITION, StepKind.PUBLIC_NOTICE, "公示", "Public notice", Role.COUNTY_REVIEWER, 7),
+    (RECOGNITION, StepKind.DECISION, "县级审定", "County decision", Role.COUNTY_REVIEWER, 0),
 )
 
 
