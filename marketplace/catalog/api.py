@@ -8,7 +8,8 @@ from flask_smorest import Blueprint
 from marshmallow import Schema, fields, validate
 from sqlalchemy import select
 
-from marketplace.catalog.certificates.queries import is_in_force
+from marketplace.catalog.certificates.kinds import KINDS
+from marketplace.catalog.certificates.queries import badges_of
 from marketplace.catalog.models import Listing, ListingState, Product
 from marketplace.catalog.queries import available_units, listing_by_no
 from marketplace.core.clock import today
@@ -81,7 +82,7 @@ def listing_document(listing: Listing, units: int) -> dict[str, Any]:
     version, product = listing.current_version, listing.product
     if version is None:
         raise NotFound
-    in_force = version.certificate is not None and is_in_force(version.certificate, today())
+    shown = [one for one in badges_of(product, today()) if not KINDS[one.kind].is_private]
     return {
         "no": listing.public_no,
         "version": version.version,
@@ -97,7 +98,7 @@ def listing_document(listing: Listing, units: int) -> dict[str, Any]:
             {"min_quantity": t.min_quantity, "unit_price_fen": t.unit_price_fen} for t in version.tiers
         ],
         "terms": [{"mechanism": t.mechanism.value, "rate_bp": t.rate_bp} for t in version.terms],
-        "certificate": version.certificate.number if version.certificate and in_force else None,
+        "certificate": shown[0].number if shown else None,
         "published_at": listing.published_at,
     }
 

@@ -1,4 +1,4 @@
-"""Recognition of aid products: two are recognised and drawn for spot checks, one is on public notice with an objection."""
+"""Recognition of aid products: two are recognised and drawn for spot checks, one is on notice with an objection."""
 
 from __future__ import annotations
 

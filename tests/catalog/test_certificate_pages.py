@@ -171,3 +171,17 @@ def test_the_list_asks_the_same_number_of_questions_whatever_its_length(
     with page_statements() as many:
         text_of(client.get("/product-certificates"))
     assert len(many) == len(few)
+
+
+def test_a_product_page_shows_every_badge_with_its_public_check(client, session, offered):
+    product = offered.listing.product
+    organic, label = certified(product, K.ORGANIC), certified(product, K.FOREST_ECOLABEL)
+    certified(product, K.ORGANIC_CONVERSION)
+    page = text_of(client.get(f"/products/{offered.listing.public_no}"))
+    assert f"/check/certificates/{organic.public_no}" in page
+    assert f"/check/certificates/{label.public_no}" in page
+    assert organic.number in page
+    assert label.number not in page
+    assert "有机转换" not in page
+    answer = client.get(f"/api/v1/listings/{offered.listing.public_no}")
+    assert answer.get_json()["certificate"] == organic.number

@@ -12,12 +12,13 @@ from werkzeug.datastructures import MultiDict
 from marketplace.catalog import queries
 from marketplace.catalog.asking import read_asked, read_request
 from marketplace.catalog.certificates.queries import badges_of
-from marketplace.catalog.models import Category, CertificateKind, Listing, ListingVersion
-from marketplace.catalog.recognition.queries import Badge
+from marketplace.catalog.models import Category, CertificateKind, Listing, ListingVersion, Product
+from marketplace.catalog.recognition.queries import Badge, recognised_of
 from marketplace.catalog.search.engine import Answered, SearchEngine, SearchRequest, SearchResult, Sort
 from marketplace.catalog.search.text import concepts_of
 from marketplace.core.clock import today
 from marketplace.core.errors import NotFound
+from marketplace.core.labels import LabelledEnum
 from marketplace.identity.access import public
 from marketplace.registry.queries import acknowledged_counts, counties, region_path
 from marketplace.web.health import Down
@@ -56,11 +57,11 @@ def category_name(category: Category) -> str:
 
 @dataclass(frozen=True)
 class Shown:
-    """A listing as a card shows it."""
+    """A listing as a card shows it; `certified` are the kinds of its badges."""
 
     listing: Listing
     version: ListingVersion
-    certified: bool
+    certified: list[LabelledEnum]
     units: int
     per_kg_fen: int
 
@@ -70,11 +71,12 @@ def _shown(numbers: tuple[str, ...]) -> list[Shown]:
     session = current_session()
     listings = queries.listings_by_nos(session, numbers)
     units = queries.available_units(session, [listing.product_id for listing in listings])
+    recognised = recognised_of(session, units, today())
     return [
         Shown(
             listing,
             listing.current_version,
-            bool(badges_of(listing.product, today())),
+            _badge_kinds(listing.product, is_recognised=listing.product_id in recognised),
             units[listing.product_id],
             queries.price_per_kg_fen(
                 listing.current_version.tiers[0].unit_price_fen, listing.current_version.net_mass_g
@@ -83,6 +85,11 @@ def _shown(numbers: tuple[str, ...]) -> list[Shown]:
         for listing in listings
         if listing.current_version is not None and queries.sale_stop(listing, today()) is None
     ]
+
+
+def _badge_kinds(product: Product, *, is_recognised: bool) -> list[LabelledEnum]:
+    kinds: list[LabelledEnum] = [certificate.kind for certificate in badges_of(product, today())]
+    return [Badge.RECOGNISED, *kinds] if is_recognised else kinds
 
 
 @bp.get("/")
@@ -177,7 +184,8 @@ def listing(listing_no: str) -> ResponseReturnValue:
         product=product,
         units=queries.available_units(session, [product.id])[product.id],
         stop=queries.sale_stop(found, today()),
-        certificate=next(iter(badges_of(product, today())), None),
+        certificates=badges_of(product, today()),
+        recognised=recognised_of(session, [product.id], today()).get(product.id),
         origin=region_path(session, product.village_code),
         households=households if households >= SMALLEST_SHOWN else None,
         per_kg_fen=queries.price_per_kg_fen(version.tiers[0].unit_price_fen, version.net_mass_g),
