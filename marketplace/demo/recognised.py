@@ -11,7 +11,7 @@ from sqlalchemy import select
 from marketplace.catalog.certificates.queries import badges_of
 from marketplace.catalog.recognition.checks import draw_checks, record_check
 from marketplace.catalog.recognition.models import CheckResult, SpotCheck
-from marketplace.catalog.recognition.queries import live_recognition
+from marketplace.catalog.recognition.queries import known_average_fen, live_recognition
 from marketplace.catalog.recognition.rules import apply_recognition
 from marketplace.core import clock
 from marketplace.demo.entry import end_notices
@@ -65,13 +65,15 @@ class Recognised:
     def apply(self, good: Good) -> None:
         """The cooperative applies, on the certificate of the good where it has one."""
         shown = badges_of(good.made, clock.today())
+        average_fen = good.price_fen * AVERAGE_BP // 10_000
+        reference_fen = min(average_fen, known_average_fen(self.world.session, good.made) or average_fen)
         apply_recognition(
             self.world.session,
             good.seller.acting,
             product=good.made,
             quality="按等级分选，每批留样，出货前检验合格。",
-            price_fen=good.price_fen,
-            reference_fen=good.price_fen * AVERAGE_BP // 10_000,
+            price_fen=min(good.price_fen, reference_fen),
+            reference_fen=reference_fen,
             price_source="演示：县农产品价格监测，同规格平均价",
             linkage=f"订单保底收购，带动 {good.content.commodity}种植户，货款按比例记到户。",
             certificate=shown[0] if shown else None,

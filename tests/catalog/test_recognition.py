@@ -162,6 +162,16 @@ def test_an_application_that_cannot_be_is_refused(session, product, changes, fie
     assert rows(session) == [0, 0, 0]
 
 
+def test_an_average_is_not_stated_above_what_is_known_of_the_same_goods(session, product, clock):
+    for price_fen in (4_600, 4_800, 5_000):
+        offer(session, CooperativeFactory(), tiers=((1, price_fen),))
+    with pytest.raises(DomainError) as refused, session.begin_nested():
+        apply(session, product, price_fen=4_000, reference_fen=4_801)
+    assert (refused.value.field, refused.value.params) == ("reference", {"yuan": "48.00"})
+    assert rows(session) == [0, 0, 0]
+    assert apply(session, product, price_fen=4_000, reference_fen=4_800).state is S.UNDER_REVIEW
+
+
 def test_goods_that_need_a_certificate_are_recognised_with_one_in_force(session, product):
     CategoryFactory().needs_certificate = True
     session.flush()

@@ -8,7 +8,8 @@ from datetime import date
 from sqlalchemy import ColumnElement, Select, exists, func, or_, select
 from sqlalchemy.orm import Session, aliased
 
-from marketplace.catalog.models import Certificate, CertificateState
+from marketplace.catalog.models import Certificate, CertificateState, Product
+from marketplace.catalog.prices.queries import Reference, guarding_reference, rules_in_force
 from marketplace.catalog.recognition.models import (
     CheckResult,
     Recognition,
@@ -20,6 +21,7 @@ from marketplace.catalog.recognition.models import (
 from marketplace.core.clock import today
 from marketplace.core.errors import NotFound
 from marketplace.core.labels import N_, LabelledEnum
+from marketplace.core.money import half_up
 from marketplace.identity.actors import Actor
 from marketplace.identity.permissions import Permission
 from marketplace.registry.models import Cooperative, CooperativeState
@@ -143,6 +145,19 @@ def live_recognition(session: Session, product_id: int) -> Recognition | None:
     """The latest recognition or application of a product."""
     query = select(Recognition).where(Recognition.product_id == product_id).order_by(Recognition.id.desc())
     return session.scalar(query.limit(1))
+
+
+def known_average(session: Session, product: Product) -> Reference | None:
+    """What the price guard knows goods of the same specification to cost."""
+    county = product.cooperative.county_code
+    rules = rules_in_force(session, [county], today())[county]
+    return guarding_reference(session, product, today(), rules)
+
+
+def known_average_fen(session: Session, product: Product) -> int | None:
+    """The same for one unit, in fen, rounded half up."""
+    known = known_average(session, product)
+    return half_up(known.per_kg_fen * product.net_mass_g, 1000) if known else None
 
 
 def notice_of(session: Session, recognition: Recognition) -> ReviewCase | None:

@@ -15,11 +15,12 @@ from marketplace.catalog.recognition.models import (
     RecognitionEvent,
     RecognitionState,
 )
-from marketplace.catalog.recognition.queries import lapsed_certificates, live_recognition
+from marketplace.catalog.recognition.queries import known_average_fen, lapsed_certificates, live_recognition
 from marketplace.catalog.rules import ask_for_index
 from marketplace.core.clock import today
 from marketplace.core.errors import Conflict, NotFound, Refused
 from marketplace.core.labels import N_
+from marketplace.core.money import format_yuan
 from marketplace.identity.actors import SYSTEM, Actor
 from marketplace.identity.permissions import Permission
 from marketplace.identity.trail import record_trail
@@ -62,6 +63,7 @@ def apply_recognition(
     texts = {"quality": quality.strip(), "price_source": price_source.strip(), "linkage": linkage.strip()}
     _check_texts(product, texts)
     _check_prices(price_fen, reference_fen)
+    _check_known(session, product, reference_fen)
     _check_certificate(product, certificate)
     last = live_recognition(session, product.id)
     if last is not None and last.state in (RecognitionState.UNDER_REVIEW, RecognitionState.RECOGNISED):
@@ -111,6 +113,18 @@ def _check_prices(price_fen: int, reference_fen: int) -> None:
     if price_fen > reference_fen:
         raise Refused(
             "above_average", N_("认定要求价格不高于同规格产品的平均价，请降价后再申请"), field="price"
+        )
+
+
+def _check_known(session: Session, product: Product, reference_fen: int) -> None:
+    """An average is not stated above what the price guard knows of the same specification."""
+    known_fen = known_average_fen(session, product)
+    if known_fen is not None and reference_fen > known_fen:
+        raise Refused(
+            "above_known_average",
+            N_("平台已有同规格的参考价，合每件 %(yuan)s 元，平均价不能写得更高"),
+            field="reference",
+            yuan=format_yuan(known_fen),
         )
 
 

@@ -136,6 +136,9 @@ def _form(product: Product) -> RecognitionForm:
     session = current_session()
     last, listing = queries.live_recognition(session, product.id), listing_of_product(session, product)
     given: dict[str, str] = {}
+    known, known_fen = queries.known_average(session, product), queries.known_average_fen(session, product)
+    if known is not None and known_fen is not None:
+        given = {"reference": format_yuan(known_fen, grouped=False), "price_source": _(known.source_name)}
     if last is not None:
         given = {"quality": last.quality, "price_source": last.price_source, "linkage": last.linkage}
         given["reference"] = format_yuan(last.reference_fen, grouped=False)
