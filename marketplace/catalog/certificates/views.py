@@ -5,6 +5,8 @@ The scan of a certificate is never shown to the public; of the forest eco-label 
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import segno
 from flask import Blueprint, current_app, flash, make_response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -103,6 +105,7 @@ def _page(found: Certificate, **forms: object) -> str:
             "cooperative": session.get_one(Cooperative, found.cooperative_id),
             "case": last_case_of(session, ReviewKind.CERTIFICATE, found.id),
             "is_own": actor.cooperative_id == found.cooperative_id and actor.can(P.MANAGE_LISTINGS),
+            "ends_soon": found.expires_on <= today() + timedelta(days=queries.RENEWAL_DAYS),
             "renewal": queries.renewal_of(session, found),
             "fee_form": _fee_form(fee),
             "waiver_form": WaiverForm(formdata=None),
