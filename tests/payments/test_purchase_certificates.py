@@ -23,9 +23,15 @@ from marketplace.payments.purchase_certificates.models import (
     CertifiedLine,
     PurchaseCertificate,
 )
-from marketplace.payments.purchase_certificates.queries import check_of, content_hash, tasks_of
+from marketplace.payments.purchase_certificates.queries import (
+    check_of,
+    content_hash,
+    is_withdrawn,
+    tasks_of,
+)
 from marketplace.payments.purchase_certificates.rules import issue_certificate, withdraw_certificate
 from marketplace.payments.purchase_certificates.verify import CHECKS
+from marketplace.payments.refunds.models import Refund, RefundState
 from marketplace.payments.refunds.rules import agree_refund, ask_refund
 from marketplace.payments.rules import apply_payment
 from marketplace.payments.settlement import settle_lines
@@ -41,6 +47,7 @@ from tests.factories.registry import (
 )
 from tests.factories.trade import Offer, bill, offer
 from tests.journeys.paper import Visitor
+from tests.ordering.test_concurrency import all_at_once
 
 pytestmark = pytest.mark.usefixtures("clock")
 
@@ -263,6 +270,55 @@ def test_two_who_certify_the_same_at_one_moment_get_one(session: Session, engine
         thread.join()
     assert sorted(outcomes) == ["issued", "nothing_to_certify"]
     assert session.scalar(select(func.count(PurchaseCertificate.id))) == 1
+
+
+@pytest.mark.databases("postgresql")
+def test_a_refund_and_a_certificate_at_one_moment_leave_nothing_countable_twice(
+    session: Session, engine: Engine, unit, offered
+):
+    """Whichever came first: the certificate leaves out what was given back, or the refund withdraws it."""
+    units = (1, 4, 10)
+    payments = [complete(session, offered, unit) for _ in units]
+    for payment, quantity in zip(payments, units, strict=True):
+        asked = ask_refund(
+            session,
+            actor_at(unit, Role.UNIT_RECEIVER),
+            part=payment.part,
+            quantities={payment.part.lines[0].public_no: quantity},
+            reason="有几瓶漏油",
+            idempotency_key=random_key(),
+        )
+        refund_id, payer = asked.id, actor_at(unit, Role.UNIT_PAYER)
+        seller = actor_at(payment.part.cooperative)
+        session.commit()
+
+        def agree(own: Session, refund_id=refund_id, seller=seller) -> object:
+            return agree_refund(own, seller, own.get_one(Refund, refund_id)).state
+
+        def certify(own: Session, payer=payer) -> object:
+            return issue_certificate(
+                own,
+                payer,
+                kind=OrderKind.CANTEEN,
+                since=date(2026, 1, 1),
+                until=date(2026, 6, 1),
+                idempotency_key=random_key(),
+            ).net_fen
+
+        agreed, certified = all_at_once(engine, [agree, certify])
+        session.expire_all()
+        assert agreed is RefundState.AGREED
+        before_fen = 150_000 - sum(units[: units.index(quantity)]) * 5_000
+        assert certified in (before_fen, before_fen - quantity * 5_000)
+        valid = session.scalars(select(PurchaseCertificate).where(~is_withdrawn())).all()
+        assert [one.net_fen for one in valid] == (
+            [] if certified == before_fen else [before_fen - quantity * 5_000]
+        )
+        for one in valid:
+            withdraw_certificate(session, actor_at(unit, Role.UNIT_PAYER), one, reason="换开")
+    session.commit()
+    assert issue(session, unit).net_fen == 75_000
+    assert [finding for result in run_checks(session, CHECKS) for finding in result.findings] == []
 
 
 def test_it_is_issued_on_its_page_and_checked_by_anybody(session, client, unit, offered):

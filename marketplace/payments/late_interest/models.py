@@ -5,7 +5,7 @@ A claim keeps what it was computed from: the sums owed night by night, the rate 
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
@@ -82,6 +82,16 @@ class InterestSpan(Base):
     starts_on: Mapped[date]
     days: Mapped[int]
     owed_fen: Mapped[int] = mapped_column(BigInteger)
+
+    @property
+    def from_on(self) -> date:
+        """The first day that costs interest: the one after the night of `starts_on`."""
+        return self.starts_on + timedelta(days=1)
+
+    @property
+    def until_on(self) -> date:
+        """The last day that costs interest; of the last span, the day on which the money came."""
+        return self.starts_on + timedelta(days=self.days)
 
 
 class InterestWaiver(Base):
