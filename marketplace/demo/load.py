@@ -54,6 +54,7 @@ from marketplace.demo.shop import Shop
 from marketplace.demo.timeline import at_hour
 from marketplace.demo.trade import Trade
 from marketplace.demo.trust import Trust
+from marketplace.demo.vouchers import UnionVouchers
 from marketplace.demo.world import BEFORE_DAYS, Tools, World
 from marketplace.demo.year_end import YearEnd
 from marketplace.identity.models import User
@@ -64,6 +65,8 @@ from marketplace.payments.distribution import distribute_pools
 from marketplace.payments.freight import pass_freight_on
 from marketplace.payments.notices import apply_notices
 from marketplace.payments.settlement import settle_lines
+from marketplace.payments.vouchers.counter import set_off_vouchers
+from marketplace.payments.vouchers.rules import close_lapsed_batches
 from marketplace.registry.models import Region
 from marketplace.registry.reviews.rules import file_objection
 
@@ -160,6 +163,7 @@ def _plan(world: World) -> None:
     Requests(world, sold, canteens).plan()
     Regular(world, sellers, canteens).plan()
     Groups(world, staff, sold).plan()
+    UnionVouchers(world, canteens[0], sellers[0], sold, staff).plan()
     Invoicing(world, sellers[0], canteens).plan()
     _plan_sweeps(world, Bank(world, trade.unpaid_parts, sellers[0], canteens[0].unit))
     _plan_desks(world, sellers, applicants, shop, harvest, trade)
@@ -229,6 +233,8 @@ def _plan_sweeps(world: World, bank: Bank) -> None:
 
     def sweep() -> None:
         bank.bill()
+        set_off_vouchers(world.session)
+        close_lapsed_batches(world.session)
         while (
             settle_lines(world.session) or distribute_pools(world.session) or pass_freight_on(world.session)
         ):

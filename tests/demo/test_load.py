@@ -56,6 +56,12 @@ from marketplace.payments.models import (
 from marketplace.payments.payouts.models import BatchState, Payout, PayoutBatch, PayoutState
 from marketplace.payments.purchase_certificates.models import PurchaseCertificate
 from marketplace.payments.refunds.models import CreditReversal, Refund, RefundState
+from marketplace.payments.vouchers.models import (
+    BatchState as VouchersState,
+    Voucher,
+    VoucherBatch,
+    VoucherReturn,
+)
 from marketplace.procurement.evaluations.models import Evaluation
 from marketplace.procurement.quota.models import QuotaCover, QuotaFiling, ReservedQuotaRule
 from marketplace.registry.models import (
@@ -102,7 +108,15 @@ def test_a_loaded_demo_holds_together_and_gives_every_role_its_work(session, too
     assert count(session, Cooperative, Cooperative.state == CooperativeState.ADMITTED) == TINY.cooperatives
     assert count(session, Household) == TINY.households
     assert count(session, Listing, Listing.state == ListingState.PUBLISHED) == TINY.listings
-    assert count(session, Order) == TINY.orders
+    by_voucher = select(Voucher.order_id).where(Voucher.order_id.is_not(None))
+    assert count(session, Order, Order.id.not_in(by_voucher)) == TINY.orders
+    batches = session.scalars(select(VoucherBatch).order_by(VoucherBatch.id)).all()
+    assert [batch.state for batch in batches] == [
+        VouchersState.CLOSED,
+        VouchersState.ISSUED,
+        VouchersState.AWAITING,
+    ]
+    assert count(session, VoucherReturn, VoucherReturn.returned_at.is_not(None)) == 1
     assert {
         result.check.name: result.findings for result in run_checks(session, CHECKS) if result.findings
     } == {}
