@@ -19,6 +19,8 @@ from marketplace.identity.actors import Actor, actor_of
 from marketplace.identity.models import Role
 from marketplace.ledger.accounts import AccountKey
 from marketplace.ledger.queries import balance
+from marketplace.ordering.freight.charging import Carriage
+from marketplace.ordering.freight.rules import Rate, write_freight_sheet
 from marketplace.ordering.models import Order
 from marketplace.ordering.rules import cancel_order
 from marketplace.ordering.states import PartState
@@ -33,7 +35,7 @@ from tests.conftest import HeldClock, MarketClient
 from tests.factories.identity import UserFactory, official_with
 from tests.factories.linkage import ContractFactory, weigh
 from tests.factories.refunds import refunded, standing
-from tests.factories.registry import CooperativeFactory, beneficiary_policy
+from tests.factories.registry import CooperativeFactory, actor_at, beneficiary_policy
 from tests.factories.trade import PRICE_FEN, buy, deliver, offer, pay_by_card, staff_buyer
 from tests.journeys.paper import Visitor
 from tests.ordering.test_concurrency import all_at_once
@@ -222,6 +224,27 @@ def test_of_a_mixed_payment_the_buyer_s_own_money_goes_back_first(
     settle_lines(session)
     assert session.scalars(select(Settlement.net_fen)).one() == 5_000
     assert recompute_everything(session).agrees
+    assert union.findings() == {}
+
+
+def test_vouchers_pay_the_goods_and_the_freight_is_paid_online(
+    union: Union, codes: list[str], buyer: Actor
+) -> None:
+    session, cooperative = union.session, union.offered.cooperative
+    write_freight_sheet(
+        session, actor_at(cooperative), rates=(Rate("", 1_200, 500, 3, 7),), free_from_fen=None
+    )
+    order = buy(session, buyer, (union.offered, 2), carriage=Carriage(""))
+    freight_fen = order.parts[0].freight_fen
+    assert order.total_fen == 10_000 + freight_fen > 10_000
+    union.spend(buyer, order, codes[0])
+    assert paid(session) == {}
+    assert refusal(session, lambda: union.spend(buyer, order, codes[1])).code == "voucher_spare"
+    pay_by_card(session, buyer, order)
+    assert paid(session) == {PaymentMethod.CARD: freight_fen, PaymentMethod.VOUCHER: 10_000}
+    refund = refunded(session, order, 2)
+    assert (refund.amount_fen, refund.voucher_fen, refund.freight_fen) == (10_000, 10_000, freight_fen)
+    assert escrow(union) == 0
     assert union.findings() == {}
 
 

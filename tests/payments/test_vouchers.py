@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import Engine, func, select
 from sqlalchemy.orm import Session
 
+from marketplace.audit.recompute.run import recompute_everything
 from marketplace.core.clock import today
 from marketplace.core.crypto import DataKey
 from marketplace.core.db import session_maker
@@ -169,6 +170,7 @@ def test_what_is_picked_up_is_sold_paid_from_the_voucher_and_settled(union: Unio
     session.expire_all()
     assert union.offered.lot.committed_g == 2 * UNIT_G
     assert union.findings() == {}
+    assert recompute_everything(session).agrees
 
 
 def test_a_code_that_is_unknown_used_lapsed_or_anothers_redeems_nothing(
