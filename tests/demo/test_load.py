@@ -102,14 +102,19 @@ def count(session: Session, model: Any, *where: Any) -> int:
     return session.scalar(select(func.count()).select_from(model).where(*where)) or 0
 
 
+def planned_orders(session: Session) -> int:
+    """The orders of the plan: all but those of vouchers."""
+    of_vouchers = select(Voucher.order_id).where(Voucher.order_id.is_not(None))
+    return count(session, Order, Order.id.not_in(of_vouchers))
+
+
 def test_a_loaded_demo_holds_together_and_gives_every_role_its_work(session, tools, clock):
     load(session, tools)
 
     assert count(session, Cooperative, Cooperative.state == CooperativeState.ADMITTED) == TINY.cooperatives
     assert count(session, Household) == TINY.households
     assert count(session, Listing, Listing.state == ListingState.PUBLISHED) == TINY.listings
-    by_voucher = select(Voucher.order_id).where(Voucher.order_id.is_not(None))
-    assert count(session, Order, Order.id.not_in(by_voucher)) == TINY.orders
+    assert planned_orders(session) == TINY.orders
     batches = session.scalars(select(VoucherBatch).order_by(VoucherBatch.id)).all()
     assert [batch.state for batch in batches] == [
         VouchersState.CLOSED,
@@ -297,7 +302,7 @@ def test_the_command_loads_once_and_the_accounts_are_printed(app, session, clock
     assert checked.exit_code == 0, checked.output
     assert "2026-05" in first.output
     assert second.exit_code == 1
-    assert count(session, Order) == TINY.orders
+    assert planned_orders(session) == TINY.orders
     assert [line.split()[0] for line in printed] == list(ACCOUNTS)
     assert all(PASSWORD in line for line in printed)
 
