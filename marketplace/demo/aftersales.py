@@ -22,6 +22,7 @@ from marketplace.payments.models import PaymentMethod, Settlement
 from marketplace.payments.refunds.models import Refund, RefundLine, RefundState
 from marketplace.payments.refunds.rules import agree_refund, ask_refund, decline_refund
 from marketplace.payments.refunds.sending import keep_answer, mark_returned
+from marketplace.payments.vouchers.models import Voucher
 
 PARTIAL_AGO, AGAIN_AGO, WHOLE_AGO, DECLINED_AGO, WAITING_AGO = 40, 28, 25, 22, 2
 BROKEN, MOULDY = "到货时有几件外箱压坏，里面的货不能用", "同一批又挑出发霉的，请再退这几件"
@@ -109,13 +110,14 @@ class Aftersales:
     # --- the two sides ---
 
     def _settled(self) -> list[OrderLine]:
-        """Settled lines nothing was asked back of, those of the first cooperative first."""
+        """Settled lines nothing was asked back of and no voucher paid, those of the first cooperative first."""
         query = (
             select(OrderLine)
             .join(Settlement, Settlement.line_id == OrderLine.id)
             .where(
                 OrderLine.id.not_in(self._used),
                 ~exists().where(RefundLine.line_id == OrderLine.id),
+                ~exists().where(Voucher.order_id == OrderLine.order_id),
                 Settlement.pool_fen > 0,
             )
             .order_by(Settlement.cooperative_id, OrderLine.id)
