@@ -25,6 +25,8 @@ class Link(Enum):
     PART = ("ordering.part", "part_no")
     REFUND = ("refunds.refund", "refund_no")
     REVIEW = ("reviews.case", "case_no")
+    CERTIFICATE = ("certificates.certificate", "certificate_no")
+    RECOGNITION = ("recognition.recognition", "recognition_no")
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,16 @@ EVENTS: tuple[Event, ...] = (
             ("payments.refund_failed", N_("退款 %(no)s 没有退成，将由人工转回")),
         )
         for audience, duty in ((A.BUYER, None), (A.UNIT, P.ORDER_FOR_UNIT))
+    ),
+    *(
+        Event(action, A.COOPERATIVE, C.REVIEWS, title, link, P.MANAGE_LISTINGS)
+        for action, title, link in (
+            ("catalog.suspended_certificate", N_("证书 %(no)s 被暂停使用"), L.CERTIFICATE),
+            ("catalog.lifted_certificate", N_("证书 %(no)s 恢复使用"), L.CERTIFICATE),
+            ("catalog.revoked_certificate", N_("证书 %(no)s 被撤销"), L.CERTIFICATE),
+            ("catalog.decide_waiver", N_("证书 %(no)s 的费用减免已有决定"), L.CERTIFICATE),
+            ("catalog.end_recognition", N_("扶贫产品认定 %(no)s 已结束"), L.RECOGNITION),
+        )
     ),
     Event("reviews.decide", A.COOPERATIVE, C.REVIEWS, N_("审核 %(no)s 有新的进展"), L.REVIEW, P.MANAGE_LISTINGS),
 )  # fmt: skip

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 from sqlalchemy import func, select, update
 from sqlalchemy.exc import IntegrityError
@@ -16,6 +18,7 @@ from marketplace.ordering.rules import cancel_order
 from tests.factories.certificates import gi_certified
 from tests.factories.registry import CooperativeFactory
 from tests.factories.trade import DELIVERY, UNIT_G, buy, offer, staff_buyer
+from tests.ordering.test_concurrency import all_at_once, placing
 
 
 @pytest.fixture
@@ -77,6 +80,17 @@ def test_many_orders_at_once_share_the_cap(session, offered, use):
         4 * UNIT_G,
         4 * UNIT_G,
     )
+
+
+def test_eight_buyers_at_once_never_pass_the_cap(session, engine, offered, use):
+    buyers = [staff_buyer() for _ in range(8)]
+    number, cap_g = offered.listing.public_no, use.cap_g
+    session.commit()
+    works = [placing(buyer, (number, 1), key=f"key-of-buyer-{n}") for n, buyer in enumerate(buyers)]
+    answers = all_at_once(engine, works)
+    assert Counter(answers)["gi_cap"] == 3
+    session.expire_all()
+    assert (use.sold_g, session.scalar(select(func.sum(LineGiUse.mass_g)))) == (cap_g, cap_g)
 
 
 def test_a_suspended_indication_neither_counts_nor_stops_the_sale(session, offered, use):

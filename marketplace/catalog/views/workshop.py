@@ -26,6 +26,7 @@ from marketplace.registry.models import Cooperative
 from marketplace.registry.queries import children_of
 from marketplace.web.forms import place_error
 from marketplace.web.jobs import nudge
+from marketplace.web.locale import label
 from marketplace.web.paging import page_of
 from marketplace.web.transaction import current_session
 
@@ -238,7 +239,7 @@ def offer(product_no: str) -> ResponseReturnValue:
         description=version.description if version else found.description,
     )
     usable = badges_of(found, today())
-    form.certificate.choices = [SelectChoice(c.public_no, c.number) for c in usable] + [
+    form.certificate.choices = [SelectChoice(c.public_no, f"{label(c.kind)} {c.number}") for c in usable] + [
         SelectChoice("", _("不使用证书"))
     ]
     if form.validate_on_submit():

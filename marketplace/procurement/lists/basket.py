@@ -20,7 +20,7 @@ class Remark(LabelledEnum):
     """What has changed about a listing, or keeps it from being bought."""
 
     GONE = "gone", N_("已下架")
-    LAPSED = "lapsed", N_("认证已到期，暂停销售")
+    LAPSED = "lapsed", N_("认证已失效，暂停销售")
     SOLD_OUT = "sold_out", N_("已售完")
     SHORT = "short", N_("现货不够")
     OVER_CEILING = "over_ceiling", N_("超过清单里的最高价")

@@ -206,7 +206,7 @@ def _fault_of(number: int, assessed: Assessed) -> Finding | None:
         barred = next(remark for remark in assessed.remarks if assessed.is_barred)
         message = {
             Remark.GONE: N_("这个产品已下架，请换一个"),
-            Remark.LAPSED: N_("这个产品的认证已到期，暂停销售，请换一个"),
+            Remark.LAPSED: N_("这个产品的认证已失效，暂停销售，请换一个"),
             Remark.SOLD_OUT: N_("这个产品已售完，请换一个"),
         }[barred]
         return Finding(number, PRODUCT.label, message)
