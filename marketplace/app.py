@@ -51,6 +51,7 @@ from marketplace.payments import cli as payment_cli, jobs as payment_jobs, views
 from marketplace.payments.closing import views as closing_views
 from marketplace.payments.corrections import views as correction_views
 from marketplace.payments.deposits import jobs as deposit_jobs, views as deposit_views
+from marketplace.payments.disputes import views as dispute_views
 from marketplace.payments.gateways.stripe_gateway import StripeGateway
 from marketplace.payments.invoices import views as invoice_views
 from marketplace.payments.late_interest import views as interest_views
@@ -195,6 +196,7 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
     interest_views.bp,
     receivable_views.bp,
     reconciliation_views.bp,
+    dispute_views.bp,
     audit_views.bp,
     reporting_views.bp,
     dossier_views.bp,

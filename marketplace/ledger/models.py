@@ -59,6 +59,9 @@ class EntryKind(LabelledEnum):
     VOUCHER_SET_OFF = "voucher_set_off", N_("提货券付款")
     FREIGHT = "freight", N_("运费归合作社")
     VOUCHERS_RETURNED = "vouchers_returned", N_("退还购券余款")
+    DISPUTE_HELD = "dispute_held", N_("付款争议挂账")
+    DISPUTE_WON = "dispute_won", N_("付款争议胜诉")
+    DISPUTE_LOST = "dispute_lost", N_("付款争议损失")
     CHANNEL_FEE = "channel_fee", N_("渠道手续费")
     CHANNEL_PAYOUT = "channel_payout", N_("渠道提现到银行")
 

@@ -12,6 +12,7 @@ from marketplace.core.labels import N_
 from marketplace.identity.actors import Actor
 from marketplace.identity.permissions import Permission
 from marketplace.identity.trail import record_trail
+from marketplace.payments.disputes.rules import take_dispute
 from marketplace.payments.gateways.protocol import (
     EventKind,
     GatewayRefused,
@@ -20,6 +21,7 @@ from marketplace.payments.gateways.protocol import (
     PaymentGateway,
     PaymentState as ProviderState,
 )
+from marketplace.payments.gateways.stripe_disputes import dispute_in
 from marketplace.payments.models import GatewayNotice, NoticeOutcome, Payment, PaymentState
 from marketplace.payments.online.attempts import end_page, note_failure
 from marketplace.payments.refunds.sending import match_refund_notice
@@ -38,6 +40,7 @@ UNKNOWN_ORDER = N_("通知指向的订单不存在")
 WRONG_AMOUNT = N_("到账金额与应付不符")
 PAID_TWICE = N_("这笔订单已付清，又收到一笔款项，需要退款")
 CALLED_OFF = N_("订单已取消或超时，但款项已到账，需要退款")
+DISPUTED_UNPAID = N_("通道通知有付款争议，但台账里没有这笔付款，请核对后重新处理")
 REFUNDED = N_("通道发生退款，请核对订单并登记")
 
 Result = tuple[NoticeOutcome, str]  # what became of a notice, and why a person must look, if so
@@ -180,10 +183,18 @@ def _apply_refunded(session: Session, notice: GatewayNotice, payment: Payment) -
     return NoticeOutcome.QUEUED, REFUNDED
 
 
+def _apply_disputed(session: Session, notice: GatewayNotice, payment: Payment) -> Result:
+    if payment.state is not PaymentState.PAID:
+        return NoticeOutcome.QUEUED, DISPUTED_UNPAID
+    take_dispute(session, payment, dispute_in(notice.payload))
+    return NoticeOutcome.APPLIED, ""
+
+
 APPLIED_BY = {
     EventKind.PAID: _apply_paid,
     EventKind.EXPIRED: _apply_expired,
     EventKind.REFUNDED: _apply_refunded,
+    EventKind.DISPUTED: _apply_disputed,
 }
 
 

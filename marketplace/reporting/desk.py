@@ -26,6 +26,7 @@ from marketplace.payments import queries as payments
 from marketplace.payments.closing import queries as closing, unallocated
 from marketplace.payments.corrections import queries as corrections
 from marketplace.payments.deposits import queries as deposits
+from marketplace.payments.disputes import queries as payment_disputes
 from marketplace.payments.invoices import queries as invoices
 from marketplace.payments.late_interest import queries as late_interest
 from marketplace.payments.models import Credit, Payment, PaymentMethod, PaymentState, Settlement
@@ -65,6 +66,7 @@ TASK_SOURCES: tuple[Callable[[Session, Actor], list[Task]], ...] = (
     ordering.tasks_of,
     payments.tasks_of,
     reconciliation.tasks_of,
+    payment_disputes.tasks_of,
     evaluations.tasks_of,
     purchase_certificates.tasks_of,
     late_interest.tasks_of,

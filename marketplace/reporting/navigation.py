@@ -79,6 +79,7 @@ PLACES = (
     Place(N_("追踪核查"), "audit.index", (P.READ_AUDIT,)),
     Place(N_("操作日志"), "identity.trail", (P.READ_TRAIL,)),
     Place(N_("银行对账"), "payments.statements", (P.MATCH_BANK_LINES,)),
+    Place(N_("付款争议"), "disputes.index", (P.MATCH_BANK_LINES, P.READ_AUDIT)),
     Place(N_("每日对账"), "reconciliation.index", (P.MATCH_BANK_LINES, P.READ_AUDIT)),
     Place(N_("退款转回"), "refunds.transfers", (P.MATCH_BANK_LINES,)),
     Place(N_("我的合作社"), "cooperatives.own", (P.MANAGE_LISTINGS,)),

@@ -14,6 +14,7 @@ from datetime import date, datetime
 from marketplace.core.clock import business_day
 from marketplace.core.labels import N_
 from marketplace.payments.gateways.balance import BalanceMove
+from marketplace.payments.gateways.disputes import DisputeTold
 from marketplace.payments.gateways.protocol import (
     BadSignature,
     CheckoutOpened,
@@ -88,6 +89,14 @@ class BankTransferGateway:
         del idempotency_key
         message = N_("银行转账不能自动退款，请由财务人员通过网银退回并登记回单")
         raise GatewayRefused("refund_by_hand", f"{payment_ref}: {amount_fen} fen", message)
+
+    def answer_dispute(self, ref: str, text: str, key: str) -> DisputeTold:
+        """Refuse: a transfer is not disputed here."""
+        raise GatewayRefused("no_disputes", f"{ref}: {len(text)} {key}")
+
+    def accept_dispute(self, ref: str, key: str) -> DisputeTold:
+        """Refuse: a transfer is not disputed here."""
+        raise GatewayRefused("no_disputes", f"{ref}: {key}")
 
     def balance_moves(self, since: datetime, until: datetime) -> list[BalanceMove]:
         """Nothing: what a bank moved stands on the statements that the cashier imports."""

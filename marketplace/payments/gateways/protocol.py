@@ -15,6 +15,7 @@ from typing import Protocol
 from marketplace.core.errors import DomainError
 from marketplace.core.labels import N_, LabelledEnum
 from marketplace.payments.gateways.balance import BalanceMove
+from marketplace.payments.gateways.disputes import DisputeTold
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +196,12 @@ class PaymentGateway(Protocol):
 
     def refund(self, payment_ref: str, amount_fen: int, idempotency_key: str) -> RefundMade:
         """Give back `amount_fen` of a payment; never more than was paid and not yet given back."""
+
+    def answer_dispute(self, ref: str, text: str, key: str) -> DisputeTold:
+        """Send evidence on a dispute, under an idempotency key."""
+
+    def accept_dispute(self, ref: str, key: str) -> DisputeTold:
+        """Accept that a dispute is lost, under an idempotency key."""
 
     def balance_moves(self, since: datetime, until: datetime) -> list[BalanceMove]:
         """Everything that moved money at the provider from `since` up to and without `until`, the oldest first."""

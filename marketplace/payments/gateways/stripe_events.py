@@ -86,6 +86,8 @@ def _meaning_of(raw_type: str, row: dict[str, Any]) -> tuple[EventKind, str | No
         return INTENT_KINDS[raw_type], row["id"], row["id"], amount_fen
     if raw_type == "payment_intent.payment_failed":
         return EventKind.FAILED, None, row["id"], row["amount"]
+    if raw_type.startswith("charge.dispute."):
+        return EventKind.DISPUTED, row["id"], id_of(row.get("payment_intent")), row["amount"]
     if raw_type == "charge.refunded":
         return EventKind.REFUNDED, None, id_of(row.get("payment_intent")), row["amount_refunded"]
     return EventKind.OTHER, None, None, row.get("amount") or 0

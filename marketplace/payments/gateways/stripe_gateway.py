@@ -16,8 +16,9 @@ from urllib.parse import urlsplit
 import requests
 import stripe
 
-from marketplace.payments.gateways import stripe_intents
+from marketplace.payments.gateways import stripe_disputes, stripe_intents
 from marketplace.payments.gateways.balance import BalanceMove
+from marketplace.payments.gateways.disputes import DisputeTold
 from marketplace.payments.gateways.protocol import (
     CheckoutOpened,
     CheckoutRequest,
@@ -147,6 +148,14 @@ class StripeGateway:
             made = self._client.v1.refunds.create(params, {"idempotency_key": idempotency_key})
         state = REFUND_STATES.get(made.status or "", RefundState.PENDING)
         return RefundMade(made.id, payment_ref, made.amount, state)
+
+    def answer_dispute(self, ref: str, text: str, key: str) -> DisputeTold:
+        """Send evidence on a dispute. Raises GatewayUnavailable, GatewayRefused."""
+        return stripe_disputes.answer(self._client, ref, text, key)
+
+    def accept_dispute(self, ref: str, key: str) -> DisputeTold:
+        """Accept that a dispute is lost. Raises GatewayUnavailable, GatewayRefused."""
+        return stripe_disputes.accept(self._client, ref, key)
 
     def balance_moves(self, since: datetime, until: datetime) -> list[BalanceMove]:
         """Stripe's balance transactions. Raises GatewayUnavailable, GatewayRefused."""

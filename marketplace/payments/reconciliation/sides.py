@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session, aliased
 from marketplace.ledger.accounts import AccountKey
 from marketplace.ledger.models import Account, Entry, Transfer
 from marketplace.payments.deposits.models import Deposit
+from marketplace.payments.disputes.models import PaymentDispute
 from marketplace.payments.models import BankLine, BankLineMatch, Payment, PaymentMethod, PaymentState
 from marketplace.payments.reconciliation.models import ChannelMove
 from marketplace.payments.refunds.models import Refund, RefundedLine, RefundState
@@ -116,7 +117,16 @@ def _ledger_by_payment(session: Session, refs: Collection[str], until: datetime)
         .where(_reference().in_(refs), Refund.method == PaymentMethod.CARD)
         .distinct()
     )
-    own = received.union(refunded).subquery()
+    disputed = (
+        select(_reference().label("ref"), Entry.id.label("entry_id"))
+        .join(
+            PaymentDispute,
+            (Entry.subject_kind == "payment_dispute") & (Entry.subject_id == PaymentDispute.id),
+        )
+        .join(Payment, Payment.id == PaymentDispute.payment_id)
+        .where(_reference().in_(refs))
+    )
+    own = received.union(refunded, disputed).subquery()
     sums = clearing_sums(PaymentMethod.CARD.value, until).subquery()
     query = (
         select(own.c.ref, func.sum(sums.c.fen))

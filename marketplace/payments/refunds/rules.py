@@ -30,6 +30,7 @@ from marketplace.ordering.models import OrderLine, OrderPart
 from marketplace.ordering.rules import move_part, required_reason
 from marketplace.ordering.states import PartEvent
 from marketplace.payments.deposits.posting import restore_set_off
+from marketplace.payments.disputes.queries import require_undisputed
 from marketplace.payments.models import Payment, PaymentState
 from marketplace.payments.refunds.models import Refund, RefundFile, RefundLine, RefundState
 from marketplace.payments.refunds.posting import post_refund
@@ -161,6 +162,7 @@ def agree_refund(session: Session, actor: Actor, refund: Refund, *, note: str = 
     _hold_asked(session, refund)
     if not is_refundable(part):
         raise Conflict("not_refundable", N_("这笔订单还没有付款或验收，不能申请退款"))
+    require_undisputed(session, payment.id)
     _decide(actor, refund, note.strip()[:300])
     if part.state not in BEFORE_SHIPPING:
         refund.freight_fen = 0  # the goods were carried meanwhile

@@ -1,0 +1,42 @@
+"""Disputes of payments on line."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, String, Text
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from marketplace.core.db import Base, UtcInstant, code_of
+from marketplace.core.ids import public_no
+from marketplace.payments.gateways.disputes import DisputeStatus
+from marketplace.payments.models import Payment
+
+
+class PaymentDispute(Base):
+    """One dispute; its money is held on an account of its own until the bank has decided."""
+
+    __tablename__ = "payment_dispute"
+    __table_args__ = (
+        CheckConstraint("amount_fen > 0", name="amount"),
+        CheckConstraint("(state IN ('won', 'lost')) = (ended_at IS NOT NULL)", name="ended"),
+        CheckConstraint("(answered_by IS NULL) = (answered_at IS NULL)", name="answered"),
+        Index("ix_payment_dispute_state", "state", "due_at"),
+        Index("ix_payment_dispute_payment_id", "payment_id"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    public_no: Mapped[str] = mapped_column(String(16), unique=True, default=lambda: public_no("ZY"))
+    payment_id: Mapped[int] = mapped_column(ForeignKey("payment.id"))
+    provider_ref: Mapped[str] = mapped_column(String(120), unique=True)
+    amount_fen: Mapped[int] = mapped_column(BigInteger)
+    reason: Mapped[str] = mapped_column(String(60))
+    state: Mapped[DisputeStatus] = mapped_column(code_of(DisputeStatus, "state"))
+    due_at: Mapped[datetime | None] = mapped_column(UtcInstant)
+    opened_at: Mapped[datetime] = mapped_column(UtcInstant)
+    evidence: Mapped[str] = mapped_column(Text, default="")
+    answered_by: Mapped[int | None] = mapped_column(ForeignKey("user_account.id"))
+    answered_at: Mapped[datetime | None] = mapped_column(UtcInstant)
+    ended_at: Mapped[datetime | None] = mapped_column(UtcInstant)
+
+    payment: Mapped[Payment] = relationship()

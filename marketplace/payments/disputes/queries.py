@@ -1,0 +1,73 @@
+"""Reading disputes, and whether one stands in the way of a refund."""
+
+from __future__ import annotations
+
+from sqlalchemy import Select, case, func, select
+from sqlalchemy.orm import Session, joinedload
+
+from marketplace.core.errors import Conflict, NotFound
+from marketplace.core.labels import N_
+from marketplace.identity.actors import Actor
+from marketplace.identity.permissions import Permission
+from marketplace.ordering.models import Order
+from marketplace.payments.disputes.models import PaymentDispute
+from marketplace.payments.gateways.disputes import DisputeStatus
+from marketplace.payments.models import Payment
+from marketplace.web.tasks import Task
+
+REASONS = {
+    "fraudulent": N_("持卡人否认这笔交易"),
+    "product_not_received": N_("没有收到商品"),
+    "product_unacceptable": N_("商品与描述不符"),
+    "duplicate": N_("重复扣款"),
+    "credit_not_processed": N_("应退未退"),
+}
+OTHER_REASON = N_("其他原因")
+UNDECIDED = (DisputeStatus.NEEDS_ANSWER, DisputeStatus.UNDER_REVIEW)
+
+
+def disputes() -> Select[PaymentDispute]:
+    """Every dispute: what needs an answer first, by its last day."""
+    order = joinedload(PaymentDispute.payment).joinedload(Payment.order).lazyload(Order.parts)
+    rank = case((PaymentDispute.state == DisputeStatus.NEEDS_ANSWER, 0), else_=1)
+    return (
+        select(PaymentDispute).options(order).order_by(rank, PaymentDispute.due_at, PaymentDispute.id.desc())
+    )
+
+
+def dispute_by_no(session: Session, number: str) -> PaymentDispute:
+    """A dispute. Raises NotFound."""
+    found = session.scalar(select(PaymentDispute).where(PaymentDispute.public_no == number))
+    if found is None:
+        raise NotFound
+    return found
+
+
+def disputes_of_order(session: Session, order_id: int) -> list[PaymentDispute]:
+    """The disputes of an order's payments, the first one first."""
+    query = select(PaymentDispute).join(Payment, Payment.id == PaymentDispute.payment_id)
+    return list(session.scalars(query.where(Payment.order_id == order_id).order_by(PaymentDispute.id)))
+
+
+def require_undisputed(session: Session, payment_id: int) -> None:
+    """Raise Conflict while a dispute of a payment is undecided, and when it was lost: its money has gone back."""
+    query = select(PaymentDispute.state).where(PaymentDispute.payment_id == payment_id)
+    states = set(session.scalars(query))
+    if states & set(UNDECIDED):
+        raise Conflict("disputed", N_("买方已向银行提出争议，银行裁定之前不能退款"))
+    if DisputeStatus.LOST in states:
+        raise Conflict("dispute_lost", N_("这笔付款已因争议退还买方，不能再次退款"))
+
+
+def reason_words(code: str) -> str:
+    """A provider's reason in words; the message to be translated."""
+    return REASONS.get(code, OTHER_REASON)
+
+
+def tasks_of(session: Session, actor: Actor) -> list[Task]:
+    """Disputes that need evidence from the cashier."""
+    if not actor.can(Permission.MATCH_BANK_LINES):
+        return []
+    query = select(func.count()).where(PaymentDispute.state == DisputeStatus.NEEDS_ANSWER)
+    count = session.scalar(query) or 0
+    return [Task(N_("%(count)s 笔付款争议待提交证据"), count, "disputes.index")] if count else []
