@@ -11,7 +11,7 @@ from alembic import op
 from marketplace.core import db
 
 revision = "0037"
-down_revision = "0036a"
+down_revision = "0038"
 branch_labels = None
 depends_on = None
 
