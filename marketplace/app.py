@@ -114,6 +114,7 @@ from marketplace.reporting import (
     views as reporting_views,
 )
 from marketplace.reporting.books import views as book_views
+from marketplace.reporting.front import views as front_views
 from marketplace.reporting.quota import views as quota_report_views
 from marketplace.reporting.sales import views as sales_views
 from marketplace.web import (
@@ -149,6 +150,7 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
     office_views.bp,
     household_account_views.bp,
     linkage_views.bp,
+    front_views.bp,
     storefront.bp,
     workshop.bp,
     rebuild_views.bp,

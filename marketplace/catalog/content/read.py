@@ -71,6 +71,25 @@ def categories() -> tuple[CategoryRow, ...]:
 
 
 @lru_cache(maxsize=1)
+def seasons() -> tuple[tuple[str, int, int], ...]:
+    """When kinds are fresh: (category code, first month, last month); over the new year the last comes first."""
+    with (FOLDER / "seasons.csv").open(encoding="utf-8", newline="") as file:
+        return tuple(
+            (row["category"], int(row["from_month"]), int(row["to_month"])) for row in csv.DictReader(file)
+        )
+
+
+def in_season(month: int) -> tuple[str, ...]:
+    """The kinds that are harvested or made fresh in a month (1..12), those whose season began last first."""
+    fresh = [
+        ((month - first) % 12, code)
+        for code, first, last in seasons()
+        if (month - first) % 12 <= (last - first) % 12
+    ]
+    return tuple(dict.fromkeys(code for _, code in sorted(fresh)))
+
+
+@lru_cache(maxsize=1)
 def user_dictionary() -> tuple[str, ...]:
     """Products, places and cultivars of Jiangxi that the general dictionary does not know."""
     return tuple(dict.fromkeys(word for line in _lines("dictionary.txt") for word in line.split()))

@@ -1,4 +1,4 @@
-"""The shop: home, search with facets, a product's page, pictures. Open to everybody; no personal data."""
+"""The shop: search with facets, a product's page, pictures. Open to everybody; no personal data."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ from typing import Any
 
 from flask import Blueprint, Response, current_app, make_response, render_template, request, send_file
 from flask.typing import ResponseReturnValue
-from werkzeug.datastructures import MultiDict
 
 from marketplace.catalog import queries
-from marketplace.catalog.asking import read_asked, read_request
+from marketplace.catalog.asking import read_asked
 from marketplace.catalog.certificates.queries import badges_of
 from marketplace.catalog.models import Category, CertificateKind, Listing, ListingVersion, Product
 from marketplace.catalog.recognition.queries import Badge, recognised_of
@@ -28,7 +27,6 @@ from marketplace.web.transaction import current_session
 
 bp = Blueprint("catalog", __name__)
 PAGE_SIZE = 24
-HOME_SIZE = 12
 SUGGESTED_FROM, SUGGESTED_NAMES, SUGGESTED_KINDS = 24, 6, 3
 SUGGESTIONS_SECONDS = 60
 LEAF_DEPTH = 2  # kinds stand below a family, families below a root
@@ -66,7 +64,7 @@ class Shown:
     per_kg_fen: int
 
 
-def _shown(numbers: tuple[str, ...]) -> list[Shown]:
+def shown_listings(numbers: tuple[str, ...]) -> list[Shown]:
     """Cards in the order of `numbers`, in a fixed number of statements; what was withdrawn since is left out."""
     session = current_session()
     listings = queries.listings_by_nos(session, numbers)
@@ -92,17 +90,6 @@ def _badge_kinds(product: Product, *, is_recognised: bool) -> list[LabelledEnum]
     return [Badge.RECOGNISED, *kinds] if is_recognised else kinds
 
 
-@bp.get("/")
-@public
-def home() -> ResponseReturnValue:
-    """What this is, the families, and what stands first by priority entry."""
-    result = current_engine().search(read_request(MultiDict(), page=1, size=HOME_SIZE))
-    families = [c for c in queries.category_tree(current_session()) if c.path.count("/") == 1]
-    return render_template(
-        "catalog/home.html", shown=_shown(result.listing_nos), families=families, name_of=category_name
-    )
-
-
 @bp.get("/products")
 @public
 def products() -> ResponseReturnValue:
@@ -113,7 +100,9 @@ def products() -> ResponseReturnValue:
     read = read_asked(request.args, page=int(number), size=PAGE_SIZE)
     asked = read.request
     result = current_engine().search(asked)
-    page = Page(rows=_shown(result.listing_nos), number=int(number), size=PAGE_SIZE, total=result.total)
+    page = Page(
+        rows=shown_listings(result.listing_nos), number=int(number), size=PAGE_SIZE, total=result.total
+    )
     return render_template(
         "catalog/products.html",
         page=page,
