@@ -17,6 +17,8 @@ from marketplace.catalog import api as catalog_api, cli as catalog_cli, jobs as 
 from marketplace.catalog.certificates import views as product_certificate_views
 from marketplace.catalog.certificates.rules import apply_certificate_outcome
 from marketplace.catalog.certificates.subject import certificate_subject
+from marketplace.catalog.listings.queries import edit_subject
+from marketplace.catalog.listings.rules import apply_edit_outcome
 from marketplace.catalog.prices import jobs as price_jobs, views as price_views
 from marketplace.catalog.prices.queries import explanation_subject
 from marketplace.catalog.prices.rules import apply_explanation_outcome
@@ -29,6 +31,7 @@ from marketplace.catalog.search.postgresql_engine import PostgresqlEngine
 from marketplace.catalog.search.whoosh_engine import WhooshEngine
 from marketplace.catalog.sheets import views as catalog_sheet_views
 from marketplace.catalog.views import storefront, workshop
+from marketplace.catalog.views.product_facts import Section
 from marketplace.core.crypto import DataKey
 from marketplace.core.db import open_engine
 from marketplace.core.files import FileStore
@@ -76,6 +79,7 @@ from marketplace.procurement.budgets import views as budget_views
 from marketplace.procurement.checkout import views as unit_checkout_views
 from marketplace.procurement.compliance import views as compliance_views
 from marketplace.procurement.evaluations import views as evaluation_views
+from marketplace.procurement.evaluations.queries import listing_section as evaluation_section
 from marketplace.procurement.forward import jobs as forward_jobs, views as forward_views
 from marketplace.procurement.group_purchases import jobs as group_jobs, views as group_views
 from marketplace.procurement.lists import entry_views as order_entry_views, views as order_list_views
@@ -115,6 +119,7 @@ from marketplace.reporting import (
 )
 from marketplace.reporting.books import views as book_views
 from marketplace.reporting.front import views as front_views
+from marketplace.reporting.listing_reach import reached_section
 from marketplace.reporting.quota import views as quota_report_views
 from marketplace.reporting.sales import views as sales_views
 from marketplace.web import (
@@ -243,12 +248,14 @@ JOBS: tuple[Job, ...] = (
 OUTCOMES: dict[ReviewKind, Outcome] = {
     ReviewKind.COOPERATIVE_ENTRY: apply_entry_outcome,
     ReviewKind.CERTIFICATE: apply_certificate_outcome,
+    ReviewKind.LISTING_CHANGE: apply_edit_outcome,
     ReviewKind.PRICE_EXPLANATION: apply_explanation_outcome,
     ReviewKind.PRODUCT_RECOGNITION: apply_recognition_outcome,
 }
 SUBJECTS: dict[ReviewKind, review_views.Subject] = {
     ReviewKind.COOPERATIVE_ENTRY: entry_subject,
     ReviewKind.CERTIFICATE: certificate_subject,
+    ReviewKind.LISTING_CHANGE: edit_subject,
     ReviewKind.PRICE_EXPLANATION: explanation_subject,
     ReviewKind.PRODUCT_RECOGNITION: recognition_subject,
 }
@@ -256,6 +263,7 @@ PUBLIC_SUBJECTS: dict[ReviewKind, review_views.Subject] = {
     ReviewKind.PRODUCT_RECOGNITION: recognition_subject,
 }
 PROVIDER_PAGES = "https://checkout.stripe.com https://pm-redirects.stripe.com https://hooks.stripe.com"
+LISTING_SECTIONS: tuple[Section, ...] = (reached_section, evaluation_section)
 UPLOAD_LIMIT = 32 * 1024 * 1024
 
 
@@ -314,6 +322,7 @@ def _init_extensions(app: Flask, settings: Settings) -> None:
     app.extensions["search"] = _search(app, settings)
     app.extensions["gateway"] = _gateway(settings)
     app.extensions["mailer"] = _mailer(settings)
+    app.extensions["listing_sections"] = LISTING_SECTIONS
     app.extensions["review_outcomes"] = OUTCOMES
     app.extensions["review_subjects"] = SUBJECTS
     app.extensions["review_public_subjects"] = PUBLIC_SUBJECTS

@@ -98,11 +98,16 @@ class Product(Base):
     certificates: Mapped[list[Certificate]] = relationship(
         back_populates="product", order_by="Certificate.id.desc()", lazy="selectin"
     )
-    pictures: Mapped[list[ProductPicture]] = relationship(order_by="ProductPicture.position", lazy="selectin")
+    pictures: Mapped[list[ProductPicture]] = relationship(
+        primaryjoin="and_(Product.id == ProductPicture.product_id, ProductPicture.waits.is_(False))",
+        order_by="ProductPicture.position",
+        lazy="selectin",
+    )
 
 
 class ProductPicture(Base):
-    """A picture of a product in two re-encoded sizes, by address in the file store; shown in order of position."""
+    """A picture of a product in two re-encoded sizes, by address in the file store; shown in order of position. One
+    that is added to a listing on sale waits until its edit is published."""
 
     __tablename__ = "product_picture"
     __table_args__ = (UniqueConstraint("product_id", "large_address"),)
@@ -115,6 +120,7 @@ class ProductPicture(Base):
     width: Mapped[int]
     height: Mapped[int]
     alt_text: Mapped[str] = mapped_column(String(120))
+    waits: Mapped[bool] = mapped_column(default=False)
 
 
 class ProductLot(Base):

@@ -172,11 +172,13 @@ def cooperative_names(session: Session, numbers: Sequence[str]) -> dict[str, str
     return dict(session.execute(query).all())
 
 
-def is_picture(session: Session, address: str) -> bool:
-    """Whether a product has a picture at that address of the file store."""
+def is_picture(session: Session, address: str, *, with_waiting: bool = False) -> bool:
+    """Whether a product has a picture at that address of the file store; those nobody is shown yet only on demand."""
     query = select(ProductPicture.id).where(
         (ProductPicture.large_address == address) | (ProductPicture.small_address == address)
     )
+    if not with_waiting:
+        query = query.where(ProductPicture.waits.is_(False))
     return session.scalar(query.limit(1)) is not None
 
 
@@ -201,6 +203,19 @@ def lots_of_product(session: Session, product: Product) -> list[Lot]:
         .order_by(Lot.harvested_on.desc(), Lot.id.desc())
     )
     return list(session.scalars(query))
+
+
+def next_lot(session: Session, product: Product) -> Lot | None:
+    """The lot that an order placed now is sent from: the oldest harvest that still holds a unit."""
+    free = Lot.received_g * Lot.yield_bp // 10_000 - Lot.committed_g
+    query = (
+        select(Lot)
+        .join(ProductLot, ProductLot.lot_id == Lot.id)
+        .where(ProductLot.product_id == product.id, free >= product.net_mass_g)
+        .order_by(Lot.harvested_on, Lot.id)
+        .limit(1)
+    )
+    return session.scalars(query).first()
 
 
 def unassigned_lots(session: Session, actor: Actor) -> list[Lot]:

@@ -126,27 +126,35 @@ def add_product(
 def add_picture(
     session: Session, actor: Actor, files: FileStore, product: Product, *, content: bytes, alt_text: str
 ) -> ProductPicture:
-    """Keep a picture in two sizes. Raises Refused when it is no picture, too many, or there already."""
+    """Keep a picture in two sizes; on goods that are on sale it waits for its edit.
+
+    Raises Refused when it is no picture, too many, or there already.
+    """
     _require_own(actor, product.cooperative_id)
-    if len(product.pictures) >= MAX_PICTURES:
+    kept = session.scalars(
+        select(ProductPicture.large_address).where(ProductPicture.product_id == product.id)
+    ).all()
+    if len(kept) >= MAX_PICTURES:
         raise Refused(
             "too_many_pictures", N_("每个产品最多 %(most)s 张图片"), field="picture", most=MAX_PICTURES
         )
-    prepared = prepare_picture(content)
+    prepared, listing = prepare_picture(content), listing_of_product(session, product)
     large = files.put(prepared.large)
-    if any(picture.large_address == large for picture in product.pictures):
+    if large in kept:
         raise Refused("same_picture", N_("这张图片已经上传过了"), field="picture")
     picture = ProductPicture(
         product_id=product.id,
-        position=len(product.pictures),
+        position=len(kept),
         large_address=large,
         small_address=files.put(prepared.small),
         width=prepared.width,
         height=prepared.height,
         alt_text=alt_text.strip() or product.name,
+        waits=listing is not None and listing.state is ListingState.PUBLISHED,
     )
-    product.pictures.append(picture)
+    session.add(picture)
     session.flush()
+    session.expire(product, ["pictures"])
     return picture
 
 

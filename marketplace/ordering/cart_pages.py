@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from flask import request
+from flask_babel import gettext as _
 
 from marketplace.catalog.queries import available_units, sale_stop, unit_price_fen
 from marketplace.core.clock import today
 from marketplace.identity.actors import Actor
 from marketplace.identity.permissions import Permission
 from marketplace.ordering import queries
+from marketplace.ordering.cart_changes import LineChange
+from marketplace.ordering.forms import CheckoutForm
 from marketplace.ordering.guest_cart import GuestLine
 from marketplace.ordering.models import CartLine, Order, OrderKind
 from marketplace.ordering.rules import PERMISSION_OF
@@ -45,6 +48,14 @@ def cart_rows(lines: Sequence[CartLine | GuestLine]) -> list[dict[str, object]]:
             }
         )
     return rows
+
+
+def has_agreed(form: CheckoutForm, changes: list[LineChange]) -> bool:
+    """Whether the buyer has agreed to what changed since the goods were put in the cart; else the form says so."""
+    if not changes or form.agrees.data:
+        return True
+    form.agrees.errors = [_("有商品的价格或条款变了，请看过后勾选确认，再提交")]
+    return False
 
 
 def shown_of(lines: list[CartLine]) -> str:

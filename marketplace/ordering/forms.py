@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask_babel import lazy_gettext as _l
 from flask_wtf import FlaskForm
-from wtforms import HiddenField, IntegerField, StringField, TextAreaField
+from wtforms import BooleanField, HiddenField, IntegerField, StringField, TextAreaField
 from wtforms.validators import DataRequired, InputRequired, Length, NumberRange
 
 from marketplace.ordering.addresses.forms import RecipientFields
@@ -27,6 +27,7 @@ class CheckoutForm(OnceForm, RecipientFields):
     """Where the goods go. Counts once, however often it is sent."""
 
     note = TextAreaField(_l("备注"), [Length(max=300)])
+    agrees = BooleanField(_l("我已看过变化，按现在的价格和条款购买"))
     shown = HiddenField()  # what the page showed: number:version:quantity of each listing, between spaces
 
 

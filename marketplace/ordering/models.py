@@ -75,7 +75,8 @@ class PaymentPolicy(Base):
 
 
 class CartLine(Base):
-    """A listing in a user's cart; personal and canteen carts are apart."""
+    """A listing in a user's cart; personal and canteen carts are apart. `seen_version_id` is what the buyer last saw of
+    it and agreed to, so that the checkout can tell what has changed since."""
 
     __tablename__ = "cart_line"
     __table_args__ = (
@@ -89,8 +90,10 @@ class CartLine(Base):
     listing_id: Mapped[int] = mapped_column(ForeignKey("listing.id"))
     quantity: Mapped[int]
     added_at: Mapped[datetime] = mapped_column(UtcInstant, default=now)
+    seen_version_id: Mapped[int | None] = mapped_column(ForeignKey("listing_version.id"))
 
     listing: Mapped[Listing] = relationship(lazy="joined")
+    seen_version: Mapped[ListingVersion | None] = relationship()
 
 
 class Order(Base):

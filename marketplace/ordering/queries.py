@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sqlalchemy import ColumnElement, Select, false, func, or_, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, selectinload
 
 from marketplace.core.errors import NotFound
 from marketplace.core.labels import N_
@@ -88,7 +88,10 @@ def part_by_no(session: Session, actor: Actor, part_no: str) -> OrderPart:
 def cart_of(session: Session, actor: Actor, kind: OrderKind) -> list[CartLine]:
     """The lines of the actor's cart in the order they were put in."""
     query = (
-        select(CartLine).where(CartLine.user_id == actor.user_id, CartLine.kind == kind).order_by(CartLine.id)
+        select(CartLine)
+        .where(CartLine.user_id == actor.user_id, CartLine.kind == kind)
+        .order_by(CartLine.id)
+        .options(selectinload(CartLine.seen_version))
     )
     return list(session.scalars(query).unique())
 

@@ -89,13 +89,19 @@ def put_in_cart(
     """
     actor.require(PERMISSION_OF[kind])
     check_quantity(quantity)
-    require_for_sale(listing)
+    version = require_for_sale(listing)
     own = select(CartLine).where(CartLine.user_id == actor.user_id, CartLine.kind == kind)
     line = session.scalar(own.where(CartLine.listing_id == listing.id))
     if line is None:
         if (session.scalar(select(func.count()).select_from(own.subquery())) or 0) >= MAX_LINES:
             raise Refused("too_many_lines", N_("一张订单最多 %(most)s 种商品，请分开下单"), most=MAX_LINES)
-        line = CartLine(user_id=actor.user_id, kind=kind, listing=listing, quantity=quantity)
+        line = CartLine(
+            user_id=actor.user_id,
+            kind=kind,
+            listing=listing,
+            quantity=quantity,
+            seen_version_id=version.id,
+        )
         session.add(line)
     else:
         check_quantity(line.quantity + quantity)
@@ -118,6 +124,7 @@ def change_cart(session: Session, actor: Actor, *, kind: OrderKind, listing_no: 
     else:
         check_quantity(quantity)
         line.quantity = quantity
+        line.seen_version_id = line.listing.current_version_id  # the cart's page tells what has changed
     session.flush()
 
 

@@ -11,6 +11,7 @@ from marketplace.core.errors import Conflict, DomainError, NotFound, Refused
 from marketplace.identity.access import current_actor, public, requires
 from marketplace.identity.permissions import Permission
 from marketplace.ordering import queries, rules
+from marketplace.ordering.cart_changes import changes_since_seen
 from marketplace.ordering.cart_pages import cart_rows, wanted_kind
 from marketplace.ordering.forms import QuantityForm, ReasonForm, ShipForm
 from marketplace.ordering.guest_cart import add_as_guest, change_as_guest, guest_count, guest_lines
@@ -62,8 +63,14 @@ def cart() -> ResponseReturnValue:
     """The cart, grouped by cooperative."""
     session, actor = current_session(), current_actor()
     kind = wanted_kind(actor)
-    rows = cart_rows(queries.cart_of(session, actor, kind) if actor.user_id else guest_lines(session))
-    return render_template("ordering/cart.html", rows=rows, kind=kind, form=QuantityForm())
+    lines = queries.cart_of(session, actor, kind) if actor.user_id else []
+    return render_template(
+        "ordering/cart.html",
+        rows=cart_rows(lines if actor.user_id else guest_lines(session)),
+        kind=kind,
+        form=QuantityForm(),
+        changes=changes_since_seen(lines),
+    )
 
 
 @bp.post("/cart/<listing_no>/quantity")

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from marketplace.audit import queries as audit
 from marketplace.catalog import queries as catalog
 from marketplace.catalog.certificates import queries as certificates
+from marketplace.catalog.listings import queries as listings
 from marketplace.catalog.prices import queries as prices
 from marketplace.catalog.recognition import queries as recognition
 from marketplace.core.labels import N_
@@ -86,6 +87,7 @@ TASK_SOURCES: tuple[Callable[[Session, Actor], list[Task]], ...] = (
     certificates.tasks_of,
     prices.tasks_of,
     recognition.tasks_of,
+    listings.tasks_of,
     audit.tasks_of,
 )
 

@@ -101,10 +101,14 @@ def test_a_price_that_changed_while_the_page_was_open_is_shown_before_it_is_paid
     new_version(session, offered, tiers=((1, 6_000),))
 
     page = buyer.press(page, "提交订单", status=422, **DELIVERY)
-    assert page.has("“山茶油”的价格或介绍刚刚更新，请核对后再提交", "120.00")
+    assert page.has("单价从 ¥50.00 变为 ¥60.00", "请看过后勾选确认", "120.00")
     assert page.button("提交订单")[0].values["address"] == DELIVERY["address"]
     assert orders(session) == 0
-    assert buyer.press(page, "提交订单").has("120.00", "请完成付款")
+    new_version(session, offered, tiers=((1, 7_000),))
+    page = buyer.press(page, "提交订单", status=422, agrees="y")
+    assert page.has("“山茶油”的价格或介绍刚刚更新，请核对后再提交", "单价从 ¥50.00 变为 ¥70.00", "140.00")
+    assert orders(session) == 0
+    assert buyer.press(page, "提交订单", agrees="y").has("140.00", "请完成付款")
 
 
 def test_a_cart_that_changed_in_another_window_is_shown_before_it_is_ordered(

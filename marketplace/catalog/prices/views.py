@@ -11,7 +11,7 @@ from marketplace.catalog.prices import queries, rules
 from marketplace.catalog.prices.forms import ExplanationForm
 from marketplace.catalog.prices.guard import per_kg_fen
 from marketplace.catalog.queries import category_tree, listing_of_product, own_product
-from marketplace.catalog.views.storefront import category_name
+from marketplace.catalog.views.product_facts import category_name
 from marketplace.core.clock import today
 from marketplace.core.errors import DomainError, Refused
 from marketplace.core.labels import N_

@@ -15,13 +15,14 @@ from marketplace.catalog.models import Category, CertificateKind, Listing, Listi
 from marketplace.catalog.recognition.queries import Badge, recognised_of
 from marketplace.catalog.search.engine import Answered, SearchEngine, SearchRequest, SearchResult, Sort
 from marketplace.catalog.search.text import concepts_of
+from marketplace.catalog.views.product_facts import category_name, product_facts
 from marketplace.core.clock import today
 from marketplace.core.errors import NotFound
 from marketplace.core.labels import LabelledEnum
-from marketplace.identity.access import public
-from marketplace.registry.queries import acknowledged_counts, counties, region_path
+from marketplace.identity.access import current_actor, public
+from marketplace.identity.permissions import Permission
+from marketplace.registry.queries import counties
 from marketplace.web.health import Down
-from marketplace.web.locale import current_locale
 from marketplace.web.paging import Page
 from marketplace.web.transaction import current_session
 
@@ -46,11 +47,6 @@ def check_search() -> dict[str, Any]:
     if not status.ok:
         raise Down(status.reason)
     return {"listings": status.document_count, "generation": status.generation}
-
-
-def category_name(category: Category) -> str:
-    """The name of a category in the reader's language."""
-    return category.name_zh if current_locale() == "zh_CN" else category.name_en
 
 
 @dataclass(frozen=True)
@@ -162,31 +158,19 @@ def listing(listing_no: str) -> ResponseReturnValue:
     """One product: what it is, where it is from, what it costs, and what reaches the households."""
     session = current_session()
     found = queries.listing_by_no(session, listing_no)
-    version, product = found.current_version, found.product
+    version = found.current_version
     if version is None:
         raise NotFound
-    households = acknowledged_counts(session, [found.cooperative_id]).get(found.cooperative_id, 0)
-    return render_template(
-        "catalog/listing.html",
-        listing=found,
-        version=version,
-        product=product,
-        units=queries.available_units(session, [product.id])[product.id],
-        stop=queries.sale_stop(found, today()),
-        certificates=badges_of(product, today()),
-        recognised=recognised_of(session, [product.id], today()).get(product.id),
-        origin=region_path(session, product.village_code),
-        households=households if households >= SMALLEST_SHOWN else None,
-        per_kg_fen=queries.price_per_kg_fen(version.tiers[0].unit_price_fen, version.net_mass_g),
-        category=category_name(product.category),
-    )
+    return render_template("catalog/listing.html", **product_facts(session, found, version))
 
 
 @bp.get("/pictures/<address>.webp")
 @public
 def picture(address: str) -> ResponseReturnValue:
     """A product picture. Only addresses of product pictures are served; they never change, so browsers keep them."""
-    if not queries.is_picture(current_session(), address):
+    actor = current_actor()
+    looks = actor.can(Permission.MANAGE_LISTINGS) or actor.can(Permission.ANSWER_REVIEWS)
+    if not queries.is_picture(current_session(), address, with_waiting=looks):
         raise NotFound
     response: Response = send_file(
         current_app.extensions["files"].path_of(address), mimetype="image/webp", max_age=YEAR_SECONDS

@@ -11,12 +11,24 @@ from marketplace.catalog import queries, rules
 from marketplace.catalog.certificates.queries import badges_of, standing
 from marketplace.catalog.certificates.rules import apply_certificate as apply_for_certificate
 from marketplace.catalog.forms import TIER_ROWS, CertificateForm, LotForm, OfferForm, PictureForm, ProductForm
+from marketplace.catalog.listings.differences import content_of_edit, content_of_version
+from marketplace.catalog.listings.models import EditState, ListingEdit
+from marketplace.catalog.listings.queries import (
+    differences_of,
+    edits_of_products,
+    history_of,
+    last_refused,
+    new_pictures,
+    open_edit,
+)
+from marketplace.catalog.listings.rules import drop_draft, ensure_draft, save_draft, submit_draft
 from marketplace.catalog.models import Product
 from marketplace.catalog.offers import read_mass, read_terms, read_tiers
 from marketplace.catalog.recognition.queries import live_recognition
-from marketplace.catalog.views.storefront import category_name
+from marketplace.catalog.views.product_facts import category_name
 from marketplace.core.clock import today
-from marketplace.core.errors import DomainError
+from marketplace.core.errors import DomainError, NotFound
+from marketplace.core.money import format_rate, format_yuan
 from marketplace.identity.access import current_actor, requires
 from marketplace.identity.permissions import Permission
 from marketplace.identity.rules import keep_file
@@ -49,6 +61,7 @@ def products() -> ResponseReturnValue:
         "catalog/workshop/products.html",
         page=page,
         listings=queries.listings_of_products(session, ids),
+        edits=edits_of_products(session, ids),
         units=queries.available_units(session, ids),
     )
 
@@ -113,6 +126,9 @@ def _product_page(product: Product, **forms: object) -> str:
         **{
             "product": product,
             "listing": queries.listing_of_product(session, product),
+            "edit": open_edit(session, product),
+            "refused": last_refused(session, product),
+            "waiting_pictures": new_pictures(session, product),
             "lots": queries.lots_of_product(session, product),
             "units": queries.available_units(session, [product.id])[product.id],
             "certificates": sorted(product.certificates, key=lambda one: one.id, reverse=True),
@@ -149,10 +165,11 @@ def add_picture(product_no: str) -> ResponseReturnValue:
                 content=form.picture.data.read(),
                 alt_text=form.alt_text.data or "",
             )
+            waits = ensure_draft(current_session(), current_actor(), found) is not None
         except DomainError as error:
             place_error(form, error)
         else:
-            flash(_("图片已上传"), "success")
+            flash(_("图片已上传，提交修改、县里核对后才会展示") if waits else _("图片已上传"), "success")
             return redirect(url_for(".product", product_no=product_no), 303)
     return _product_page(_product(product_no), picture_form=form), 422
 
@@ -207,77 +224,134 @@ def apply_certificate(product_no: str) -> ResponseReturnValue:
     return _product_page(_product(product_no), certificate_form=form), 422
 
 
-def _typed_offer(product: Product) -> dict[str, str]:
-    """What the tier and term fields hold: as typed, or from the version on sale."""
+def _typed_offer(product: Product, edit: ListingEdit | None) -> dict[str, str]:
+    """What the tier and term fields hold: as typed, from the draft, or from the version on sale."""
     if request.method == "POST":
         return {key: value for key, value in request.form.items() if key.startswith(("tier-", "term-"))}
     listing = queries.listing_of_product(current_session(), product)
     version = listing.current_version if listing else None
-    if version is None:
+    if edit is None and version is None:
         return {"tier-0-quantity": "1"}
+    content = content_of_edit(edit) if edit else content_of_version(version)
     typed: dict[str, str] = {}
-    for row, tier in enumerate(version.tiers[:TIER_ROWS]):
-        typed[f"tier-{row}-quantity"] = str(tier.min_quantity)
-        typed[f"tier-{row}-price"] = f"{tier.unit_price_fen // 100}.{tier.unit_price_fen % 100:02d}"
+    for row, (least, price_fen) in enumerate(content.tiers[:TIER_ROWS]):
+        typed[f"tier-{row}-quantity"] = str(least)
+        typed[f"tier-{row}-price"] = format_yuan(price_fen, grouped=False)
     asked = {key: value[:8] for key, value in request.args.items() if key.startswith("term-")}
     if asked:  # rates tried in a simulation
         return typed | asked
-    for term in version.terms:
-        typed[f"term-{term.mechanism.value}"] = f"{term.rate_bp // 100}.{term.rate_bp % 100:02d}"
+    for mechanism, rate_bp in content.terms.items():
+        typed[f"term-{mechanism.value}"] = format_rate(rate_bp)
     return typed
+
+
+def _offer_form(product: Product, edit: ListingEdit | None) -> OfferForm:
+    """The form as the draft, the version on sale or the product begins it, with the certificates in force."""
+    listing = queries.listing_of_product(current_session(), product)
+    version = edit or (listing.current_version if listing else None)
+    form = OfferForm(
+        title=version.title if version else product.name,
+        description=version.description if version else product.description,
+    )
+    usable = badges_of(product, today())
+    form.certificate.choices = [SelectChoice(c.public_no, f"{label(c.kind)} {c.number}") for c in usable] + [
+        SelectChoice("", _("不使用证书"))
+    ]
+    if not form.is_submitted() and version is not None and version.certificate is not None:
+        form.certificate.data = version.certificate.public_no
+    return form
+
+
+def _kept_draft(product: Product, form: OfferForm) -> ListingEdit:
+    session = current_session()
+    return save_draft(
+        session,
+        current_actor(),
+        product,
+        title=form.title.data or "",
+        description=form.description.data or "",
+        tiers=read_tiers(request.form),
+        terms=read_terms(request.form),
+        certificate=queries.certificate_of(session, product, form.certificate.data or ""),
+    )
 
 
 @bp.route("/products/<product_no>/offer", methods=["GET", "POST"])
 @sells
 def offer(product_no: str) -> ResponseReturnValue:
-    """Put a product on sale, or change what its listing says: a new version."""
-    session, actor, found = current_session(), current_actor(), _product(product_no)
-    listing = queries.listing_of_product(session, found)
-    version = listing.current_version if listing else None
-    form = OfferForm(
-        title=version.title if version else found.name,
-        description=version.description if version else found.description,
-    )
-    usable = badges_of(found, today())
-    form.certificate.choices = [SelectChoice(c.public_no, f"{label(c.kind)} {c.number}") for c in usable] + [
-        SelectChoice("", _("不使用证书"))
-    ]
+    """Put a product on sale or change what its listing says: keep a draft, or hand it in."""
+    session, found = current_session(), _product(product_no)
+    edit = open_edit(session, found)
+    form = _offer_form(found, edit)
     if form.validate_on_submit():
+        keeps = request.form.get("act") == "draft"
         try:
-            published = rules.publish_listing(
-                session,
-                actor,
-                product=found,
-                title=form.title.data or "",
-                description=form.description.data or "",
-                tiers=read_tiers(request.form),
-                terms=read_terms(request.form),
-                certificate=queries.certificate_of(session, found, form.certificate.data or ""),
-            )
+            edit = _kept_draft(found, form)
+            if not keeps:
+                submit_draft(session, current_actor(), edit)
         except DomainError as error:
             place_error(form, error)
             found = _product(product_no)
+            edit = open_edit(session, found)
         else:
-            nudge("index listings")
-            flash(_("已上架，买家马上就能看到"), "success")
-            return redirect(url_for("catalog.listing", listing_no=published.public_no), 303)
-    floor_bp = queries.linkage_floor_bp(
-        session,
-        category_code=found.category_code,
-        county_code=found.cooperative.county_code,
-        year=today().year,
-    )
+            return _after_offer(found, edit)
+    listing = queries.listing_of_product(session, found)
     page = render_template(
         "catalog/workshop/offer.html",
         form=form,
         product=found,
-        typed=_typed_offer(found),
+        edit=edit,
+        changes=differences_of(edit) if edit and edit.base_version else [],
+        pictures=new_pictures(session, found),
+        typed=_typed_offer(found, edit),
         tier_rows=range(TIER_ROWS),
         mechanisms=list(MECHANISMS),
-        floor_bp=floor_bp,
-        version=version,
+        floor_bp=queries.linkage_floor_bp(
+            session,
+            category_code=found.category_code,
+            county_code=found.cooperative.county_code,
+            year=today().year,
+        ),
+        version=listing.current_version if listing else None,
     )
     return page, 422 if form.errors else 200
+
+
+def _after_offer(product: Product, edit: ListingEdit) -> ResponseReturnValue:
+    """Where a kept or handed-in offer leads."""
+    if edit.state is EditState.DRAFT:
+        flash(_("草稿已存好，买家看到的还是原来的内容"), "success")
+        return redirect(url_for(".offer", product_no=product.public_no), 303)
+    if edit.state is EditState.WAITING:
+        flash(_("已提交县里核对，核对前买家看到的还是原来的内容"), "success")
+        return redirect(url_for(".product", product_no=product.public_no), 303)
+    nudge("index listings")
+    flash(_("已上架，买家马上就能看到"), "success")
+    listing = queries.listing_of_product(current_session(), product)
+    return redirect(url_for("catalog.listing", listing_no=listing.public_no if listing else ""), 303)
+
+
+@bp.post("/products/<product_no>/draft/drop")
+@sells
+def drop(product_no: str) -> ResponseReturnValue:
+    """Give a draft up."""
+    session, found = current_session(), _product(product_no)
+    edit = open_edit(session, found)
+    if edit is None:
+        raise NotFound
+    drop_draft(session, current_actor(), edit)
+    flash(_("草稿已放弃，在售的内容没有变"), "success")
+    return redirect(url_for(".product", product_no=product_no), 303)
+
+
+@bp.get("/products/<product_no>/versions")
+@sells
+def versions(product_no: str) -> ResponseReturnValue:
+    """Everything the listing has said, version by version."""
+    session, found = current_session(), _product(product_no)
+    listing = queries.listing_of_product(session, found)
+    steps = history_of(session, listing) if listing else []
+    return render_template("catalog/listings/versions.html", product=found, steps=steps)
 
 
 @bp.post("/products/<product_no>/withdraw")

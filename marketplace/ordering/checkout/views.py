@@ -16,7 +16,15 @@ from marketplace.ordering.addresses.forms import OUTSIDE
 from marketplace.ordering.addresses.models import SavedAddress
 from marketplace.ordering.addresses.queries import addresses_of
 from marketplace.ordering.addresses.rules import MOST, save_address
-from marketplace.ordering.cart_pages import cart_rows, prefilled, read_shown, shown_of, wanted_kind
+from marketplace.ordering.cart_changes import changes_since_seen
+from marketplace.ordering.cart_pages import (
+    cart_rows,
+    has_agreed,
+    prefilled,
+    read_shown,
+    shown_of,
+    wanted_kind,
+)
 from marketplace.ordering.checkout.forms import PersonalCheckoutForm
 from marketplace.ordering.freight.charging import Carriage, loads_of
 from marketplace.ordering.freight.queries import Freight, freights_of
@@ -49,7 +57,7 @@ def show() -> ResponseReturnValue:
     addresses = addresses_of(session, actor)
     form = _form(addresses)
     lines = queries.cart_of(session, actor, kind)
-    if form.validate_on_submit():
+    if form.validate_on_submit() and has_agreed(form, changes_since_seen(lines)):
         try:
             placed = _place(form, lines)
         except DomainError as error:
@@ -128,6 +136,7 @@ def _brief(
     form.offer_regions(session)
     return {
         "rows": cart_rows(lines),
+        "changes": changes_since_seen(lines),
         "addresses": addresses,
         "carrying": [Carrying(names[key], load.goods_fen, freights.get(key)) for key, load in loads.items()],
         "is_known": is_known,

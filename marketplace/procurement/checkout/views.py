@@ -12,7 +12,15 @@ from marketplace.core.clock import today
 from marketplace.core.errors import DomainError
 from marketplace.identity.access import current_actor, requires
 from marketplace.identity.permissions import Permission
-from marketplace.ordering.cart_pages import cart_rows, prefilled, read_shown, shown_of, wanted_kind
+from marketplace.ordering.cart_changes import changes_since_seen
+from marketplace.ordering.cart_pages import (
+    cart_rows,
+    has_agreed,
+    prefilled,
+    read_shown,
+    shown_of,
+    wanted_kind,
+)
 from marketplace.ordering.models import CartLine, Order, OrderKind
 from marketplace.ordering.queries import cart_of
 from marketplace.ordering.rules import Delivery
@@ -43,7 +51,7 @@ def checkout() -> ResponseReturnValue:
     given: dict[str, object] = {**prefilled(actor, kind), "deliver_on": today() + timedelta(days=USUAL_DAYS)}
     form = UnitCheckoutForm(data=given) if request.method == "GET" else UnitCheckoutForm()
     _offer_budgets(form)
-    if form.validate_on_submit():
+    if form.validate_on_submit() and has_agreed(form, changes_since_seen(lines)):
         try:
             placed = _place(form, kind, lines)
         except DomainError as error:
@@ -62,6 +70,7 @@ def checkout() -> ResponseReturnValue:
         rows=rows,
         kind=kind,
         total=total,
+        changes=changes_since_seen(lines),
         standing=standing_ahead(session, actor, total),
         terms=terms_in_force(session, session.get_one(BuyerUnit, actor.buyer_unit_id), today()),
     )

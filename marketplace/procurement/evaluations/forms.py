@@ -20,6 +20,12 @@ SCALE = [
 CHOSEN = InputRequired(_l("请选择 1 到 5 分"))
 
 
+class ReplyForm(FlaskForm):
+    """What the cooperative answers."""
+
+    text = TextAreaField(_l("回复"), [InputRequired(_l("请填写这一项")), Length(max=MOST_REMARK)])
+
+
 class EvaluationForm(FlaskForm):
     """Two scores and, if one likes, remark."""
 

@@ -39,3 +39,20 @@ class Evaluation(Base):
 
     part: Mapped[OrderPart] = relationship()
     evaluator: Mapped[User] = relationship()
+    reply: Mapped[EvaluationReply | None] = relationship(back_populates="evaluation", uselist=False)
+
+
+class EvaluationReply(Base):
+    """What the cooperative answers to an evaluation: once, for everybody to read. Append-only."""
+
+    __tablename__ = "evaluation_reply"
+    __table_args__ = (CheckConstraint("text <> ''", name="text"), {"info": APPEND_ONLY})
+
+    part_id: Mapped[int] = mapped_column(
+        ForeignKey("evaluation.part_id"), primary_key=True, autoincrement=False
+    )
+    text: Mapped[str] = mapped_column(String(MOST_REMARK))
+    replied_by: Mapped[int] = mapped_column(ForeignKey("user_account.id"))
+    replied_at: Mapped[datetime] = mapped_column(UtcInstant, default=now)
+
+    evaluation: Mapped[Evaluation] = relationship(back_populates="reply")

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session, joinedload, lazyload
 
+from marketplace.catalog.models import Listing, ListingVersion
+from marketplace.core.errors import NotFound
 from marketplace.core.labels import N_
+from marketplace.core.money import half_up
 from marketplace.identity.actors import Actor
 from marketplace.identity.permissions import Permission
-from marketplace.ordering.models import Order, OrderPart
+from marketplace.ordering.models import Order, OrderLine, OrderPart
 from marketplace.ordering.queries import deliveries_of, parts_visible_to
 from marketplace.ordering.states import PartState
 from marketplace.procurement.evaluations.models import Evaluation
 from marketplace.web.tasks import Task
+
+NEWEST = 10
 
 
 def awaiting_evaluation(actor: Actor) -> Select[OrderPart]:
@@ -44,8 +51,60 @@ def evaluations_visible_to(actor: Actor) -> Select[Evaluation]:
                 lazyload(OrderPart.lines), joinedload(OrderPart.order).lazyload(Order.parts)
             ),
             joinedload(Evaluation.evaluator),
+            joinedload(Evaluation.reply),
         )
     )
+
+
+def evaluation_by_part(session: Session, actor: Actor, part_no: str) -> Evaluation:
+    """What was said of a part the actor sees. Raises NotFound."""
+    query = evaluations_visible_to(actor).join(OrderPart, OrderPart.id == Evaluation.part_id)
+    found = session.scalar(query.where(OrderPart.public_no == part_no))
+    if found is None:
+        raise NotFound
+    return found
+
+
+@dataclass(frozen=True)
+class Said:
+    """What buyers said of a listing's goods, without who they are: how many, the mean goods score in hundredths, and
+    the newest ones."""
+
+    count: int
+    mean_hundredths: int
+    newest: list[Evaluation]
+
+
+def said_of_listing(session: Session, listing: Listing) -> Said:
+    """The evaluations of deliveries that held units of a listing; the ten newest in full."""
+    parts = (
+        select(OrderLine.part_id)
+        .join(ListingVersion, ListingVersion.id == OrderLine.listing_version_id)
+        .where(ListingVersion.listing_id == listing.id)
+    )
+    of_listing = select(Evaluation).where(
+        Evaluation.cooperative_id == listing.cooperative_id, Evaluation.part_id.in_(parts)
+    )
+    count, total = session.execute(
+        of_listing.with_only_columns(func.count(), func.coalesce(func.sum(Evaluation.goods_score), 0))
+    ).one()
+    newest = session.scalars(
+        of_listing.order_by(Evaluation.evaluated_at.desc(), Evaluation.part_id.desc())
+        .limit(NEWEST)
+        .options(
+            joinedload(Evaluation.reply),
+            joinedload(Evaluation.part).options(
+                lazyload(OrderPart.lines), joinedload(OrderPart.order).lazyload(Order.parts)
+            ),
+        )
+    )
+    mean = half_up(int(total) * 100, count) if count else 0
+    return Said(count, mean, list(newest.unique()))
+
+
+def listing_section(session: Session, listing: Listing) -> tuple[str, dict[str, Any]]:
+    """What a product's page shows of its evaluations: the template of the part, and its context."""
+    return "procurement/evaluations/_listing.html", {"said": said_of_listing(session, listing)}
 
 
 def evaluations_of(session: Session, part_ids: Collection[int]) -> dict[int, Evaluation]:

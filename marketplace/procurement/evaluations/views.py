@@ -11,7 +11,7 @@ from marketplace.identity.access import current_actor, requires
 from marketplace.identity.permissions import Permission
 from marketplace.ordering.queries import delivery_by_no
 from marketplace.procurement.evaluations import queries, rules
-from marketplace.procurement.evaluations.forms import EvaluationForm
+from marketplace.procurement.evaluations.forms import EvaluationForm, ReplyForm
 from marketplace.procurement.receiving.queries import units_off
 from marketplace.web.forms import place_error
 from marketplace.web.paging import page_of
@@ -66,4 +66,23 @@ def evaluate(part_no: str) -> ResponseReturnValue:
     said = queries.evaluations_of(session, [part.id]).get(part.id)
     off = units_off(session, [part.id])
     page = render_template("procurement/evaluations/form.html", part=part, form=form, said=said, off=off)
+    return page, 422 if form.errors else 200
+
+
+@bp.route("/evaluations/<part_no>/reply", methods=["GET", "POST"])
+@requires(P.FULFIL_ORDERS)
+def reply(part_no: str) -> ResponseReturnValue:
+    """Answer what a buyer said."""
+    session, actor, form = current_session(), current_actor(), ReplyForm()
+    found = queries.evaluation_by_part(session, actor, part_no)
+    if form.validate_on_submit():
+        try:
+            rules.reply_to_evaluation(session, actor, found, text=form.text.data or "")
+        except DomainError as error:
+            place_error(form, error)
+            found = queries.evaluation_by_part(session, actor, part_no)
+        else:
+            flash(_("回复已公开，商品页上可以看到"), "success")
+            return redirect(url_for(".index", state="said"), 303)
+    page = render_template("procurement/evaluations/reply.html", one=found, form=form)
     return page, 422 if form.errors else 200

@@ -155,6 +155,7 @@ def fill_cart(
             session.add(line)
             present[one.wanted.listing.id] = line
         line.quantity = one.wanted.quantity
+        line.seen_version_id = one.wanted.listing.current_version_id
     session.flush()
     return good, left_out
 
