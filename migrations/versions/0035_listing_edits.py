@@ -13,7 +13,7 @@ from marketplace.core import db
 from marketplace.core.append_only import append_only_statements
 
 revision = "0035"
-down_revision = "0036a"
+down_revision = "0037"
 branch_labels = None
 depends_on = None
 
