@@ -103,7 +103,7 @@ def _bear(session: Session, dispute: PaymentDispute, payment: Payment) -> None:
         payer = AccountKey.escrow if unshipped else AccountKey.cooperative_payable
         transfers.append(TransferDraft(payer(part.cooperative_id), HELD, share))
         if unshipped:
-            move_part(session, SYSTEM, part, PartEvent.DECLINE, note="付款争议败诉", system=True)
+            move_part(session, SYSTEM, part, PartEvent.DECLINE, note=N_("付款争议败诉"), system=True)
     for number, transfer in enumerate(transfers):
         _post(session, dispute, EntryKind.DISPUTE_LOST, (transfer,), now(), suffix=f":{number}")
 
