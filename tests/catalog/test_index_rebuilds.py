@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
+from marketplace.catalog.models import IndexTask
 from marketplace.catalog.rebuilds import rules
 from marketplace.catalog.rebuilds.jobs import REBUILD
 from marketplace.catalog.rebuilds.models import IndexRebuild, RebuildState
@@ -46,6 +47,12 @@ def test_a_rebuild_is_asked_for_done_by_the_worker_and_listed(app, session, offi
     assert found.listing_nos == (offered.listing.public_no,)
     assert office.open("/operations/search").has("已完成", "1 / 1", "重建索引")
     assert office.open("/operations/search/progress").has("重建已结束。")
+
+
+def test_a_listing_that_changed_twice_waits_once(session, office):
+    offered = offer(session, CooperativeFactory())
+    session.add_all(IndexTask(listing_id=offered.listing.id) for _ in range(2))
+    assert office.open("/operations/search").has("等待更新的商品 1")
 
 
 def test_a_second_rebuild_waits_for_the_first(session, operator, office):

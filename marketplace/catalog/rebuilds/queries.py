@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, distinct, func, select
 from sqlalchemy.orm import Session
 
 from marketplace.catalog.models import IndexTask
@@ -21,4 +21,4 @@ def rebuilds() -> Select[IndexRebuild]:
 
 def waiting_changes(session: Session) -> int:
     """How many changed listings wait to be indexed."""
-    return session.scalar(select(func.count()).select_from(IndexTask)) or 0
+    return session.scalar(select(func.count(distinct(IndexTask.listing_id)))) or 0
