@@ -26,7 +26,7 @@ def put(client: MarketClient, number: str, quantity: object = 1) -> str:
 
 def lines(session: Session) -> list[tuple[int, int]]:
     session.expire_all()
-    rows = session.execute(select(CartLine.listing_id, CartLine.quantity).order_by(CartLine.id))
+    rows = session.execute(select(CartLine.listing_id, CartLine.quantity).order_by(CartLine.listing_id))
     return [(listing_id, quantity) for listing_id, quantity in rows]
 
 
