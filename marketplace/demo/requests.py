@@ -47,10 +47,10 @@ class Requests:
         self.world = world
         self.goods = goods
         self.canteen = canteens[0]
-        self._due: PurchaseRequest | None = None
-        self._open: PurchaseRequest | None = None
-        self._early: PurchaseRequest | None = None
-        self._order: Order | None = None
+        self._due: int | None = None  # ids: what is kept from deed to deed is read anew
+        self._open: int | None = None
+        self._early: int | None = None
+        self._order: int | None = None
 
     def plan(self) -> None:
         """Two requests, offers on both, supplies, and an order before the harvest."""
@@ -87,15 +87,15 @@ class Requests:
         if not rivals:
             return
         last_on = self.world.last_on
-        self._due = self._posted(path, rivals, deadline_on=last_on)
-        self._open = self._posted(path, rivals, deadline_on=last_on + timedelta(days=4))
+        self._due = self._posted(path, rivals, deadline_on=last_on).id
+        self._open = self._posted(path, rivals, deadline_on=last_on + timedelta(days=4)).id
 
     def ask_earlier(self) -> None:
         """The request whose award will not be approved."""
         path, rivals = self._rivals()
         if rivals:
             ended_on = self.world.last_on - timedelta(days=EARLIER_DAYS)
-            self._early = self._posted(path, rivals, deadline_on=ended_on)
+            self._early = self._posted(path, rivals, deadline_on=ended_on).id
 
     def offer_earlier(self) -> None:
         """Every rival offers on it."""
@@ -109,27 +109,29 @@ class Requests:
         if self._early is None:
             return
         unit = own_unit(session, orderer)
-        for offer in opened_offers(session, self._early):
+        request = session.get_one(PurchaseRequest, self._early)
+        for offer in opened_offers(session, request):
             product_id = offer.current.listing.product_id
             if available_units(session, [product_id])[product_id] < offer.current.units:
                 continue
             made = award_request(
                 session,
                 orderer,
-                self._early,
+                request,
                 offer,
                 reason="以前合作过，送货准时",
                 delivery=Delivery(unit.contact_name, unit.contact_phone, unit.address),
                 idempotency_key=random_key(),
             )
-            self._order = made.order
+            self._order = made.order_id
             return
 
     def refuse(self) -> None:
         """The approver turns the order down, and the request waits for another award."""
         if self._order is not None:
             approver = self.canteen.acting("approver")
-            reject_order(self.world.session, approver, self._order, reason=NOT_APPROVED)
+            order = self.world.session.get_one(Order, self._order)
+            reject_order(self.world.session, approver, order, reason=NOT_APPROVED)
 
     def _posted(self, path: str, rivals: Sequence[Good], *, deadline_on: date) -> PurchaseRequest:
         orderer = self.canteen.acting("orderer")
@@ -162,7 +164,8 @@ class Requests:
             self._offered(self._due, good, tenths)
         self._offered(self._open, rivals[-1], BY_TENTHS[0])
 
-    def _offered(self, request: PurchaseRequest, good: Good, tenths: int) -> None:
+    def _offered(self, request_id: int, good: Good, tenths: int) -> None:
+        request = self.world.session.get_one(PurchaseRequest, request_id)
         listing = _listing_of(good)
         version = listing.current_version
         stock = available_units(self.world.session, [listing.product_id])[listing.product_id]
