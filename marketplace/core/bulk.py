@@ -7,26 +7,38 @@ triggers hold as for any insert; what SQLAlchemy would fill in (`default=`) has 
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
+from functools import lru_cache
+from itertools import count
 from typing import Any, cast
 
 import psycopg
-from sqlalchemy import Table, func, insert, select, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import Dialect, Integer, String, Table, bindparam, func, insert, select
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.orm import Session
 
+from marketplace.core.asking import (
+    Driver,
+    Found,
+    Given,
+    Question,
+    ask,
+    driver_of,
+    is_postgresql,
+    send,
+    wrapped,
+)
 from marketplace.core.db import Base
 
+_Waiting = tuple[type[Base], Sequence[str], list[Sequence[Any]]]
 FEW = 200  # rows: up to here waiting for answers costs more than what COPY saves
-NUMBERS = text("SELECT nextval(pg_get_serial_sequence(:table, 'id')) FROM generate_series(1, :count)")
-
-
-def is_postgresql(session: Session) -> bool:
-    """Whether the session speaks to PostgreSQL, where writers race, rather than to SQLite, where they queue."""
-    return session.get_bind().dialect.name == "postgresql"
+_COUNTED = func.generate_series(1, bindparam("count", type_=Integer)).table_valued("value")
+NUMBERS = Question(
+    select(func.nextval(func.pg_get_serial_sequence(bindparam("table", type_=String), "id"))).select_from(
+        _COUNTED
+    )
+)
 
 
 def next_ids(session: Session, model: type[Base], count: int) -> list[int]:
@@ -35,38 +47,72 @@ def next_ids(session: Session, model: type[Base], count: int) -> list[int]:
     PostgreSQL's sequence gives each number once. On SQLite the caller's transaction is the only one that writes, so
     the numbers after the last row stay free until it has written.
     """
-    table = cast("Table", model.__table__)
+    return ids_of_each(session, {model: count})[model]
+
+
+def ids_of_each(session: Session, counts: Mapping[type[Base], int]) -> dict[type[Base], list[int]]:
+    """The same for several tables in one go."""
     if is_postgresql(session):
-        asked = {"table": table.name, "count": count}
-        return sorted(session.connection().execute(NUMBERS, asked).scalars())
-    last = session.scalar(select(func.max(table.c.id))) or 0
-    return list(range(last + 1, last + 1 + count))
+        asked = [
+            (NUMBERS, {"table": model.__tablename__, "count": wanted}) for model, wanted in counts.items()
+        ]
+        answers = ask(session, *asked)
+        return {model: sorted(key for (key,) in rows) for model, rows in zip(counts, answers, strict=True)}
+    found = {}
+    for model, wanted in counts.items():
+        last = session.scalar(select(func.max(cast("Table", model.__table__).c.id))) or 0
+        found[model] = list(range(last + 1, last + 1 + wanted))
+    return found
+
+
+class Later:
+    """The answer to a question that is asked once rows are written; empty until then."""
+
+    def __init__(self) -> None:
+        self.rows: Found = ()
 
 
 class Rows:
     """New rows of several tables, collected in the order in which they refer to each other and then written together.
 
-    On PostgreSQL few rows go as one INSERT a table, sent without waiting for the answers in between; many go by COPY.
+    On PostgreSQL few rows of all tables go as one statement; many go by COPY.
     """
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self._waiting: list[tuple[type[Base], Sequence[str], list[Sequence[Any]]]] = []
+        self._questions: list[tuple[Question, Given, Later]] = []
+        self._waiting: list[_Waiting] = []
 
     def add(self, model: type[Base], columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
         """Collect rows of `model`, each with the values of `columns`; codes are given as their text."""
         if given := list(rows):
             self._waiting.append((model, columns, given))
 
+    def then(self, question: Question, given: Given) -> Later:
+        """Ask `question` in the same go, after all rows."""
+        self._questions.append((question, given, later := Later()))
+        return later
+
     def write(self) -> None:
-        """Write what was collected. Raises IntegrityError when the database refuses a row."""
+        """Write what was collected, then ask. Raises IntegrityError when the database refuses a row."""
         waiting, self._waiting = self._waiting, []
-        count = sum(len(rows) for _, _, rows in waiting)
-        if is_postgresql(self._session) and count <= FEW:
-            _insert_at_once(self._session, waiting)
-            return
-        for model, columns, rows in waiting:
-            write_rows(self._session, model, columns, rows)
+        questions, self._questions = self._questions, []
+        total = sum(len(rows) for _, _, rows in waiting)
+        asked = [(question, given) for question, given, _ in questions]
+        connection = self._session.connection()
+        if connection.dialect.name == "postgresql" and total <= FEW:
+            driver = driver_of(connection)
+            with wrapped("rows of several tables"):
+                with driver.pipeline():
+                    _insert_few(driver, waiting)
+                    receive = send(driver, asked)
+                answers = receive()
+        else:
+            for model, columns, rows in waiting:
+                write_rows(self._session, model, columns, rows)
+            answers = ask(self._session, *asked) if asked else []
+        for (_, _, later), answer in zip(questions, answers, strict=True):
+            later.rows = answer
 
 
 def write_rows(
@@ -86,45 +132,58 @@ def write_rows(
 def _copy(session: Session, table: Table, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     statement = f"COPY {table.name} ({', '.join(columns)}) FROM STDIN"
     with (
-        _wrapped(statement),
-        _driver(session).cursor() as cursor,
+        wrapped(statement),
+        driver_of(session.connection()).cursor() as cursor,
         cursor.copy(statement.encode()) as target,
     ):
         for row in rows:
             target.write_row(row)
 
 
-def _insert_at_once(
-    session: Session, waiting: Sequence[tuple[type[Base], Sequence[str], list[Sequence[Any]]]]
-) -> None:
-    connection = _driver(session)
-    with _wrapped("INSERT of several tables"), connection.pipeline(), connection.cursor() as cursor:
-        for model, columns, rows in waiting:
-            name, names = cast("Table", model.__table__).name, ", ".join(columns)
-            statement = (  # one text a table, whatever the number of rows, so that it is planned once
-                f"INSERT INTO {name} ({names})"  # noqa: S608 - names from the models
-                f" SELECT {names} FROM json_populate_recordset(NULL::{name}, %s::json)"
-            )
-            given = [dict(zip(columns, row, strict=True)) for row in rows]
-            cursor.execute(statement.encode(), [json.dumps(given, ensure_ascii=False, default=_as_text)])
+def _insert_few(driver: Driver, waiting: Sequence[_Waiting]) -> None:
+    """All tables in one statement, one array a column: its text is the same for any number of rows."""
+    if waiting:
+        statement = _insert_of(tuple((model, tuple(columns)) for model, columns, _ in waiting))
+        arrays = [_array(values) for _, _, rows in waiting for values in zip(*rows, strict=True)]
+        psycopg.RawCursor(driver).execute(statement, arrays, prepare=True)
 
 
-def _as_text(value: object) -> str:
+@lru_cache(maxsize=64)
+def _insert_of(parts: tuple[tuple[type[Base], tuple[str, ...]], ...]) -> bytes:
+    dialect: Dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
+    number, inserts = count(1), []
+    for model, columns in parts:
+        table = cast("Table", model.__table__)
+        arrays = ", ".join(f"${next(number)}::{table.c[name].type.compile(dialect)}[]" for name in columns)
+        inserts.append(
+            f"INSERT INTO {table.name} ({', '.join(columns)}) SELECT * FROM unnest({arrays})"  # noqa: S608 - names from the models
+        )
+    earlier = ", ".join(f"part_{place} AS ({insert})" for place, insert in enumerate(inserts[:-1]))
+    return f"{'WITH ' if earlier else ''}{earlier} {inserts[-1]}".encode()
+
+
+def _array(values: Sequence[Any]) -> str:
+    """The values of a column as the text of an array."""
+    kinds = set(map(type, values))
+    if kinds == {int}:
+        return f"{{{','.join(map(str, values))}}}"
+    if kinds == {str}:
+        quoted = '","'.join(values)
+        if "\\" not in quoted and quoted.count('"') == 2 * (len(values) - 1):  # nothing to escape
+            return f'{{"{quoted}"}}'
+    texts = {value: _element(value) for value in set(values)}
+    return f"{{{','.join([texts[value] for value in values])}}}"
+
+
+def _element(value: object) -> str:
+    if value is None:
+        return "NULL"
     if isinstance(value, date):  # an instant is one too
-        return value.isoformat()
+        return f'"{value.isoformat()}"'
     if isinstance(value, bytes):
-        return f"\\x{value.hex()}"
+        return f'"\\\\x{value.hex()}"'
+    if isinstance(value, str):
+        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    if isinstance(value, int):
+        return str(value).lower()  # true and false
     raise TypeError(type(value))
-
-
-def _driver(session: Session) -> psycopg.Connection[Any]:
-    return cast("psycopg.Connection[Any]", session.connection().connection.driver_connection)
-
-
-@contextmanager
-def _wrapped(statement: str) -> Iterator[None]:
-    """Let what the driver refuses look as if SQLAlchemy had sent it."""
-    try:
-        yield
-    except psycopg.Error as error:
-        raise DBAPIError.instance(statement, None, error, psycopg.Error) from error

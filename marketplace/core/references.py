@@ -27,7 +27,7 @@ END $refuse$
 """.strip()
 LOOK = """
 CREATE OR REPLACE FUNCTION {table}_references() RETURNS trigger LANGUAGE plpgsql
-SET search_path = {schema}, pg_temp SET enable_seqscan = off AS $look$
+SET enable_seqscan = off AS $look$
 DECLARE lost record;
 BEGIN
     SELECT * INTO lost FROM (
@@ -46,7 +46,9 @@ END $look$
 LOOKUP = """
 SELECT '{name}' AS name, '{target}' AS target, given.key
         FROM (SELECT DISTINCT {name} AS key FROM new_rows WHERE {name} IS NOT NULL) AS given
-        WHERE NOT EXISTS (SELECT FROM {target} WHERE {target}.{target_key} = given.key)
+        WHERE NOT EXISTS (
+            SELECT FROM {schema}.{target} AS target WHERE target.{target_key} OPERATOR(pg_catalog.=) given.key
+        )
 """.strip()
 
 
@@ -86,13 +88,14 @@ def look_statements(table_name: str, references: Sequence[Reference], *, schema:
     Tables are those of `schema`, whatever the writer's search path.
     """
     lookups = "\n        UNION ALL\n        ".join(
-        LOOKUP.format(name=one.name, target=one.target, target_key=one.target_key) for one in references
+        LOOKUP.format(schema=schema, name=one.name, target=one.target, target_key=one.target_key)
+        for one in references
     )
     trigger = (
         f"CREATE OR REPLACE TRIGGER {table_name}_references AFTER INSERT ON {table_name}"
         f" REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION {table_name}_references()"
     )
-    return [LOOK.format(table=table_name, schema=schema, lookups=lookups), trigger]
+    return [LOOK.format(table=table_name, lookups=lookups), trigger]
 
 
 def keep_statements(targets: Iterable[str]) -> list[str]:

@@ -156,19 +156,17 @@ def post_entries(session: Session, drafts: Sequence[EntryDraft]) -> list[Entry]:
     return [entries[draft.idempotency_key] for draft in drafts]
 
 
-def post_new_entries(session: Session, rows: Rows, drafts: Sequence[EntryDraft]) -> list[int]:
-    """Collect in `rows` the entries of `drafts` that the caller knows to be new; their ids in the same order.
+def post_new_entries(session: Session, rows: Rows, drafts: Sequence[EntryDraft], ids: Sequence[int]) -> None:
+    """Collect in `rows` the entries of `drafts` that the caller knows to be new, under `ids` drawn for them.
 
     For whoever holds a lock on what each entry is about and has seen that nothing was posted for it: nothing is looked
     up before and nothing read back. A key that was used after all is refused when `rows` are written (IntegrityError).
     """
     session.flush()
-    ordered = sorted(drafts, key=_order)
-    accounts = account_ids(session, (key for draft in ordered for key in draft.accounts))
-    written = add_new_entries(session, rows, _entry_rows(ordered))
-    ids = {draft.idempotency_key: key for draft, key in zip(ordered, written, strict=True)}
-    rows.add(Transfer, TRANSFER_COLUMNS, _transfer_rows(ordered, ids, accounts))
-    return [ids[draft.idempotency_key] for draft in drafts]
+    accounts = account_ids(session, (key for draft in drafts for key in draft.accounts))
+    add_new_entries(rows, ids, _entry_rows(drafts))
+    ids_by_key = {draft.idempotency_key: key for draft, key in zip(drafts, ids, strict=True)}
+    rows.add(Transfer, TRANSFER_COLUMNS, _transfer_rows(drafts, ids_by_key, accounts))
 
 
 def _order(draft: EntryDraft) -> tuple[datetime, str]:

@@ -10,17 +10,18 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, TypeVar, cast
 
-from sqlalchemy import Insert, Table, bindparam, insert, select
+from sqlalchemy import Insert, Table, insert, select
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.orm import Session
 
-from marketplace.core.bulk import Rows, is_postgresql, next_ids, write_rows
+from marketplace.core.asking import Question, ask, is_postgresql, one_of
+from marketplace.core.bulk import Rows, write_rows
 from marketplace.ledger.accounts import OWNER_COLUMNS, AccountKey
 from marketplace.ledger.models import Account, Entry, Transfer
 
 T = TypeVar("T")
 LOOKUP_CHUNK = 5_000
-ACCOUNTS_NAMED = select(Account.key, Account.id).where(Account.key.in_(bindparam("keys", expanding=True)))
+ACCOUNTS_NAMED = Question(select(Account.key, Account.id).where(one_of(Account.key, "keys")))
 TRANSFER_COLUMNS = (
     "entry_id",
     "position",
@@ -49,8 +50,8 @@ def account_ids(session: Session, keys: Iterable[AccountKey]) -> dict[str, int]:
 def _existing_accounts(session: Session, texts: Iterable[str]) -> dict[str, int]:
     found: dict[str, int] = {}
     for chunk in _chunks(texts):
-        rows = session.connection().execute(ACCOUNTS_NAMED, {"keys": chunk})
-        found |= {row.key: row.id for row in rows}
+        (rows,) = ask(session, (ACCOUNTS_NAMED, {"keys": chunk}))
+        found |= dict(rows)
     return found
 
 
@@ -72,13 +73,11 @@ def insert_entries(session: Session, rows: Sequence[dict[str, Any]]) -> dict[str
     return {row.idempotency_key: row.id for row in session.execute(statement, rows)}
 
 
-def add_new_entries(session: Session, rows: Rows, entries: Sequence[dict[str, Any]]) -> list[int]:
-    """Collect entries whose keys nobody has used; their ids, ascending, in the order of `entries`."""
-    ids = next_ids(session, Entry, len(entries))
+def add_new_entries(rows: Rows, ids: Sequence[int], entries: Sequence[dict[str, Any]]) -> None:
+    """Collect entries whose keys nobody has used, under ids that were drawn for them."""
     if entries:
         values = ((key, *entry.values()) for key, entry in zip(ids, entries, strict=True))
         rows.add(Entry, ("id", *entries[0]), values)
-    return ids
 
 
 def insert_transfers(session: Session, rows: Iterable[tuple[int | None, ...]]) -> None:

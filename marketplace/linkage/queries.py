@@ -12,7 +12,9 @@ from datetime import date, datetime
 from sqlalchemy import ColumnElement, Select, bindparam, exists, false, func, or_, select
 from sqlalchemy.orm import Session, joinedload, selectinload
 
+from marketplace.core.asking import Question, ask, one_of
 from marketplace.core.clock import today
+from marketplace.core.db import UtcInstant
 from marketplace.core.errors import NotFound
 from marketplace.core.labels import N_
 from marketplace.core.money import BASIS
@@ -34,7 +36,7 @@ from marketplace.linkage.models import (
     Lot,
     Mechanism,
 )
-from marketplace.linkage.voids import hold_voids, is_void
+from marketplace.linkage.voids import holding_voids, is_void
 from marketplace.registry.cooperatives.queries import cooperatives_within
 from marketplace.registry.models import Enrolment, EnrolmentState, Household, Region
 from marketplace.registry.queries import enrolled_households
@@ -358,7 +360,7 @@ def period_totals(session: Session, period_ids: Collection[int]) -> Mapping[int,
     }
 
 
-WEIGHTS = (
+_WEIGHTS = (
     select(
         Entitlement.mechanism,
         Entitlement.lot_id,
@@ -369,14 +371,15 @@ WEIGHTS = (
     .where(
         Entitlement.id <= bindparam("as_of"),
         or_(
-            Entitlement.lot_id.in_(bindparam("lots", expanding=True)),
-            Entitlement.period_id.in_(bindparam("periods", expanding=True)),
+            one_of(Entitlement.lot_id, "lots"),
+            one_of(Entitlement.period_id, "periods"),
         ),
     )
     .group_by(Entitlement.mechanism, Entitlement.lot_id, Entitlement.period_id, Entitlement.household_id)
     .order_by(Entitlement.household_id)
 )
-WEIGHTS_NOW = WEIGHTS.where(~is_void())
+WEIGHTS_NOW = Question(_WEIGHTS.where(~is_void()))
+WEIGHTS_THEN = Question(_WEIGHTS.where(~is_void(bindparam("at", type_=UtcInstant))))
 
 
 def weights_in_scope(
@@ -397,12 +400,12 @@ def weights_in_scope(
     lots, periods = _ids(lot_id for _, lot_id, _ in scopes), _ids(period_id for _, _, period_id in scopes)
     if not lots and not periods:
         return weights
-    if at is None:
-        hold_voids(session)
-    statement = WEIGHTS.where(~is_void(at)) if at is not None else WEIGHTS_NOW
     asked = {"as_of": as_of_entitlement_id, "lots": lots, "periods": periods}
     session.flush()
-    rows = session.connection().execute(statement, asked)
+    if at is None:
+        *_, rows = ask(session, *holding_voids(session), (WEIGHTS_NOW, asked))
+    else:
+        (rows,) = ask(session, (WEIGHTS_THEN, asked | {"at": at}))
     for mechanism, lot_id, period_id, household_id, amount_fen in rows:
         scope = (mechanism, lot_id, period_id)
         if scope in weights:

@@ -10,19 +10,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date, datetime
 
-from sqlalchemy import BigInteger, ColumnElement, cast, func, insert, select
+from sqlalchemy import BigInteger, BindParameter, ColumnElement, cast, func, insert, select
 from sqlalchemy.orm import Session, aliased
 
+from marketplace.core.asking import Given, Question, ask, is_postgresql
 from marketplace.linkage.late_corrections.models import LateCorrection
 from marketplace.linkage.models import Entitlement, EntitlementVoid, Evidence, LinkagePeriod
 
 LOCK = 20_201  # of the database: weights are read under a share of it, voids are written under the whole
 
-WHOLE = select(func.pg_advisory_xact_lock(LOCK))
-SHARE = select(func.pg_advisory_xact_lock_shared(LOCK))
+WHOLE = Question(select(func.pg_advisory_xact_lock(LOCK)))
+SHARE = Question(select(func.pg_advisory_xact_lock_shared(LOCK)))
 
 
-def is_void(at: datetime | None = None) -> ColumnElement[bool]:
+def is_void(at: datetime | BindParameter[datetime] | None = None) -> ColumnElement[bool]:
     """Whether an entitlement is left out of what is decided at `at` (aware); of what is decided now when None."""
     voids = select(EntitlementVoid.entitlement_id).where(EntitlementVoid.entitlement_id == Entitlement.id)
     if at is not None:
@@ -36,8 +37,12 @@ def hold_voids(session: Session, *, writes: bool = False) -> None:
     So a decision stamped after the reading and a void stamped after the holding are in the order of their stamps.
     `writes` is for who writes voids. SQLite has one writer at a time anyway.
     """
-    if session.get_bind().dialect.name == "postgresql":
-        session.connection().execute(WHOLE if writes else SHARE)
+    ask(session, *holding_voids(session, writes=writes))
+
+
+def holding_voids(session: Session, *, writes: bool = False) -> list[tuple[Question, Given]]:
+    """What `hold_voids` says, for whoever says it in one go with the reading."""
+    return [(WHOLE if writes else SHARE, {})] if is_postgresql(session) else []
 
 
 def entitlements_to_void(session: Session, household_id: int, from_on: date) -> list[Entitlement]:

@@ -10,13 +10,12 @@ import typing
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import (
     BigInteger,
-    BindParameter,
     ColumnElement,
-    Connection,
     Date,
     Integer,
     Select,
@@ -26,6 +25,7 @@ from sqlalchemy import (
     cast,
     func,
     literal,
+    literal_column,
     null,
     select,
     type_coerce,
@@ -35,6 +35,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session
 
 from marketplace.catalog.models import LinkageTerm
+from marketplace.core.asking import Given, Question, ask, one_of, planning_once
 from marketplace.core.clock import business_day
 from marketplace.linkage.as_of import last_entitlement_id
 from marketplace.linkage.models import LinkagePeriod, Mechanism
@@ -104,29 +105,40 @@ def _is_settled() -> ColumnElement[bool]:
     return select(Settlement.line_id).where(Settlement.line_id == OrderLine.id).exists()
 
 
-LOCKED = (
-    select(
+@lru_cache(maxsize=8)
+def _first_due(limit: int) -> Question:
+    """The first `limit` lines that are due, with the days of their parts, which it locks.
+
+    The parts come first, along the index of what is due: each is asked by itself whether a line is left (hence the
+    offset, which keeps the look at a part's lines from being turned into a reading of all lines), and `limit` of them
+    have at least as many lines. The number stands in the text, so that the plan is made for it.
+    """
+    most = literal_column(str(int(limit)))
+    left = select(OrderLine.id).where(~_is_settled(), ~is_wholly_refunded())
+    part = (
+        select(OrderPart.id, OrderPart.accepted_at, OrderPart.paid_at)
+        .where(
+            OrderPart.settled_at.is_(None),
+            OrderPart.accepted_at.is_not(None),
+            OrderPart.paid_at.is_not(None),
+            OrderPart.state == PartState.ACCEPTED,
+            left.where(OrderLine.part_id == OrderPart.id).offset(literal_column("0")).exists(),
+        )
+        .order_by(OrderPart.id)
+        .limit(most)
+        .with_for_update(skip_locked=True)
+        .subquery("part")
+    )
+    lines = left.with_only_columns(
         OrderLine.id,
         OrderLine.part_id,
         OrderLine.cooperative_id,
         OrderLine.net_fen,
         OrderLine.listing_version_id,
-        OrderPart.accepted_at,
-        OrderPart.paid_at,
-    )
-    .join(OrderPart, OrderPart.id == OrderLine.part_id)
-    .where(
-        OrderPart.settled_at.is_(None),
-        OrderPart.accepted_at.is_not(None),
-        OrderPart.paid_at.is_not(None),
-        OrderPart.state == PartState.ACCEPTED,
-        ~_is_settled(),
-        ~is_wholly_refunded(),
-    )
-    .order_by(OrderPart.id, OrderLine.id)
-    .limit(bindparam("most", type_=Integer))
-    .with_for_update(of=OrderPart, skip_locked=True)
-)
+        part.c.accepted_at,
+        part.c.paid_at,
+    ).join(part, part.c.id == OrderLine.part_id)
+    return Question(lines.order_by(OrderLine.part_id, OrderLine.id).limit(most))
 
 
 def due_lines(session: Session, *, limit: int) -> Due:
@@ -134,14 +146,11 @@ def due_lines(session: Session, *, limit: int) -> Due:
     worker. A line that was refunded whole before it settled never settles.
     """
     session.flush()
-    connection = (
-        session.connection()
-    )  # as Core statements: one pass over one line should cost little more than its rows
-    rows: Sequence[Any] = connection.execute(LOCKED, {"most": limit}).all()
+    *_, rows = ask(session, *planning_once(session), (_first_due(limit), {}))
     if not rows:
         return Due([], set(), 0)
     # Another worker may have settled some between the read and the lock: asked only now that they are ours.
-    known = _known_of(connection, rows)
+    known = _known_of(session, rows)
     off_g = grams_off_before(session, known.replaced)
     lines = []
     for line_id, _, cooperative_id, full_fen, version_id, accepted_at, paid_at in rows:
@@ -154,7 +163,7 @@ def due_lines(session: Session, *, limit: int) -> Due:
             lots = tuple(lots_after_replacement(lots, known.replaced[line_id], off_g=off_g.get(line_id, 0)))
         period_id = _covering(known.periods, cooperative_id, business_day(due_at))
         lines.append(DueLine(line_id, cooperative_id, net_fen, due_at, terms, lots, period_id))
-    return Due(lines, {row.part_id for row in rows}, known.as_of)
+    return Due(lines, {part_id for _, part_id, *_ in rows}, known.as_of)
 
 
 @dataclass
@@ -195,40 +204,44 @@ def _rows_of(
     )
 
 
-_LINES: BindParameter[int] = bindparam("lines", expanding=True)
-KNOWN = union_all(
-    _rows_of("settled", Settlement.line_id).where(Settlement.line_id.in_(_LINES)),
-    _rows_of("refunded", RefundedLine.line_id, func.sum(RefundedLine.amount_fen))
-    .where(RefundedLine.line_id.in_(_LINES), ~RefundedLine.after_settlement)
-    .group_by(RefundedLine.line_id),
-    _rows_of(
-        "term",
-        LinkageTerm.version_id,
-        LinkageTerm.rate_bp,
-        code=type_coerce(LinkageTerm.mechanism, String),
-    ).where(LinkageTerm.version_id.in_(bindparam("versions", expanding=True))),
-    _rows_of("lot", LineLot.line_id, LineLot.lot_id, LineLot.mass_g).where(LineLot.line_id.in_(_LINES)),
-    _rows_of("replaced", ReplacementLot.line_id, ReplacementLot.lot_id, ReplacementLot.mass_g).where(
-        ReplacementLot.line_id.in_(_LINES)
-    ),
-    _rows_of(
-        "period",
-        LinkagePeriod.cooperative_id,
-        LinkagePeriod.id,
-        days=(LinkagePeriod.starts_on, LinkagePeriod.ends_on),
-    ).where(LinkagePeriod.cooperative_id.in_(bindparam("cooperatives", expanding=True))),
-    _rows_of("as_of", last_entitlement_id()),
+KNOWN = Question(
+    union_all(
+        _rows_of("settled", Settlement.line_id).where(one_of(Settlement.line_id, "lines")),
+        _rows_of("refunded", RefundedLine.line_id, func.sum(RefundedLine.amount_fen))
+        .where(one_of(RefundedLine.line_id, "lines"), ~RefundedLine.after_settlement)
+        .group_by(RefundedLine.line_id),
+        _rows_of(
+            "term",
+            LinkageTerm.version_id,
+            LinkageTerm.rate_bp,
+            code=type_coerce(LinkageTerm.mechanism, String),
+        ).where(one_of(LinkageTerm.version_id, "versions")),
+        _rows_of("lot", LineLot.line_id, LineLot.lot_id, LineLot.mass_g).where(
+            one_of(LineLot.line_id, "lines")
+        ),
+        _rows_of("replaced", ReplacementLot.line_id, ReplacementLot.lot_id, ReplacementLot.mass_g).where(
+            one_of(ReplacementLot.line_id, "lines")
+        ),
+        _rows_of(
+            "period",
+            LinkagePeriod.cooperative_id,
+            LinkagePeriod.id,
+            days=(LinkagePeriod.starts_on, LinkagePeriod.ends_on),
+        ).where(one_of(LinkagePeriod.cooperative_id, "cooperatives")),
+        _rows_of("as_of", last_entitlement_id()),
+    )
 )
 
 
-def _known_of(connection: Connection, lines: Sequence[Any]) -> _Known:
+def _known_of(session: Session, lines: Sequence[Sequence[Any]]) -> _Known:
     asked = {
-        "lines": [line.id for line in lines],
-        "versions": sorted({line.listing_version_id for line in lines}),
-        "cooperatives": sorted({line.cooperative_id for line in lines}),
+        "lines": [line_id for line_id, *_ in lines],
+        "versions": sorted({version_id for _, _, _, _, version_id, *_ in lines}),
+        "cooperatives": sorted({cooperative_id for _, _, cooperative_id, *_ in lines}),
     }
     known = _Known()
-    for what, of_id, code, first, second, starts_on, ends_on in connection.execute(KNOWN, asked):
+    (rows,) = ask(session, (KNOWN, asked))
+    for what, of_id, code, first, second, starts_on, ends_on in rows:
         match what:
             case "settled":
                 known.settled.add(of_id)
@@ -254,10 +267,10 @@ def _known_of(connection: Connection, lines: Sequence[Any]) -> _Known:
 
 
 _PARTS = typing.cast("Table", OrderPart.__table__)
-CLOSED = (
+CLOSED = Question(
     update(_PARTS)
     .where(
-        _PARTS.c.id.in_(bindparam("parts", expanding=True)),
+        one_of(_PARTS.c.id, "parts"),
         ~select(OrderLine.id)
         .where(OrderLine.part_id == _PARTS.c.id, ~_is_settled(), ~is_wholly_refunded())
         .exists(),
@@ -266,6 +279,6 @@ CLOSED = (
 )
 
 
-def close_parts(session: Session, part_ids: Collection[int], *, at: datetime) -> None:
-    """Take the parts of which nothing is left to settle out of the index of due ones. They must be locked."""
-    session.connection().execute(CLOSED, {"parts": sorted(part_ids), "at": at})
+def closing(part_ids: Collection[int], *, at: datetime) -> tuple[Question, Given]:
+    """What takes the parts of which nothing is left to settle out of the index of due ones. They must be locked."""
+    return CLOSED, {"parts": sorted(part_ids), "at": at}

@@ -313,7 +313,7 @@ class Credit(Base):
     mechanism: Mapped[Mechanism] = mapped_column(code_of(Mechanism, "mechanism"))
     weight_fen: Mapped[int] = mapped_column(BigInteger)
     amount_fen: Mapped[int] = mapped_column(BigInteger)
-    entry_id: Mapped[int] = mapped_column(ForeignKey("entry.id"), index=True)
+    entry_id: Mapped[int] = mapped_column(ForeignKey("entry.id"))
     credited_at: Mapped[datetime] = mapped_column(UtcInstant, default=now)
 
     household: Mapped[Household] = relationship()

@@ -18,17 +18,18 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from marketplace.core.bulk import Rows, next_ids
+from marketplace.core.bulk import Rows, ids_of_each
 from marketplace.core.clock import now
 from marketplace.core.ids import public_nos
 from marketplace.ledger.accounts import AccountKey
-from marketplace.ledger.models import EntryKind
+from marketplace.ledger.models import Entry, EntryKind
 from marketplace.ledger.posting import EntryDraft, TransferDraft, post_new_entries
 from marketplace.linkage.attribution import credits_of_pool, pool_of_line, split_pool_over_lots
 from marketplace.linkage.models import Attribution, Mechanism
 from marketplace.linkage.queries import attributions_of, weights_in_scope
 from marketplace.payments.closing.reductions import CreditedPool, reduce_guarantees
-from marketplace.payments.due_lines import DueLine, close_parts, due_lines
+from marketplace.payments.closing.standing import asking_standing
+from marketplace.payments.due_lines import DueLine, closing, due_lines
 from marketplace.payments.household_paths import (
     Villages,
     goes_through_village,
@@ -156,9 +157,11 @@ def settle_lines(session: Session, *, limit: int = 500) -> int:
         session, sorted(scopes, key=str), as_of_entitlement_id=due.as_of_entitlement_id
     )
     villages = villages_behind(session, weights)
-    settled = [_settling(line, weights) for line in due.lines]
+    settled = sorted((_settling(line, weights) for line in due.lines), key=_in_order_of_entries)
     rows = Rows(session)
-    entry_ids = post_new_entries(session, rows, [_settlement_entry(one, villages) for one in settled])
+    ids = ids_of_each(session, {Entry: len(settled), LinkagePool: sum(len(shares) for _, shares in settled)})
+    entry_ids = ids[Entry]
+    post_new_entries(session, rows, [_settlement_entry(one, villages) for one in settled], entry_ids)
     settled_at = now()
     rows.add(
         Settlement,
@@ -176,9 +179,9 @@ def settle_lines(session: Session, *, limit: int = 500) -> int:
             for (line, shares), entry_id in zip(settled, entry_ids, strict=True)
         ),
     )
-    shared = _keep_pools(session, rows, settled, weights, entry_ids, settled_at)
+    shared = _keep_pools(rows, settled, weights, entry_ids, ids[LinkagePool], settled_at)
+    rows.then(*closing(due.part_ids, at=settled_at))
     keep_shares(session, rows, shared, as_of=due.as_of_entitlement_id, at=settled_at)
-    close_parts(session, due.part_ids, at=settled_at)
     return len(settled)
 
 
@@ -188,6 +191,11 @@ def _settling(line: DueLine, weights: Weights) -> Settling:
         (share, shares_of(share.pool_fen, weights.get(share.scope, {})))
         for share in compute_pools(line, weights)
     ]
+
+
+def _in_order_of_entries(settling: Settling) -> tuple[datetime, int]:
+    line, _ = settling
+    return line.due_at, line.line_id
 
 
 def _settlement_entry(settling: Settling, villages: Villages) -> EntryDraft:
@@ -223,11 +231,11 @@ def villages_behind(session: Session, weights: Weights) -> Villages:
 
 
 def _keep_pools(
-    session: Session,
     rows: Rows,
     settled: Sequence[Settling],
     weights: Weights,
     entry_ids: Sequence[int],
+    ids: Sequence[int],
     settled_at: datetime,
 ) -> list[SharedPool]:
     """Collect the pools of settled lines; returns those that are shared out at once."""
@@ -238,7 +246,6 @@ def _keep_pools(
     ]
     if not kept:
         return []
-    ids = next_ids(session, LinkagePool, len(kept))
     rows.add(
         LinkagePool,
         POOL_COLUMNS,
@@ -306,12 +313,13 @@ def keep_shares(
         ),
     )
     rows.add(Credit, CREDIT_COLUMNS, _credit_rows(shared, at))
-    rows.write()
     pools = [
         CreditedPool(pool.pool_id, pool.line_id, pool.share.scope, pool.cooperative_id, pool.credited)
         for pool in shared
     ]
-    reduce_guarantees(session, pools, at=at)
+    standing = rows.then(*asking_standing({pool.scope for pool in pools}))
+    rows.write()
+    reduce_guarantees(session, pools, at=at, found=standing.rows)
 
 
 def _credit_rows(shared: Sequence[SharedPool], at: datetime) -> Iterator[tuple[object, ...]]:

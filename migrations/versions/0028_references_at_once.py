@@ -1,6 +1,6 @@
 """Look at the references of transfers and credits once a statement, on PostgreSQL.
 
-See `marketplace/core/references.py`. SQLite keeps its foreign keys.
+See `marketplace/core/references.py`. SQLite keeps its foreign keys. Credits lose an index that nothing looked into.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ CHANGEABLE = ("cooperative", "household")  # the other targets are histories
 
 
 def upgrade() -> None:
+    op.drop_index(op.f("ix_credit_entry_id"), table_name="credit")
     if op.get_bind().dialect.name != "postgresql":
         return
     for statement in keep_statements(CHANGEABLE):
@@ -46,6 +47,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    op.create_index(op.f("ix_credit_entry_id"), "credit", ["entry_id"], unique=False)
     if op.get_bind().dialect.name != "postgresql":
         return
     for table, references in REFERENCES.items():

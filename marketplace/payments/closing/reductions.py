@@ -15,6 +15,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from marketplace.core.asking import Found, is_postgresql
 from marketplace.ledger.accounts import AccountKey
 from marketplace.ledger.models import EntryKind
 from marketplace.ledger.posting import EntryDraft
@@ -29,6 +30,7 @@ from marketplace.payments.closing.standing import (
     posting_row,
     scope_key,
     standing_in,
+    standing_of,
 )
 from marketplace.payments.household_paths import from_households, goes_through_village, villages_of
 from marketplace.payments.models import LinkagePool, PoolDistribution
@@ -74,21 +76,20 @@ def scopes_of_pools(session: Session, pool_ids: Collection[int]) -> dict[int, Sc
     return {row.id: (row.mechanism, row.lot_id, row.period_id) for row in session.execute(query)}
 
 
-def reduce_guarantees(session: Session, pools: Sequence[CreditedPool], *, at: datetime) -> int:
+def reduce_guarantees(
+    session: Session, pools: Sequence[CreditedPool], *, at: datetime, found: Found | None = None
+) -> int:
     """Replace standing guarantees by what `pools` have just credited; returns how many fen.
 
-    In the transaction that credits. One statement when nothing stands, a fixed number otherwise.
+    In the transaction that credits. `found` are the rows of `asking_standing` for their scopes, for whoever has asked
+    after crediting; then nothing more is said when none stands, and a fixed number of statements otherwise.
     """
     scopes = {pool.scope for pool in pools}
-    standing = standing_in(session, scopes)
+    standing = standing_in(session, scopes) if found is None else standing_of(found)
     if not standing:
         return 0
-    if session.get_bind().dialect.name == "postgresql":  # another worker may be reducing the same ones
-        first = select(GuaranteePosting.id).where(
-            GuaranteePosting.scope_key.in_(sorted({key for key, _ in standing})),
-            GuaranteePosting.position == 1,
-        )
-        session.execute(first.order_by(GuaranteePosting.id).with_for_update())
+    if is_postgresql(session):
+        _hold_guarantees(session, standing)
         standing = standing_in(session, scopes)
     drafts: list[EntryDraft] = []
     rows: list[dict[str, Any]] = []

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Subquery, bindparam, case, cast, func, insert, select
+from sqlalchemy import BigInteger, Subquery, case, cast, func, insert, select
 from sqlalchemy.orm import Session
 
+from marketplace.core.asking import Found, Given, Question, ask, one_of
 from marketplace.ledger.posting import EntryDraft, post_entries
 from marketplace.linkage.queries import Scope
 from marketplace.payments.closing.models import Direction, GuaranteePosting
@@ -23,14 +24,14 @@ CHANGE_FEN = case(
     (GuaranteePosting.direction == Direction.POSTED, GuaranteePosting.amount_fen),
     else_=-GuaranteePosting.amount_fen,
 )
-STANDING = (
+STANDING = Question(
     select(
         GuaranteePosting.scope_key,
         GuaranteePosting.household_id,
         func.sum(CHANGE_FEN),
         func.max(GuaranteePosting.position),
     )
-    .where(GuaranteePosting.scope_key.in_(bindparam("scopes", expanding=True)))
+    .where(one_of(GuaranteePosting.scope_key, "scopes"))
     .group_by(GuaranteePosting.scope_key, GuaranteePosting.household_id)
     .having(func.sum(CHANGE_FEN) > 0)
 )
@@ -67,11 +68,18 @@ def standing_guarantees() -> Subquery:
 def standing_in(session: Session, scopes: Collection[Scope]) -> dict[Held, Standing]:
     """The guarantees above zero that stand in `scopes`, in one statement."""
     session.flush()
-    asked = {"scopes": sorted({scope_key(scope) for scope in scopes})}
-    return {
-        (key, household_id): Standing(int(fen), position)
-        for key, household_id, fen, position in session.connection().execute(STANDING, asked)
-    }
+    (rows,) = ask(session, asking_standing(scopes))
+    return standing_of(rows)
+
+
+def asking_standing(scopes: Collection[Scope]) -> tuple[Question, Given]:
+    """The question whose rows `standing_of` reads."""
+    return STANDING, {"scopes": sorted({scope_key(scope) for scope in scopes})}
+
+
+def standing_of(rows: Found) -> dict[Held, Standing]:
+    """What the rows of `asking_standing` say."""
+    return {(key, household_id): Standing(int(fen), position) for key, household_id, fen, position in rows}
 
 
 def posting_row(
