@@ -7,6 +7,7 @@ triggers hold as for any insert; what SQLAlchemy would fill in (`default=`) has 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from functools import lru_cache
@@ -33,6 +34,8 @@ from marketplace.core.db import Base
 
 _Waiting = tuple[type[Base], Sequence[str], list[Sequence[Any]]]
 FEW = 200  # rows: up to here waiting for answers costs more than what COPY saves
+SPECIAL = re.compile(r"[\\\t\n\r]")
+ESCAPED = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
 _COUNTED = func.generate_series(1, bindparam("count", type_=Integer)).table_valued("value")
 NUMBERS = Question(
     select(func.nextval(func.pg_get_serial_sequence(bindparam("table", type_=String), "id"))).select_from(
@@ -131,20 +134,41 @@ def write_rows(
 
 def _copy(session: Session, table: Table, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     statement = f"COPY {table.name} ({', '.join(columns)}) FROM STDIN"
-    with (
-        wrapped(statement),
-        driver_of(session.connection()).cursor() as cursor,
-        cursor.copy(statement.encode()) as target,
-    ):
-        for row in rows:
-            target.write_row(row)
+    cells = map(_cells, _by_column(columns, list(rows)))
+    if lines := list(map("\t".join, zip(*cells, strict=True))):
+        with (
+            wrapped(statement),
+            driver_of(session.connection()).cursor() as cursor,
+            cursor.copy(statement.encode()) as target,
+        ):
+            target.write("\n".join([*lines, ""]))
+
+
+def _by_column(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[list[Any]]:
+    """The values of each column."""
+    return [[row[place] for row in rows] for place in range(len(columns))]
+
+
+def _cells(values: Sequence[Any]) -> Iterable[str]:
+    """The values of a column as COPY reads them."""
+    kinds = set(map(type, values))
+    if kinds == {int}:
+        return map(str, values)
+    if kinds == {str} and not SPECIAL.search("".join(values)):
+        return values
+    texts = {value: _cell(value) for value in set(values)}
+    return [texts[value] for value in values]
+
+
+def _cell(value: object) -> str:
+    return "\\N" if value is None else _text_of(value).translate(ESCAPED)
 
 
 def _insert_few(driver: Driver, waiting: Sequence[_Waiting]) -> None:
     """All tables in one statement, one array a column: its text is the same for any number of rows."""
     if waiting:
         statement = _insert_of(tuple((model, tuple(columns)) for model, columns, _ in waiting))
-        arrays = [_array(values) for _, _, rows in waiting for values in zip(*rows, strict=True)]
+        arrays = [_array(values) for _, columns, rows in waiting for values in _by_column(columns, rows)]
         psycopg.RawCursor(driver).execute(statement, arrays, prepare=True)
 
 
@@ -178,12 +202,17 @@ def _array(values: Sequence[Any]) -> str:
 def _element(value: object) -> str:
     if value is None:
         return "NULL"
-    if isinstance(value, date):  # an instant is one too
-        return f'"{value.isoformat()}"'
-    if isinstance(value, bytes):
-        return f'"\\\\x{value.hex()}"'
+    return '"' + _text_of(value).replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _text_of(value: object) -> str:
+    """What PostgreSQL reads as the value."""
     if isinstance(value, str):
-        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+        return value
+    if isinstance(value, date):  # an instant is one too
+        return value.isoformat()
+    if isinstance(value, bytes):
+        return f"\\x{value.hex()}"
     if isinstance(value, int):
         return str(value).lower()  # true and false
     raise TypeError(type(value))
