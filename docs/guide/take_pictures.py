@@ -34,6 +34,7 @@ WITH_A_PAGE = {
     "auditor",
     "supervisor",
     "county2",
+    "operator2",
 }  # need no picture of a desk
 
 

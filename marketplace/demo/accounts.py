@@ -31,6 +31,7 @@ ACCOUNTS: dict[str, Role] = {
     "auditor": Role.AUDITOR,
     "supervisor": Role.SUPERVISOR,
     "operator": Role.OPERATOR,
+    "operator2": Role.OPERATOR,
 }
 
 

@@ -47,6 +47,7 @@ from marketplace.demo.praise import Praise
 from marketplace.demo.property_income import Assets, Stakes
 from marketplace.demo.quotas import Quotas
 from marketplace.demo.recognised import Recognised
+from marketplace.demo.reconciling import compare_yesterday
 from marketplace.demo.regular import Regular
 from marketplace.demo.requests import Requests
 from marketplace.demo.scale import SCALES
@@ -99,6 +100,7 @@ def load_demo(
             tell("places, policies and categories")
             _plan(world)
         world.timeline.play(_month_by_month(tell))
+        compare_yesterday(world)
         fill_inboxes(world)
     return world
 

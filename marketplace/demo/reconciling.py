@@ -1,0 +1,108 @@
+"""Money in, looked at the day after: the channel's balance and the bank compared, one fen too much, one dispute."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from itertools import count
+
+from sqlalchemy import select
+
+from marketplace.core import clock
+from marketplace.demo.timeline import at_hour
+from marketplace.demo.world import World
+from marketplace.identity.models import Role
+from marketplace.ordering.models import OrderPart
+from marketplace.ordering.states import PartState
+from marketplace.payments.disputes.rules import take_dispute
+from marketplace.payments.gateways.balance import BalanceMove, MoveKind
+from marketplace.payments.gateways.disputes import DisputeStatus, DisputeTold
+from marketplace.payments.models import Payment, PaymentMethod, PaymentState
+from marketplace.payments.reconciliation.rules import reconcile_bank, reconcile_card
+from marketplace.payments.refunds.models import Refund, RefundState
+
+SECOND_OPERATOR = "operator2"  # a difference is explained by one and confirmed by another
+FEE_BP = 60
+DAYS_TO_ANSWER = 7
+
+
+def compare_yesterday(world: World) -> None:
+    """A second operator, the day's comparison of both channels, and a dispute that waits for evidence."""
+    with clock.set_to(at_hour(world.last_on, 18)):
+        platform = world.operator.organisation if world.operator else None
+        world.account(SECOND_OPERATOR, world.people.name(), Role.OPERATOR, organisation=platform)
+        day = world.last_on - timedelta(days=1)
+        moves = _moves(world)
+        if moves:
+            last = moves.pop()
+            moves.append(
+                BalanceMove(
+                    last.ref,
+                    last.kind,
+                    last.source_ref,
+                    last.payment_ref,
+                    last.amount_fen + 1,  # the one fen that somebody has to explain
+                    last.fee_fen,
+                    last.occurred_at,
+                )
+            )
+        reconcile_card(world.session, day, moves)
+        reconcile_bank(world.session, day)
+        _dispute(world)
+
+
+def _moves(world: World) -> list[BalanceMove]:
+    """The channel's list, made from what was paid on line and given back before today."""
+    numbers, until = count(1), clock.start_of(world.last_on)
+    charges = select(Payment).where(
+        Payment.method == PaymentMethod.CARD, Payment.state == PaymentState.PAID, Payment.paid_at < until
+    )
+    rows = [
+        (paid.paid_at, MoveKind.CHARGE, paid, paid.amount_fen, (paid.amount_fen * FEE_BP + 5_000) // 10_000)
+        for paid in world.session.scalars(charges)
+        if paid.paid_at
+    ]
+    returned = select(Refund).where(
+        Refund.method == PaymentMethod.CARD, Refund.state == RefundState.RETURNED, Refund.returned_at < until
+    )
+    rows += [
+        (refund.returned_at, MoveKind.REFUND, refund.payment, -refund.amount_fen, 0)
+        for refund in world.session.scalars(returned)
+        if refund.returned_at and refund.payment
+    ]
+    rows.sort(key=lambda row: (row[0], row[2].id, row[3]))
+    return [
+        BalanceMove(
+            f"txn_demo{next(numbers):06d}",
+            kind,
+            f"{kind.value}_{payment.public_no}",
+            payment.provider_payment_ref or payment.public_no,
+            amount_fen,
+            fee_fen,
+            at,
+        )
+        for at, kind, payment, amount_fen, fee_fen in rows
+    ]
+
+
+def _dispute(world: World) -> None:
+    """The buyer of the last order that was sent and not received says that nothing came."""
+    on_its_way = select(OrderPart.order_id).where(OrderPart.state == PartState.SHIPPED)
+    query = select(Payment).where(
+        Payment.method == PaymentMethod.CARD,
+        Payment.state == PaymentState.PAID,
+        Payment.order_id.in_(on_its_way),
+    )
+    payment = world.session.scalar(query.order_by(Payment.id.desc()).limit(1))
+    if payment is None:
+        return
+    at = clock.now()
+    told = DisputeTold(
+        ref="dp_demo000001",
+        payment_ref=payment.provider_payment_ref,
+        amount_fen=payment.amount_fen,
+        reason="product_not_received",
+        status=DisputeStatus.NEEDS_ANSWER,
+        due_at=at + timedelta(days=DAYS_TO_ANSWER),
+        opened_at=at,
+    )
+    take_dispute(world.session, payment, told)
