@@ -255,6 +255,7 @@ def test_the_same_seed_gives_the_same_demo(session, tools, clock):
     load(session, tools)
     first = facts_of(session)
     session.rollback()
+    session.expunge_all()  # rows read anew meanwhile would otherwise outlive what was rolled back
 
     load(session, tools)
     assert facts_of(session) == first
