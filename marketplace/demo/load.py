@@ -44,6 +44,7 @@ from marketplace.demo.labour import Labour
 from marketplace.demo.pay_day import PayDay
 from marketplace.demo.plan import plan_orders
 from marketplace.demo.praise import Praise
+from marketplace.demo.prices import Prices
 from marketplace.demo.property_income import Assets, Stakes
 from marketplace.demo.quotas import Quotas
 from marketplace.demo.recognised import Recognised
@@ -162,6 +163,7 @@ def _plan(world: World) -> None:
     Quotas(world, canteens).plan()
     Findings(world, sellers).plan()
     Praise(world, canteens).plan()
+    Prices(world, goods).plan()
     Requests(world, sold, canteens).plan()
     Regular(world, sellers, canteens).plan()
     Groups(world, staff, sold).plan()

@@ -11,7 +11,8 @@ from marketplace.catalog import queries, rules
 from marketplace.catalog.certificates.queries import badges_of, standing
 from marketplace.catalog.certificates.rules import apply_certificate as apply_for_certificate
 from marketplace.catalog.forms import TIER_ROWS, CertificateForm, LotForm, OfferForm, PictureForm, ProductForm
-from marketplace.catalog.listings.differences import content_of_edit, content_of_version
+from marketplace.catalog.listings.differences import Content, content_of_edit, content_of_version
+from marketplace.catalog.listings.export import write_products
 from marketplace.catalog.listings.models import EditState, ListingEdit
 from marketplace.catalog.listings.queries import (
     differences_of,
@@ -29,6 +30,7 @@ from marketplace.catalog.views.product_facts import category_name
 from marketplace.core.clock import today
 from marketplace.core.errors import DomainError, NotFound
 from marketplace.core.money import format_rate, format_yuan
+from marketplace.core.workbooks import XLSX
 from marketplace.identity.access import current_actor, requires
 from marketplace.identity.permissions import Permission
 from marketplace.identity.rules import keep_file
@@ -36,6 +38,7 @@ from marketplace.linkage.mechanisms.table import MECHANISMS
 from marketplace.linkage.queries import lot_by_no
 from marketplace.registry.models import Cooperative
 from marketplace.registry.queries import children_of
+from marketplace.web.downloads import download
 from marketplace.web.forms import place_error
 from marketplace.web.jobs import nudge
 from marketplace.web.locale import label
@@ -43,6 +46,7 @@ from marketplace.web.paging import page_of
 from marketplace.web.transaction import current_session
 
 bp = Blueprint("workshop", __name__, url_prefix="/workshop")
+MOST_EXPORTED = 1_000
 sells = requires(Permission.MANAGE_LISTINGS)
 
 
@@ -64,6 +68,28 @@ def products() -> ResponseReturnValue:
         edits=edits_of_products(session, ids),
         units=queries.available_units(session, ids),
     )
+
+
+@bp.get("/products.xlsx")
+@sells
+def export() -> ResponseReturnValue:
+    """Every product with what its listing or draft says, as a sheet that may be brought back."""
+    session, actor = current_session(), current_actor()
+    rows = list(session.scalars(queries.products_of(actor).limit(MOST_EXPORTED)).unique())
+    ids = [row.id for row in rows]
+    listings, edits = queries.listings_of_products(session, ids), edits_of_products(session, ids)
+
+    def said(product: Product) -> Content | None:
+        edit, listing = edits.get(product.id), listings.get(product.id)
+        if edit is not None:
+            return content_of_edit(edit)
+        version = listing.current_version if listing else None
+        return content_of_version(version) if version else None
+
+    content = write_products(
+        ((row, said(row)) for row in rows), lambda product: category_name(product.category)
+    )
+    return download(content, XLSX, name=_("商品表") + ".xlsx")
 
 
 def _product_form() -> ProductForm:
