@@ -1,5 +1,5 @@
-"""What the county's price bureau saw, and what cooperatives do about their listings on the last days: a draft, an edit that
-waits, a low price, an explanation, answers to buyers."""
+"""What the price bureaus saw, and what the first cooperative does about its listings on the last days: a draft, an edit
+that waits, a low price, an explanation, answers to buyers."""
 
 from __future__ import annotations
 
