@@ -134,7 +134,7 @@ def test_a_loaded_demo_holds_together_and_gives_every_role_its_work(session, too
     assert total(session, Credit.amount_fen) + waiting == pools == total(session, Settlement.pool_fen)
 
     assert set(session.scalars(select(OrderPart.state))) == set(PartState)
-    assert count(session, ReviewCase, ReviewCase.state == CaseState.OPEN) == 5
+    assert count(session, ReviewCase, ReviewCase.state == CaseState.OPEN) == 7
     assert count(session, Objection) == 2
     assert {roster.rows_bad > 0 for roster in session.scalars(select(RosterImport))} == {True, False}
 
