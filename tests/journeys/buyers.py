@@ -22,7 +22,7 @@ def find_product(buyer: Person) -> None:
 
 def search(person: Person, text: str) -> None:
     """Use the search box at the top."""
-    box = person.page.get_by_role("searchbox", name=person.words("找产品、产地或合作社")).first
+    box = person.page.get_by_role("combobox", name=person.words("找产品、产地或合作社")).first
     box.fill(text)
     with person.page.expect_navigation():
         box.press("Enter")
