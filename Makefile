@@ -13,13 +13,13 @@ SCALE ?= small
 SEED ?= 7
 TESTS ?=
 STRICT := marketplace/core marketplace/ledger marketplace/linkage
-SOURCES := config.py wsgi.py marketplace migrations tests benchmarks
+SOURCES := config.py wsgi.py marketplace migrations tests benchmarks docs
 CATALOGUES := $(wildcard marketplace/translations/*/LC_MESSAGES/messages.po)
 
 unexport PYTHONDONTWRITEBYTECODE # what one process has compiled, the next need not
 
 .PHONY: help run test check bench format lint types contracts templates tidy lock demo migrate \
-	migration assets translations strings system clean
+	migration assets translations pictures strings system clean
 
 help: ## Show what can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 24
@@ -145,6 +145,9 @@ migration: .venv/ready ## Write a migration for changed models: make migration N
 demo: .venv/ready translations ## Load the demo into an empty database (SCALE=small, SEED=7)
 	@$(BIN)/flask --app wsgi migrate
 	@$(BIN)/flask --app wsgi demo load --scale $(SCALE) --seed $(SEED)
+
+pictures: .venv/ready-for-tests ## Take the pictures of the guides from a running demo (URL=http://127.0.0.1:8000)
+	@PYTHONPATH=. $(BIN)/python docs/guide/take_pictures.py $(URL)
 
 strings: .venv/ready-for-tests ## Collect the strings of the pages into the catalogues
 	@$(BIN)/pybabel --quiet extract --mapping-file pyproject.toml --keywords "N_ lazy_gettext _l" --sort-by-file --no-location \
