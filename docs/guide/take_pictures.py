@@ -1,7 +1,6 @@
 """Take the pictures of the guides from a running demo, on a phone, in both languages: static/guide/<language>/*.webp.
 
-make run                                                   in one window
-.venv/bin/python docs/guide/take_pictures.py               in another (the address, if it is not the usual one)
+`make run` in one window, `make pictures` in another.
 """
 
 from __future__ import annotations
