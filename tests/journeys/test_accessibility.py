@@ -69,4 +69,4 @@ def test_every_page_is_for_everybody(
             person.page.context.add_cookies([cookie])  # type: ignore[list-item]
         faults += faults_on(person, [stop.path for stop in stops])
         person.leaves()
-    assert faults == []
+    assert not faults, "\n".join(faults)

@@ -210,4 +210,4 @@ def test_every_page_fits(open_page: OpenPage, session: Session, ground: Ground, 
         person = theatre.sign_in(name, logins[name])
         faults += faults_on(person, [path for who, path in pages if who == name])
         person.leaves()
-    assert faults == []
+    assert not faults, "\n".join(faults)
