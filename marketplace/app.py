@@ -30,6 +30,9 @@ from marketplace.catalog.search.engine import SearchEngine
 from marketplace.catalog.search.postgresql_engine import PostgresqlEngine
 from marketplace.catalog.search.whoosh_engine import WhooshEngine
 from marketplace.catalog.sheets import views as catalog_sheet_views
+from marketplace.catalog.stories import views as story_views
+from marketplace.catalog.stories.queries import story_subject
+from marketplace.catalog.stories.rules import apply_story_outcome
 from marketplace.catalog.views import storefront, workshop
 from marketplace.catalog.views.product_facts import Section
 from marketplace.core.crypto import DataKey
@@ -163,6 +166,7 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
     price_views.bp,
     catalog_sheet_views.bp,
     recognition_views.bp,
+    story_views.bp,
     ordering_views.bp,
     sale_proof_views.bp,
     address_views.bp,
@@ -251,6 +255,7 @@ OUTCOMES: dict[ReviewKind, Outcome] = {
     ReviewKind.LISTING_CHANGE: apply_edit_outcome,
     ReviewKind.PRICE_EXPLANATION: apply_explanation_outcome,
     ReviewKind.PRODUCT_RECOGNITION: apply_recognition_outcome,
+    ReviewKind.STORY: apply_story_outcome,
 }
 SUBJECTS: dict[ReviewKind, review_views.Subject] = {
     ReviewKind.COOPERATIVE_ENTRY: entry_subject,
@@ -258,12 +263,14 @@ SUBJECTS: dict[ReviewKind, review_views.Subject] = {
     ReviewKind.LISTING_CHANGE: edit_subject,
     ReviewKind.PRICE_EXPLANATION: explanation_subject,
     ReviewKind.PRODUCT_RECOGNITION: recognition_subject,
+    ReviewKind.STORY: story_subject,
 }
 PUBLIC_SUBJECTS: dict[ReviewKind, review_views.Subject] = {
     ReviewKind.PRODUCT_RECOGNITION: recognition_subject,
 }
 PROVIDER_PAGES = "https://checkout.stripe.com https://pm-redirects.stripe.com https://hooks.stripe.com"
 LISTING_SECTIONS: tuple[Section, ...] = (reached_section, evaluation_section)
+COOPERATIVE_SECTIONS: tuple[cooperative_views.Section, ...] = (story_views.stories_section,)
 UPLOAD_LIMIT = 32 * 1024 * 1024
 
 
@@ -323,6 +330,7 @@ def _init_extensions(app: Flask, settings: Settings) -> None:
     app.extensions["gateway"] = _gateway(settings)
     app.extensions["mailer"] = _mailer(settings)
     app.extensions["listing_sections"] = LISTING_SECTIONS
+    app.extensions["cooperative_sections"] = COOPERATIVE_SECTIONS
     app.extensions["review_outcomes"] = OUTCOMES
     app.extensions["review_subjects"] = SUBJECTS
     app.extensions["review_public_subjects"] = PUBLIC_SUBJECTS

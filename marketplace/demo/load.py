@@ -53,6 +53,7 @@ from marketplace.demo.regular import Regular
 from marketplace.demo.requests import Requests
 from marketplace.demo.scale import SCALES
 from marketplace.demo.shop import Shop
+from marketplace.demo.stories import Stories
 from marketplace.demo.timeline import at_hour
 from marketplace.demo.trade import Trade
 from marketplace.demo.trust import Trust
@@ -150,6 +151,7 @@ def _plan(world: World) -> None:
     shop.plan_changes(sold[3::9], goods[len(sold) :])
     Certified(world, sold).plan()
     Recognised(world, sold).plan()
+    Stories(world, sellers, sold).plan()
     harvest = Harvest(world, fields, labour, trusts)
     harvest.plan(plan_lots(world, goods, orders))
     aftersales = Aftersales(world, sellers, canteens, staff)

@@ -27,6 +27,7 @@ class Link(Enum):
     REVIEW = ("reviews.case", "case_no")
     CERTIFICATE = ("certificates.certificate", "certificate_no")
     RECOGNITION = ("recognition.recognition", "recognition_no")
+    STORY = ("stories.edit", "story_no")
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,7 @@ EVENTS: tuple[Event, ...] = (
             ("catalog.revoked_certificate", N_("证书 %(no)s 被撤销"), L.CERTIFICATE),
             ("catalog.decide_waiver", N_("证书 %(no)s 的费用减免已有决定"), L.CERTIFICATE),
             ("catalog.end_recognition", N_("扶贫产品认定 %(no)s 已结束"), L.RECOGNITION),
+            ("catalog.remove_story", N_("故事 %(no)s 被县里撤下，请看原因"), L.STORY),
         )
     ),
     Event("reviews.decide", A.COOPERATIVE, C.REVIEWS, N_("审核 %(no)s 有新的进展"), L.REVIEW, P.MANAGE_LISTINGS),

@@ -36,6 +36,7 @@ STEPS = (
     (ReviewKind.CERTIFICATE, StepKind.DECISION, "县级审核", "County review", Role.COUNTY_REVIEWER, 0),
     (ReviewKind.LISTING_CHANGE, StepKind.DECISION, "县级核对", "County check", Role.COUNTY_REVIEWER, 0),
     (ReviewKind.PRICE_EXPLANATION, StepKind.DECISION, "县级核定", "County decision", Role.COUNTY_REVIEWER, 0),
+    (ReviewKind.STORY, StepKind.DECISION, "县级审核", "County review", Role.COUNTY_REVIEWER, 0),
     (RECOGNITION, StepKind.DECISION, "村级清单", "Village list", Role.VILLAGE_REVIEWER, 0),
     (RECOGNITION, StepKind.DECISION, "乡镇复核", "Township review", Role.TOWNSHIP_REVIEWER, 0),
     (RECOGNITION, StepKind.DECISION, "行业审核", "Sector review", Role.COUNTY_REVIEWER, 0),

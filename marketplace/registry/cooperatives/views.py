@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from typing import Any
+
 from flask import Blueprint, current_app, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
+from sqlalchemy.orm import Session
 from wtforms.fields.choices import SelectChoice
 
 from marketplace.core.errors import DomainError, NotFound
@@ -32,6 +36,9 @@ from marketplace.web.paging import page_of
 from marketplace.web.transaction import current_session
 
 bp = Blueprint("cooperatives", __name__)
+Section = Callable[
+    [Session, Cooperative], tuple[str, dict[str, Any]]
+]  # what rooms above add to the public page
 manager = requires(Permission.MANAGE_COOPERATIVE)
 PAGES = {
     ApplicationStep.FACTS: "cooperatives.facts",
@@ -326,6 +333,13 @@ def index() -> ResponseReturnValue:
 @public
 def show(cooperative_no: str) -> ResponseReturnValue:
     """One cooperative as the public sees it."""
-    cooperative = queries.public_cooperative(current_session(), cooperative_no)
-    count = queries.public_household_counts(current_session(), [cooperative.id])[cooperative.id]
-    return render_template("registry/cooperatives/show.html", cooperative=cooperative, household_count=count)
+    session = current_session()
+    cooperative = queries.public_cooperative(session, cooperative_no)
+    count = queries.public_household_counts(session, [cooperative.id])[cooperative.id]
+    sections: Sequence[Section] = current_app.extensions["cooperative_sections"]
+    return render_template(
+        "registry/cooperatives/show.html",
+        cooperative=cooperative,
+        household_count=count,
+        sections=[section(session, cooperative) for section in sections],
+    )

@@ -26,6 +26,7 @@ class ReviewKind(LabelledEnum):
     LISTING_CHANGE = "listing_change", N_("商品修改")
     PRICE_EXPLANATION = "price_explanation", N_("价格说明")
     PRODUCT_RECOGNITION = "product_recognition", N_("扶贫产品认定")
+    STORY = "story", N_("合作社故事")
 
 
 class StepKind(LabelledEnum):

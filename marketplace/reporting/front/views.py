@@ -9,6 +9,7 @@ from werkzeug.datastructures import MultiDict
 from marketplace.catalog.asking import read_request
 from marketplace.catalog.content.read import in_season
 from marketplace.catalog.queries import category_tree
+from marketplace.catalog.stories.queries import newest_stories
 from marketplace.catalog.views.storefront import category_name, current_engine, shown_listings
 from marketplace.core.clock import today
 from marketplace.identity.access import public
@@ -40,6 +41,7 @@ def home() -> ResponseReturnValue:
         ripe=[(one, kinds[one.code]) for one in ripe[:MOST_IN_SEASON]],
         pilots=[(one, places.get(one.code, 0)) for one in counties(session, only_pilot=True)],
         sold=queries.recently_sold(session, most=MOST_SOLD),
+        stories=newest_stories(session),
         month=today().month,
         name_of=category_name,
     )

@@ -1,0 +1,1 @@
+"""Stories of cooperatives: written by them, reviewed by the county before anybody is shown them."""
