@@ -12,7 +12,7 @@ import only the rooms below it (`make check` enforces it).
     payments/     gateways, receipts, bank statements, settlement (orders + linkage -> ledger), certificates
     procurement/  what a unit adds to buying: quota, approval, budgets, lists, requests, inspection, evaluation
     ordering/     cart, checkout, the order's states, splitting per cooperative, stock held by lot
-    catalog/      products, versioned listings, certificates, price tiers, search
+    catalog/      products, versioned listings, certificates, price tiers, search, stories of cooperatives
     linkage/      agreements, evidence, lots, entitlements; attribution.py is pure arithmetic
     ledger/       accounts, entries, transfers: append-only double entry
     registry/     regions, households, cooperatives, buyer units, reviews, roster import
