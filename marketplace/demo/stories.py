@@ -111,18 +111,15 @@ class Stories:
     def write(self, story: DemoStory) -> None:
         """The cooperative writes a story about its first goods and hands it in."""
         seller = self.sellers[story.key]
-        own = [
-            good.made
-            for good in self.goods
-            if good.seller is seller and good.content.drawing == story.drawing
-        ]
+        own = [good for good in self.goods if good.seller is seller]
+        pictured = [good for good in own if good.content.drawing == story.drawing]
         version = save_story(
             self.world.session,
             seller.acting,
             self.world.tools.files,
             title=story.title,
             text=story.text,
-            products=own[:3],
+            products=[good.made for good in (pictured or own)[:2]],
             picture=_picture(story.drawing, seed=len(story.title), words=""),
             alt_text=story.alt_text,
         )
