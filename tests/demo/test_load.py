@@ -14,6 +14,7 @@ from marketplace.app import OUTCOMES
 from marketplace.audit.cli import CHECKS, audit
 from marketplace.audit.recompute.run import recompute_everything
 from marketplace.catalog.models import LinkageTerm, Listing, ListingState
+from marketplace.catalog.stories.queries import newest_stories
 from marketplace.core import clock as core_clock
 from marketplace.core.crypto import DataKey
 from marketplace.core.errors import Refused
@@ -136,6 +137,7 @@ def test_a_loaded_demo_holds_together_and_gives_every_role_its_work(session, too
     assert set(session.scalars(select(OrderPart.state))) == set(PartState)
     assert count(session, ReviewCase, ReviewCase.state == CaseState.OPEN) == 7
     assert count(session, Objection) == 2
+    assert [(one.version, one.title) for one in newest_stories(session)] == [(2, "二十户人家的橙园")]
     assert {roster.rows_bad > 0 for roster in session.scalars(select(RosterImport))} == {True, False}
 
     assert [account.login_name for account in demo_accounts(session)] == list(ACCOUNTS)
