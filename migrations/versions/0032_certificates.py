@@ -48,7 +48,7 @@ IN_CONVERSION = (
     "EXISTS (SELECT 1 FROM certificate WHERE id = NEW.certificate_id AND kind = 'organic_conversion')"
 )
 GUARDS = {  # name: table, event, when it looks (PostgreSQL allows no query there), what must not be, the words
-    "certificate_refuse_change": ("certificate", "UPDATE", CHANGED, "TRUE", "a certificate that was valid stays as it is"),
+    "certificate_refuse_rewrite": ("certificate", "UPDATE", CHANGED, "TRUE", "a certificate that was valid stays as it is"),
     "certificate_refuse_stolen_number": (
         "certificate", "INSERT", "NEW.kind IN ('organic', 'organic_conversion')", STOLEN,
         "the number is another cooperative's",
