@@ -8,6 +8,7 @@ from datetime import timedelta
 
 from sqlalchemy import select
 
+from marketplace.catalog.certificates.queries import is_in_force
 from marketplace.catalog.listings.differences import content_of_version
 from marketplace.catalog.listings.models import ListingEdit
 from marketplace.catalog.listings.rules import save_draft, submit_draft
@@ -100,6 +101,7 @@ class Prices:
         version = good.offered.current_version
         assert version is not None
         content = content_of_version(version)
+        held = version.certificate
         said = {"title": content.title, "description": content.description, **changes}
         return save_draft(
             self.world.session,
@@ -108,7 +110,7 @@ class Prices:
             **said,
             tiers=content.tiers,
             terms=content.terms,
-            certificate=version.certificate,
+            certificate=held if is_in_force(held, clock.today()) else None,
         )
 
     def answer(self) -> None:
