@@ -135,10 +135,17 @@ def put_again(session: Session, actor: Actor, order: Order) -> tuple[list[str], 
     """
     if order.kind is not OrderKind.PERSONAL or order.buyer_user_id != actor.user_id:
         raise NotFound
+    lines = [line for part in order.parts for line in part.lines]
+    query = (
+        select(ListingVersion.id, Listing)
+        .join(Listing, Listing.id == ListingVersion.listing_id)
+        .where(ListingVersion.id.in_([line.listing_version_id for line in lines]))
+    )
+    listings = dict(session.execute(query).unique().all())
     added: list[str] = []
     left: list[str] = []
-    for line in (line for part in order.parts for line in part.lines):
-        listing = session.get_one(ListingVersion, line.listing_version_id).listing
+    for line in lines:
+        listing = listings[line.listing_version_id]
         try:
             put_in_cart(session, actor, kind=OrderKind.PERSONAL, listing=listing, quantity=line.quantity)
         except (Conflict, Refused):
