@@ -207,7 +207,7 @@ def lots_of_product(session: Session, product: Product) -> list[Lot]:
 
 def next_lot(session: Session, product: Product) -> Lot | None:
     """The lot that an order placed now is sent from: the oldest harvest that still holds a unit."""
-    free = Lot.received_g * Lot.yield_bp // 10_000 - Lot.committed_g
+    free = Lot.received_g * Lot.yield_bp // 10_000 - Lot.committed_g - Lot.promised_g
     query = (
         select(Lot)
         .join(ProductLot, ProductLot.lot_id == Lot.id)
