@@ -23,7 +23,7 @@ from marketplace.identity.access import current_actor, public
 from marketplace.identity.permissions import Permission
 from marketplace.registry.queries import counties
 from marketplace.web.health import Down
-from marketplace.web.paging import Page
+from marketplace.web.paging import Page, requested_page
 from marketplace.web.transaction import current_session
 
 bp = Blueprint("catalog", __name__)
@@ -90,15 +90,11 @@ def _badge_kinds(product: Product, *, is_recognised: bool) -> list[LabelledEnum]
 @public
 def products() -> ResponseReturnValue:
     """Search and browse."""
-    number = request.args.get("page", "1")
-    if not number.isascii() or not number.isdigit() or not 1 <= int(number) <= queries.MAX_PAGES:
-        raise NotFound
-    read = read_asked(request.args, page=int(number), size=PAGE_SIZE)
+    number = requested_page(queries.MAX_PAGES)
+    read = read_asked(request.args, page=number, size=PAGE_SIZE)
     asked = read.request
     result = current_engine().search(asked)
-    page = Page(
-        rows=shown_listings(result.listing_nos), number=int(number), size=PAGE_SIZE, total=result.total
-    )
+    page = Page(rows=shown_listings(result.listing_nos), number=number, size=PAGE_SIZE, total=result.total)
     return render_template(
         "catalog/products.html",
         page=page,
