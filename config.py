@@ -40,6 +40,7 @@ class Settings(BaseSettings):
     bank_account_no: str = "0000 0000 0000 0000"
     bank_name: str = "演示银行南昌支行"
     login_limit: str = "20 per minute"
+    trusted_proxies: int = Field(default=0, ge=0, le=5)
     argon2_time_cost: int = Field(default=3, ge=1)
     argon2_memory_kib: int = Field(default=65_536, ge=8)
 
