@@ -32,7 +32,10 @@ class Link(Enum):
 
 @dataclass(frozen=True)
 class Event:
-    """One audience of one action: `title` is a Chinese source string that may name %(no)s."""
+    """One audience of one action: `title` is a Chinese source string that may name %(no)s.
+
+    A row of the trail whose detail says `unless` is no such event.
+    """
 
     action: str
     audience: Audience
@@ -40,6 +43,7 @@ class Event:
     title: str
     link: Link
     duty: Permission | None = None
+    unless: str = ""
 
     @property
     def name(self) -> str:
@@ -49,9 +53,10 @@ class Event:
 
 A, L, P, C = Audience, Link, Permission, NoticeCategory
 EVENTS: tuple[Event, ...] = (
-    Event("ordering.place", A.UNIT, C.ORDERS, N_("采购单 %(no)s 待审批"), L.ORDER, P.APPROVE_ORDERS),
+    Event("ordering.place", A.UNIT, C.ORDERS, N_("采购单 %(no)s 待审批"), L.ORDER, P.APPROVE_ORDERS, "approved"),
     Event("ordering.reject", A.UNIT, C.ORDERS, N_("采购单 %(no)s 未获批准"), L.ORDER, P.ORDER_FOR_UNIT),
     Event("ordering.approve", A.COOPERATIVE, C.ORDERS, N_("新订单 %(no)s 待确认"), L.PART, P.FULFIL_ORDERS),
+    Event("ordering.pass_on", A.COOPERATIVE, C.ORDERS, N_("新订单 %(no)s 待确认"), L.PART, P.FULFIL_ORDERS),
     Event("ordering.pay", A.COOPERATIVE, C.ORDERS, N_("新订单 %(no)s 已付款，待确认"), L.PART, P.FULFIL_ORDERS),
     Event("ordering.confirm", A.BUYER, C.ORDERS, N_("订单 %(no)s 合作社已确认，正在备货"), L.ORDER),
     Event("ordering.confirm", A.UNIT, C.ORDERS, N_("订单 %(no)s 合作社已确认，正在备货"), L.ORDER, P.ORDER_FOR_UNIT),

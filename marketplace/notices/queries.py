@@ -49,12 +49,12 @@ def address_of(session: Session, actor: Actor) -> EmailAddress | None:
 
 
 def waiting_mails(session: Session, *, limit: int) -> list[tuple[Message, str]]:
-    """Messages whose e-mail waits, with the confirmed address, oldest first."""
+    """Messages whose e-mail waits, with the confirmed address: those tried least first, of these the oldest."""
     query = (
         select(Message, EmailAddress.address)
         .join(EmailAddress, EmailAddress.user_id == Message.user_id)
         .where(Message.email_state == EmailState.WAITING, EmailAddress.confirmed_at.is_not(None))
-        .order_by(Message.id)
+        .order_by(Message.email_tries, Message.id)
         .limit(limit)
     )
     return [(message, address) for message, address in session.execute(query)]
