@@ -28,6 +28,7 @@ class Remark(LabelledEnum):
     CHEAPER = "cheaper", N_("降价了")
 
 
+LAPSED = (SaleStop.CERTIFICATE_LAPSED, SaleStop.CLAIM_LAPSED)
 BARRED = frozenset({Remark.GONE, Remark.LAPSED, Remark.SOLD_OUT})
 
 
@@ -86,9 +87,7 @@ def assess(session: Session, wanted: Sequence[Wanted]) -> list[Assessed]:
 def _assess(wanted: Wanted, left: int) -> Assessed:
     stop, version = sale_stop(wanted.listing, today()), wanted.listing.current_version
     if stop is not None or version is None:
-        return Assessed(
-            wanted, 0, left, (Remark.LAPSED if stop is SaleStop.CERTIFICATE_LAPSED else Remark.GONE,)
-        )
+        return Assessed(wanted, 0, left, (Remark.LAPSED if stop in LAPSED else Remark.GONE,))
     price = unit_price_fen(version, wanted.quantity)
     remarks: list[Remark] = []
     if left < wanted.quantity:
