@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from marketplace.identity.models import Role
+from marketplace.identity.models import Role, User
 from marketplace.procurement.group_purchases.closing import close_next_group
 from marketplace.procurement.group_purchases.models import GroupPurchase
 from tests.conftest import HeldClock, Listening, MarketClient
@@ -73,6 +73,18 @@ def test_colleagues_buy_together_and_strangers_do_not_find_the_way(
     assert client.post(f"{path}/leave").status_code == 409
     client.sign_in(first)
     assert visitor.open(f"{path}/packing").has("还没有要分装的商品", "小吴", "还没有付款，或订单已取消")
+
+
+@pytest.mark.databases("sqlite")
+def test_the_link_to_pass_on_is_the_site_s_own_whoever_asked_by_which_name(
+    client: MarketClient, session: Session, clock: HeldClock
+) -> None:
+    organiser = colleague(OrganisationFactory())
+    group = basket(session, organiser)
+    client.sign_in(session.get_one(User, organiser.user_id))
+    page = client.get(f"/groups/{group.public_no}", environ_overrides={"HTTP_HOST": "10.0.0.1:8000"}).text
+    assert f"http://localhost/groups/{group.public_no}" in page
+    assert "10.0.0.1" not in page
 
 
 @pytest.mark.databases("sqlite")
