@@ -12,7 +12,7 @@ from flask_babel import gettext as _
 
 from marketplace.catalog.queries import listing_by_no, price_per_kg_fen
 from marketplace.core.clock import today
-from marketplace.core.errors import DomainError, Forbidden, NotFound
+from marketplace.core.errors import DomainError, NotFound
 from marketplace.identity.access import current_actor, requires
 from marketplace.identity.permissions import Permission
 from marketplace.linkage.queries import lot_by_no
@@ -21,8 +21,7 @@ from marketplace.ordering.rules import Delivery
 from marketplace.procurement.forward import delivering, queries, rules, steps
 from marketplace.procurement.forward.forms import AheadForm, DeliverForm, LotForm
 from marketplace.procurement.forward.models import ForwardEvent, ForwardOrder, ForwardState
-from marketplace.web.errors import explain
-from marketplace.web.forms import place_error
+from marketplace.web.forms import place_error, tell
 from marketplace.web.jobs import nudge
 from marketplace.web.paging import page_of
 from marketplace.web.transaction import current_session
@@ -138,10 +137,7 @@ def _do(forward_no: str, rule: Callable[..., ForwardOrder], **said: Any) -> Resp
     try:
         rule(session, actor, found, **said)
     except DomainError as error:
-        if isinstance(error, NotFound | Forbidden):
-            raise
-        session.rollback()
-        flash(explain(error), "error")
+        tell(error)
     else:
         nudge("ask deposits")
         nudge("set off deposits")
