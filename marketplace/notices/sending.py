@@ -15,10 +15,9 @@ from marketplace.core.clock import now
 from marketplace.notices.events import BY_NAME
 from marketplace.notices.mailers import Mail, Mailer, MailRefused, MailUnavailable
 from marketplace.notices.models import EmailAddress, EmailState, Message
-from marketplace.notices.queries import waiting_confirmations, waiting_mails
+from marketplace.notices.queries import MOST_TRIES, waiting_confirmations, waiting_mails
 
 BATCH = 20
-MOST_TRIES = 8
 AddressOf = Callable[[str], str]  # the whole address of a path
 
 

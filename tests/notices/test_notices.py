@@ -20,7 +20,7 @@ from marketplace.notices.collecting import collect_messages
 from marketplace.notices.events import ACTIONS, EVENTS
 from marketplace.notices.mailers import Mail, MailRefused, MailUnavailable, SmtpMailer
 from marketplace.notices.models import EmailState, Message, NoticeCategory, NoticeCursor
-from marketplace.notices.queries import waiting_mails
+from marketplace.notices.queries import MOST_TRIES, waiting_mails
 from marketplace.notices.rules import (
     choose_notices,
     confirm_email_address,
@@ -29,7 +29,7 @@ from marketplace.notices.rules import (
     name_email_address,
     read_all,
 )
-from marketplace.notices.sending import MOST_TRIES, send_confirmations, send_messages
+from marketplace.notices.sending import send_confirmations, send_messages
 from marketplace.ordering.bulk import Approval, Draft, Placed, place_orders
 from marketplace.ordering.models import Order, OrderKind
 from marketplace.payments.refunds.rules import decline_refund
@@ -230,16 +230,27 @@ def test_mail_goes_once_in_the_reader_s_language(app: Flask, session: Session, c
     assert message.emailed_at is not None
 
 
+def tries_of(session: Session, user: User) -> int:
+    return session.scalars(select(Message.email_tries).where(Message.user_id == user.id)).one()
+
+
 def test_a_server_that_is_down_is_tried_again_and_given_up_in_the_end(
-    app: Flask, session: Session, cadre: User
+    app: Flask, session: Session, cadre: User, clock: HeldClock
 ) -> None:
     with_address(session, cadre)
     sold(session, cadre)
     collect_messages(session)
     session.commit()
+    down, waited = Post(MailUnavailable("421")), 0
     with app.test_request_context():
-        passes = [sent(session, Post(MailUnavailable("421"))) for _ in range(MOST_TRIES)]
-    assert passes == [0] * (MOST_TRIES - 1) + [1]
+        assert sent(session, down) == 0
+        for tries in range(1, MOST_TRIES):
+            clock.advance(minutes=2**tries - waited - 1)
+            assert (sent(session, down), tries_of(session, cadre)) == (0, tries)
+            clock.advance(minutes=1)
+            waited = 2**tries
+            assert sent(session, down) == (tries == MOST_TRIES - 1)
+            assert tries_of(session, cadre) == tries + 1
     assert session.scalars(select(Message.email_state).where(Message.user_id == cadre.id)).one() == "failed"
 
 
