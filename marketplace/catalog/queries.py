@@ -113,11 +113,6 @@ def unit_price_fen(version: ListingVersion, quantity: int) -> int:
     return reached[-1].unit_price_fen
 
 
-def price_per_kg_fen(unit_fen: int, net_mass_g: int) -> int:
-    """Fen per kilogram, rounded half up, for comparing."""
-    return (2 * unit_fen * 1000 + net_mass_g) // (2 * net_mass_g)
-
-
 def available_units(session: Session, product_ids: Iterable[int]) -> dict[int, int]:
     """Whole units in stock per product: the free grams of its lots over the net mass of a unit, at most what the
     agreement on a geographical indication still allows."""

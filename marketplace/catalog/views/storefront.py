@@ -12,6 +12,7 @@ from marketplace.catalog import queries
 from marketplace.catalog.asking import read_asked
 from marketplace.catalog.certificates.queries import badges_of
 from marketplace.catalog.models import Category, CertificateKind, Listing, ListingVersion, Product
+from marketplace.catalog.prices.guard import per_kg_fen
 from marketplace.catalog.recognition.queries import Badge, recognised_of
 from marketplace.catalog.search.engine import Answered, SearchEngine, SearchRequest, SearchResult, Sort
 from marketplace.catalog.search.text import concepts_of
@@ -72,9 +73,7 @@ def shown_listings(numbers: tuple[str, ...]) -> list[Shown]:
             listing.current_version,
             _badge_kinds(listing.product, is_recognised=listing.product_id in recognised),
             units[listing.product_id],
-            queries.price_per_kg_fen(
-                listing.current_version.tiers[0].unit_price_fen, listing.current_version.net_mass_g
-            ),
+            per_kg_fen(listing.current_version.tiers[0].unit_price_fen, listing.current_version.net_mass_g),
         )
         for listing in listings
         if listing.current_version is not None and queries.sale_stop(listing, today()) is None

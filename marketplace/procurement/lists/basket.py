@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from sqlalchemy.orm import Session
 
 from marketplace.catalog.models import Listing
-from marketplace.catalog.queries import SaleStop, available_units, price_per_kg_fen, sale_stop, unit_price_fen
+from marketplace.catalog.prices.guard import per_kg_fen
+from marketplace.catalog.queries import SaleStop, available_units, sale_stop, unit_price_fen
 from marketplace.core.clock import today
 from marketplace.core.labels import N_, LabelledEnum
 
@@ -75,7 +76,7 @@ class Assessed:
     @property
     def per_kg_fen(self) -> int:
         """The price of a kilogram."""
-        return price_per_kg_fen(self.price_fen, self.wanted.listing.product.net_mass_g)
+        return per_kg_fen(self.price_fen, self.wanted.listing.product.net_mass_g)
 
 
 def assess(session: Session, wanted: Sequence[Wanted]) -> list[Assessed]:
