@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from flask import Flask
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -76,15 +77,14 @@ def test_colleagues_buy_together_and_strangers_do_not_find_the_way(
 
 
 @pytest.mark.databases("sqlite")
-def test_the_link_to_pass_on_is_the_site_s_own_whoever_asked_by_which_name(
-    client: MarketClient, session: Session, clock: HeldClock
+def test_the_link_to_pass_on_has_the_address_of_the_site_whatever_it_was_asked_by(
+    app: Flask, client: MarketClient, session: Session, clock: HeldClock
 ) -> None:
+    app.config["SETTINGS"].public_url = "https://market.test"
     organiser = colleague(OrganisationFactory())
     group = basket(session, organiser)
     client.sign_in(session.get_one(User, organiser.user_id))
-    page = client.get(f"/groups/{group.public_no}", environ_overrides={"HTTP_HOST": "10.0.0.1:8000"}).text
-    assert f"http://localhost/groups/{group.public_no}" in page
-    assert "10.0.0.1" not in page
+    assert f"https://market.test/groups/{group.public_no}" in client.get(f"/groups/{group.public_no}").text
 
 
 @pytest.mark.databases("sqlite")
