@@ -283,12 +283,15 @@ def test_nothing_is_locked_while_mails_leave(app: Flask, session: Session, cadre
     assert post.open == [False] * 6
 
 
-def test_what_cannot_leave_does_not_keep_the_rest_waiting(app: Flask, session: Session, cadre: User) -> None:
+def test_what_cannot_leave_does_not_keep_the_rest_waiting(
+    session: Session, cadre: User, clock: HeldClock
+) -> None:
     with_address(session, cadre)
     order = sold(session, cadre)
     collect_messages(session)
     stuck = session.scalars(select(Message).where(Message.user_id == cadre.id)).one()
     stuck.email_tries = 1
+    clock.advance(minutes=2)
     deliver(session, order.parts[0], actor_of(cadre))
     collect_messages(session)
     assert [row.email_tries for row, _to in waiting_mails(session, limit=3)] == [0, 0, 1]
