@@ -34,6 +34,7 @@ class Settings(BaseSettings):
     stripe_webhook_secret: str = ""
     card_payments: bool = True
     card_methods: str = "card"
+    card_collection: Literal["none", "platform"] = "none"
     smtp_url: str = ""
     mail_from: str = "赣品助农 <noreply@localhost>"
     bank_payee: str = "赣品助农平台（演示）"

@@ -94,6 +94,7 @@ def _environment(settings: Settings) -> dict[str, str]:
             "STRIPE_API_KEY": "sk_test_marketplace",
             "STRIPE_API_BASE": f"http://{_own_host(settings)}:{port}",
             "STRIPE_WEBHOOK_SECRET": settings.stripe_webhook_secret,
+            "CARD_COLLECTION": os.environ.get("CARD_COLLECTION") or "platform",
             "CARD_METHODS": os.environ.get("CARD_METHODS") or ",".join(ONLINE_METHODS),
         }
     return {**os.environ, **wanted}
