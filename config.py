@@ -12,6 +12,7 @@ from typing import Literal
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+EMULATOR_FILE = "stripe_emulator.json"  # in DATA_DIR: what the stand-in for the card provider knows
 ONLINE_METHODS = ("card", "alipay", "wechat_pay")
 
 

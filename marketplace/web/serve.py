@@ -29,7 +29,7 @@ from flask import current_app
 from flask.cli import cli as flask_command
 from sqlalchemy import create_engine, text
 
-from config import ONLINE_METHODS, Settings
+from config import EMULATOR_FILE, ONLINE_METHODS, Settings
 from marketplace.core.schema import upgrade
 from marketplace.web.jobs import current_jobs
 from marketplace.web.transaction import database
@@ -111,7 +111,7 @@ def _start_parts(settings: Settings, environment: Mapping[str, str]) -> list[Par
             *("--api-key", environment["STRIPE_API_KEY"]),
             *("--webhook-url", f"http://{_own_host(settings)}:{settings.port}{WEBHOOK_PATH}"),
             *("--webhook-secret", settings.stripe_webhook_secret),
-            *("--data", str(settings.data_dir / "stripe_emulator.json")),
+            *("--data", str(settings.data_dir / EMULATOR_FILE)),
         )
         parts.append(_fork("card emulator", _module, (EMULATOR, *emulator), environment))
     return parts

@@ -329,6 +329,6 @@ def test_verify_names_a_transfer_that_is_not_posted_as_it_is(market: Market, ses
         subject=("order_part", 1),
     )
     post_entry(session, stray)
-    codes = {finding.code for result in run_checks(session, CHECKS) for finding in result.findings}
+    codes = {finding.check for result in run_checks(session, CHECKS) for finding in result.findings}
     assert codes == {"transferred_is_posted"}
     assert len(market.transfers()) == 1
