@@ -12,6 +12,7 @@ from typing import Literal
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+EMULATOR_FILE = "stripe_emulator.json"  # in DATA_DIR: what the stand-in for the card provider knows
 ONLINE_METHODS = ("card", "alipay", "wechat_pay")
 
 
@@ -34,6 +35,7 @@ class Settings(BaseSettings):
     stripe_webhook_secret: str = ""
     card_payments: bool = True
     card_methods: str = "card"
+    card_collection: Literal["none", "platform"] = "none"
     smtp_url: str = ""
     mail_from: str = "赣品助农 <noreply@localhost>"
     bank_payee: str = "赣品助农平台（演示）"

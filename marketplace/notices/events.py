@@ -28,6 +28,7 @@ class Link(Enum):
     CERTIFICATE = ("certificates.certificate", "certificate_no")
     RECOGNITION = ("recognition.recognition", "recognition_no")
     STORY = ("stories.edit", "story_no")
+    ACCOUNT = ("receiving_account.own", "account")
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,14 @@ EVENTS: tuple[Event, ...] = (
             ("catalog.decide_waiver", N_("证书 %(no)s 的费用减免已有决定"), L.CERTIFICATE),
             ("catalog.end_recognition", N_("扶贫产品认定 %(no)s 已结束"), L.RECOGNITION),
             ("catalog.remove_story", N_("故事 %(no)s 被县里撤下，请看原因"), L.STORY),
+        )
+    ),
+    *(
+        Event(action, A.COOPERATIVE, C.MONEY, title, L.ACCOUNT, P.MANAGE_COOPERATIVE)
+        for action, title in (
+            ("payments.account_details_wanted", N_("收款账户 %(no)s 要补充资料")),
+            ("payments.account_ready", N_("收款账户 %(no)s 可以收款")),
+            ("payments.account_restricted", N_("收款账户 %(no)s 被支付通道限制")),
         )
     ),
     Event("reviews.decide", A.COOPERATIVE, C.REVIEWS, N_("审核 %(no)s 有新的进展"), L.REVIEW, P.MANAGE_LISTINGS),
