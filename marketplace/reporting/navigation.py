@@ -11,8 +11,8 @@ from marketplace.core.labels import N_
 from marketplace.identity.access import current_actor
 from marketplace.identity.actors import Actor
 from marketplace.identity.permissions import Permission
+from marketplace.ordering.cart.queries import cart_count
 from marketplace.ordering.models import OrderKind
-from marketplace.ordering.queries import cart_count
 from marketplace.web.locale import label
 from marketplace.web.transaction import current_session
 

@@ -12,8 +12,8 @@ from marketplace.core.clock import today
 from marketplace.core.errors import DomainError
 from marketplace.identity.access import current_actor, requires
 from marketplace.identity.permissions import Permission
-from marketplace.ordering.cart_changes import changes_since_seen
-from marketplace.ordering.cart_pages import (
+from marketplace.ordering.cart.changes import changes_since_seen
+from marketplace.ordering.cart.pages import (
     cart_rows,
     has_agreed,
     prefilled,
@@ -21,8 +21,8 @@ from marketplace.ordering.cart_pages import (
     shown_of,
     wanted_kind,
 )
+from marketplace.ordering.cart.queries import cart_of
 from marketplace.ordering.models import CartLine, Order, OrderKind
-from marketplace.ordering.queries import cart_of
 from marketplace.ordering.rules import Delivery
 from marketplace.ordering.terms import terms_in_force
 from marketplace.procurement.approvals.queries import standing_ahead
