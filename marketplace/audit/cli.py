@@ -17,6 +17,7 @@ from marketplace.linkage.models import Mechanism
 from marketplace.payments import verify as payment_checks
 from marketplace.payments.closing import verify as closing_checks
 from marketplace.payments.deposits import verify as deposit_checks
+from marketplace.payments.disputes import verify as dispute_checks
 from marketplace.payments.invoices import verify as invoice_checks
 from marketplace.payments.late_interest import verify as interest_checks
 from marketplace.payments.payouts import verify as payout_checks
@@ -32,6 +33,7 @@ CHECKS: tuple[Check, ...] = (
     *deposit_checks.CHECKS,
     *voucher_checks.CHECKS,
     *refund_checks.CHECKS,
+    *dispute_checks.CHECKS,
     *closing_checks.CHECKS,
     *payout_checks.CHECKS,
     *certificate_checks.CHECKS,
