@@ -52,6 +52,7 @@ from marketplace.ordering.cart.guest import init_guest_cart
 from marketplace.ordering.checkout import views as checkout_views
 from marketplace.ordering.freight import views as freight_views
 from marketplace.ordering.sale_proofs import views as sale_proof_views
+from marketplace.ordering.served import init_served
 from marketplace.ordering.shelf import views as shelf_views
 from marketplace.payments import cli as payment_cli, jobs as payment_jobs, views as payment_views
 from marketplace.payments.closing import views as closing_views
@@ -305,6 +306,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     init_jobs(app, JOBS)
     navigation.init_navigation(app)
     init_guest_cart(app)
+    init_served(app)
     guide_views.init_guides(app)
     health.init_health(app)
     health.add_check(app, "search", storefront.check_search)

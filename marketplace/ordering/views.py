@@ -18,6 +18,7 @@ from marketplace.ordering.cart.queries import cart_of
 from marketplace.ordering.cart.rules import change_cart as change_quantity, put_again, put_in_cart
 from marketplace.ordering.forms import QuantityForm, ReasonForm, ShipForm
 from marketplace.ordering.models import Order, OrderKind, OrderPart
+from marketplace.ordering.served import require_served
 from marketplace.ordering.states import PartState
 from marketplace.web.errors import explain
 from marketplace.web.jobs import nudge
@@ -43,6 +44,7 @@ def add_to_cart(listing_no: str) -> ResponseReturnValue:
     quantity = form.quantity.data or 0
     kind = wanted_kind(actor)
     try:
+        require_served(kind)
         if actor.user_id is None:
             units = add_as_guest(listing, quantity)
         else:
@@ -115,6 +117,7 @@ def buy_again(order_no: str) -> ResponseReturnValue:
     """Put what a personal order held into the cart once more, as far as it is for sale."""
     session, actor = current_session(), current_actor()
     found = queries.order_by_no(session, actor, order_no)
+    require_served(OrderKind.PERSONAL)
     added, left = put_again(session, actor, found)
     if added:
         flash(_("已放进购物车：%(titles)s", titles="、".join(added)), "success")

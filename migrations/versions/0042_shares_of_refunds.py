@@ -69,7 +69,7 @@ def create_losses() -> None:
         sa.Column("dispute_id", sa.Integer(), nullable=False),
         sa.Column("part_id", sa.Integer(), nullable=False),
         sa.Column("amount_fen", sa.BigInteger(), nullable=False),
-        sa.Column("entry_id", sa.Integer(), nullable=False),
+        sa.Column("entry_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("lost_at", db.UtcInstant(timezone=True), nullable=False),
         sa.CheckConstraint("amount_fen > 0", name=op.f("ck_dispute_loss_amount")),
         sa.ForeignKeyConstraint(

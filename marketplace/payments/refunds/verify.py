@@ -98,7 +98,9 @@ def _refunds_are_posted(session: Session) -> Answer:
     """What was given back of a line is what its entry moves to the channels or off what the unit owes, and out of
     escrow to the cooperative that bore a lost dispute."""
     source = aliased(Account)
-    to_who_bore = and_(Account.kind == AccountKind.COOPERATIVE_PAYABLE, source.kind == AccountKind.ESCROW)
+    to_who_bore = and_(
+        Account.kind == AccountKind.COOPERATIVE_PAYABLE, source.kind == AccountKind.ORDER_ESCROW
+    )
     posted = (
         select(Transfer.entry_id, func.sum(Transfer.amount_fen).label("fen"))
         .join(Account, Account.id == Transfer.credit_account_id)
