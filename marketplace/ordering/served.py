@@ -12,13 +12,20 @@ from typing import Any, TypeVar
 
 from flask import Flask, current_app
 
-from marketplace.core.errors import Conflict
+from marketplace.core.errors import DomainError
 from marketplace.core.labels import N_
 from marketplace.ordering.models import OrderKind
 
 View = TypeVar("View", bound=Callable[..., Any])
 UNITS_OFF = N_("本站目前只面向个人销售，货款在线支付，没有开通单位采购；有需要请联系平台")
 PERSONS_OFF = N_("本站目前只面向单位销售，没有开通个人购买；有需要请联系平台")
+
+
+class NotServed(DomainError):
+    """The deployment does not sell to this kind of buyer."""
+
+    status = 403
+    title = N_("本站没有开通")
 
 
 def serves_units() -> bool:
@@ -42,9 +49,9 @@ def not_served(kind: OrderKind) -> str:
 
 
 def require_served(kind: OrderKind) -> None:
-    """Raise Conflict, saying whom this deployment sells to, unless an order of this kind may be begun."""
+    """Raise NotServed, saying whom this deployment sells to, unless an order of this kind may be begun."""
     if not is_served(kind):
-        raise Conflict("not_served", not_served(kind))
+        raise NotServed("not_served", not_served(kind))
 
 
 def for_units(view: View) -> View:

@@ -18,7 +18,7 @@ from marketplace.ordering.cart.queries import cart_of
 from marketplace.ordering.cart.rules import change_cart as change_quantity, put_again, put_in_cart
 from marketplace.ordering.forms import QuantityForm, ReasonForm, ShipForm
 from marketplace.ordering.models import Order, OrderKind, OrderPart
-from marketplace.ordering.served import require_served
+from marketplace.ordering.served import NotServed, require_served
 from marketplace.ordering.states import PartState
 from marketplace.web.errors import explain
 from marketplace.web.jobs import nudge
@@ -50,7 +50,7 @@ def add_to_cart(listing_no: str) -> ResponseReturnValue:
         else:
             line = put_in_cart(session, actor, kind=kind, listing=listing, quantity=quantity)
             units = line.quantity
-    except (Refused, Conflict) as error:
+    except (Refused, Conflict, NotServed) as error:
         session.rollback()
         flash(explain(error), "error")
         return redirect(url_for("catalog.listing", listing_no=listing_no), 303)

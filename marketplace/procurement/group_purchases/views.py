@@ -72,7 +72,7 @@ def new() -> ResponseReturnValue:
 
 def _ways(actor: Actor) -> list[Paying]:
     """Who may pay: the union where the actor spends its money, or each person; as far as the deployment sells to them.
-    Raises Conflict when nobody is left."""
+    Raises NotServed when nobody is left."""
     pays_for_unit = actor.can(P.ORDER_FOR_UNIT) and actor.buyer_unit_id is not None
     ways = [Paying.UNION] if pays_for_unit and serves_units() else []
     ways += [Paying.EACH] if serves_persons() else []
