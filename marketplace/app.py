@@ -48,10 +48,11 @@ from marketplace.notices import jobs as notice_jobs, views as notice_views
 from marketplace.notices.mailers import FolderMailer, Mailer, SmtpMailer
 from marketplace.ordering import api as ordering_api, cli as ordering_cli, views as ordering_views
 from marketplace.ordering.addresses import views as address_views
+from marketplace.ordering.cart.guest import init_guest_cart
 from marketplace.ordering.checkout import views as checkout_views
 from marketplace.ordering.freight import views as freight_views
-from marketplace.ordering.guest_cart import init_guest_cart
 from marketplace.ordering.sale_proofs import views as sale_proof_views
+from marketplace.ordering.served import init_served
 from marketplace.ordering.shelf import views as shelf_views
 from marketplace.payments import cli as payment_cli, jobs as payment_jobs, views as payment_views
 from marketplace.payments.closing import views as closing_views
@@ -319,6 +320,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     init_jobs(app, JOBS)
     navigation.init_navigation(app)
     init_guest_cart(app)
+    init_served(app)
     guide_views.init_guides(app)
     health.init_health(app)
     health.add_check(app, "search", storefront.check_search)

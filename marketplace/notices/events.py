@@ -71,6 +71,14 @@ EVENTS: tuple[Event, ...] = (
     Event("ordering.expire", A.BUYER, C.MONEY, N_("订单 %(no)s 超时未付款，已取消"), L.ORDER),
     Event("payments.received", A.BUYER, C.MONEY, N_("订单 %(no)s 付款已到账"), L.ORDER),
     Event("payments.received", A.UNIT, C.MONEY, N_("订单 %(no)s 货款已到账"), L.ORDER, P.PAY_FOR_UNIT),
+    *(
+        Event(f"payments.part_dispute_{step}", A.COOPERATIVE, C.MONEY, title, L.PART, P.FULFIL_ORDERS)
+        for step, title in (
+            ("opened", N_("订单 %(no)s 的买方向银行提出付款争议，没发货的先不要发")),
+            ("won", N_("订单 %(no)s 的付款争议已胜诉，照常办理")),
+            ("lost", N_("订单 %(no)s 的付款争议已败诉，请看损失由谁承担")),
+        )
+    ),
     Event("payments.ask_refund", A.COOPERATIVE, C.MONEY, N_("退款申请 %(no)s 待处理"), L.REFUND, P.FULFIL_ORDERS),
     *(
         Event(action, audience, C.MONEY, title, L.REFUND, duty)

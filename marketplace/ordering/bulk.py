@@ -29,13 +29,9 @@ from marketplace.identity.actors import Actor
 from marketplace.identity.models import TrailEntry
 from marketplace.identity.trail import trail_row
 from marketplace.ordering.gi_caps import Caps
+from marketplace.ordering.kinds import FIRST_STATE
 from marketplace.ordering.models import LineGiUse, LineLot, Order, OrderKind, OrderLine, OrderPart, PartChange
-from marketplace.ordering.rules import (
-    FIRST_STATE,
-    Delivery,
-    check_delivery,
-    destination,
-)
+from marketplace.ordering.rules import Delivery, check_delivery, destination
 from marketplace.ordering.states import PartState
 from marketplace.ordering.stock import Shelves, Taken
 from marketplace.ordering.terms import NO_TERMS, PaymentTerms, terms_of_units

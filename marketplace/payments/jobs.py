@@ -63,25 +63,27 @@ def collect(session: Session) -> bool:
 def expire(session: Session) -> bool:
     """Close payments whose time is over, at the provider first: the money may have come without a notice.
 
-    No transaction is open during the calls. A payment about which the provider does not answer is asked about again.
+    No transaction is open during the calls. A payment about which the provider does not answer is asked about again;
+    where paying on line was switched off nobody can be asked, and the page has ended by itself.
     """
     overdue = [(payment.id, payment.provider_ref) for payment in expiry.overdue_card_payments(session)]
     session.rollback()
     gateway: PaymentGateway | None = current_app.extensions["gateway"]
     found = {key: close_page(gateway, ref) for key, ref in overdue if ref} if gateway else {}
     for key, ref in overdue:
-        _close(session, session.get_one(Payment, key), found.get(key), was_opened=ref is not None)
+        may_be_open = gateway is not None and ref is not None
+        _close(session, session.get_one(Payment, key), found.get(key), may_be_open=may_be_open)
     expiry.expire_unasked_orders(session)
     return False
 
 
-def _close(session: Session, payment: Payment, answer: PaymentFound | None, *, was_opened: bool) -> None:
+def _close(session: Session, payment: Payment, answer: PaymentFound | None, *, may_be_open: bool) -> None:
     """End one payment; one that cannot be ended keeps none of the others waiting."""
     try:
         with session.begin_nested():
             if answer is not None:
                 notices.settle_lookup(session, payment, answer)
-            elif not was_opened:
+            elif not may_be_open:
                 rules.expire_payment(session, payment)
     except DomainError as refusal:
         log.warning("payment_not_closed", payment=payment.public_no, reason=refusal.code)

@@ -63,6 +63,7 @@ class Payment(Base):
             postgresql_where=OPEN_CARD,
         ),
         Index("ix_payment_state", "state", "due_on"),
+        Index("uq_payment_amount", "id", "amount_fen", unique=True),  # what shares of refunds refer to
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
