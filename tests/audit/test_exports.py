@@ -251,7 +251,7 @@ def test_a_long_export_says_how_far_it_is_and_can_be_cancelled(
 
     seen: list[str] = []
     user = session.scalars(select(PreparedFile)).one().asker
-    session.rollback()
+    session.commit()
     export = EXPORTS["credits"]
     kind = sheets._kind_of(sheets.Export(export.label, export.count, export.columns, rows))
     app.extensions["file_kinds"] = {"audit_credits": kind}

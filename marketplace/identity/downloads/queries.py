@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
@@ -50,5 +48,4 @@ def stored_names(session: Session) -> set[str]:
     query = select(PreparedFile.public_no, PreparedFile.attempt).where(
         PreparedFile.state.in_((FileState.RUNNING, FileState.READY))
     )
-    rows: Sequence[tuple[str, int]] = session.execute(query).tuples().all()
-    return {f"{number}.{attempt}" for number, attempt in rows}
+    return {f"{number}.{attempt}" for number, attempt in session.execute(query)}
