@@ -106,7 +106,11 @@ def test_pages_with_a_box_of_their_own_are_among_them(
         client.sign_in(user)
         for page, boxes in boxes_of(app, client, user).items():
             own |= {(page, box["action"]) for box in boxes if box["action"] != "/products"}
-    assert own == {("/audit/", "/audit/"), ("/deliveries", "/deliveries/find")}
+    assert own == {
+        ("/audit/", "/audit/"),
+        ("/deliveries", "/deliveries/find"),
+        ("/linkage/agreements", "/linkage/agreements"),
+    }
 
 
 def test_a_box_without_suggestions_asks_for_none(app: Flask) -> None:
