@@ -11,9 +11,7 @@ from sqlalchemy.orm import Session
 PORTION_ROWS = 1_000
 
 
-def in_portions(
-    session: Session, query: Select[Any], key: ColumnElement[int]
-) -> Iterator[Row[Any]]:
+def in_portions(session: Session, query: Select[Any], key: ColumnElement[int]) -> Iterator[Row[Any]]:
     """The rows of `query` in the order of `key`, a unique number, which is its first column; a statement a portion."""
     size, last = PORTION_ROWS, None
     while True:

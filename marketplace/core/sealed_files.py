@@ -45,7 +45,7 @@ class SealedFolder:
     def reading(self, name: str) -> BinaryIO:
         """The content of a file as a stream; the reader closes it. Raises FileNotFoundError when there is none."""
         reader = SealedReader(self._path(name).open("rb"), self.data_key, name)
-        return io.BufferedReader(reader, PIECE_BYTES)
+        return io.BufferedReader(reader, PIECE_BYTES)  # type: ignore[type-var]  # any raw stream will do
 
     def names(self) -> list[str]:
         """The files there are, those being written among them."""
