@@ -194,6 +194,8 @@ ACTIONS = {
     "payments.decline_correction": N_("不同意入账更正"),
     "payments.decline_refund": N_("不同意退款"),
     "payments.import_statement": N_("导入银行流水"),
+    "payments.resume_statement": N_("继续银行流水入账"),
+    "payments.stop_statement": N_("停下银行流水入账"),
     "payments.issue_certificate": N_("开具消费帮扶凭证"),
     "payments.issue_slip": N_("出具收入凭条"),
     "payments.propose_correction": N_("提出入账更正"),
