@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from flask import Blueprint, current_app, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
@@ -179,10 +181,19 @@ def statement(statement_no: str) -> ResponseReturnValue:
     """One statement, line by line, and how far it is taken in."""
     found = queries.statement_by_no(current_session(), statement_no)
     page = page_of(current_session(), queries.lines_of(found), size=50)
-    trouble = str(_(found.trouble["message"])) % found.trouble["params"] if found.trouble else ""
     return render_template(
-        "payments/statement.html", statement=found, page=page, progress=_taking(found), trouble=trouble
+        "payments/statement.html",
+        statement=found,
+        page=page,
+        progress=_taking(found),
+        trouble=_words_of(found.trouble) if found.trouble else "",
     )
+
+
+def _words_of(trouble: dict[str, Any]) -> str:
+    """Why a statement stopped by itself, in the reader's language."""
+    message, params = trouble["message"], trouble["params"]
+    return str(_(message)) % params
 
 
 def _taking(statement: BankStatement) -> Progress | None:
