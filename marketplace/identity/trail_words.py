@@ -29,6 +29,8 @@ ROOMS = {
 }
 ACTIONS = {
     "identity.add_user": N_("为同事开通账号"),
+    "identity.ask_for_file": N_("要求准备文件"),
+    "identity.cancel_file": N_("取消准备文件"),
     "identity.change_password": N_("修改密码"),
     "identity.change_roles": N_("调整岗位"),
     "identity.disable_user": N_("停用账号"),
@@ -195,6 +197,8 @@ ACTIONS = {
     "payments.decline_correction": N_("不同意入账更正"),
     "payments.decline_refund": N_("不同意退款"),
     "payments.import_statement": N_("导入银行流水"),
+    "payments.resume_statement": N_("继续银行流水入账"),
+    "payments.stop_statement": N_("停下银行流水入账"),
     "payments.issue_certificate": N_("开具消费帮扶凭证"),
     "payments.issue_slip": N_("出具收入凭条"),
     "payments.propose_correction": N_("提出入账更正"),
@@ -340,6 +344,7 @@ SUBJECTS = {
     "product": N_("产品"),
     "region": N_("地方"),
     "review_case": N_("审核件"),
+    "prepared_file": N_("文件"),
     "roster_import": N_("名册"),
     "user": N_("账号"),
 }
@@ -435,6 +440,11 @@ KEYS = {
     "worked_on": N_("出工日期"),
 }
 VALUES = {
+    "audit_credits": N_("农户入账明细"),
+    "audit_settlements": N_("已结算订单行"),
+    "book_acceptances": N_("验收报告"),
+    "book_orders": N_("订单簿"),
+    "roster_marked": N_("标注好的名册"),
     "pass": N_("通过"),
     "return": N_("退回补正"),
     "reject": N_("不予通过"),

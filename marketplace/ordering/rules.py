@@ -11,9 +11,10 @@ from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from marketplace.catalog.index_tasks import index_anew
 from marketplace.catalog.models import ListingVersion
 from marketplace.catalog.queries import listings_by_nos
-from marketplace.catalog.rules import count_sold, index_anew
+from marketplace.catalog.rules import count_sold
 from marketplace.core.clock import now, today
 from marketplace.core.errors import Conflict, Forbidden, NotFound, Refused
 from marketplace.core.labels import N_

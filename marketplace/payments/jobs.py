@@ -7,7 +7,7 @@ from flask import current_app
 from sqlalchemy.orm import Session
 
 from marketplace.core.errors import DomainError
-from marketplace.payments import expiry, freight, notices, rules
+from marketplace.payments import expiry, freight, notices, rules, statements
 from marketplace.payments.charges import collect_charges
 from marketplace.payments.closing.shortfalls import post_due_guarantees
 from marketplace.payments.distribution import distribute_pools
@@ -25,6 +25,16 @@ log = structlog.get_logger(__name__)
 def bill(session: Session) -> bool:
     """Bill accepted canteen parts."""
     return rules.bill_accepted_parts(session) > 0
+
+
+def take_statements(session: Session) -> bool:
+    """Take in the next lines of the oldest statement that waits."""
+    statement = statements.next_statement(session)
+    if statement is None:
+        return False
+    statements.take_statement_lines(session, current_app.extensions["files"], statement)
+    nudge("settle lines")
+    return True
 
 
 def apply_waiting_notices(session: Session) -> bool:
@@ -91,6 +101,7 @@ def _close(session: Session, payment: Payment, answer: PaymentFound | None, *, m
 
 JOBS = (
     Job("apply notices", apply_waiting_notices),
+    Job(statements.TAKE_STATEMENTS, take_statements),
     Job("bill accepted parts", bill),
     Job("settle lines", settle),
     Job("pass freight on", pass_freight),

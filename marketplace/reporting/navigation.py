@@ -93,6 +93,7 @@ PLACES = (
     Place(N_("辖区销售"), "sales.region", (P.READ_QUOTAS,)),
     Place(N_("预留份额排名"), "quota_reports.ranking", (P.READ_QUOTAS,)),
     Place(N_("追踪核查"), "audit.index", (P.READ_AUDIT,)),
+    Place(N_("我的下载"), "downloads.index", (P.READ_AUDIT, P.FULFIL_ORDERS)),
     Place(N_("操作日志"), "identity.trail", (P.READ_TRAIL,)),
     Place(N_("银行对账"), "payments.statements", (P.MATCH_BANK_LINES,), Needs.TRANSFERS),
     Place(N_("付款争议"), "disputes.index", (P.MATCH_BANK_LINES, P.READ_AUDIT)),
