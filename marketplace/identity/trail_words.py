@@ -1,17 +1,8 @@
-"""The words people read for the codes of the trail. A code without words is shown as it is, so nothing is hidden.
-
-The words of values repeat labels that the rooms above give to their own codes: this room may not import them, and the
-trail outlives them.
-"""
+"""The words people read for the codes of the trail. A code without words is shown as it is, so nothing is hidden."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-
 from marketplace.core.labels import N_
-from marketplace.core.money import format_rate, format_yuan
-from marketplace.core.quantity import format_kg
-from marketplace.identity.models import Role
 
 ROOMS = {
     "identity": N_("账号"),
@@ -257,6 +248,15 @@ ACTIONS = {
     "payments.return_invoice": N_("退回发票"),
 }
 SUBJECTS = {
+    "evidence_sheet": N_("登记表"),
+    "index_rebuild": N_("搜索索引"),
+    "inspection": N_("验收单"),
+    "lot_certificate": N_("批次合格证"),
+    "payment_dispute": N_("付款争议"),
+    "purchase_certificate": N_("消费帮扶凭证"),
+    "reconciliation_item": N_("对账差异单"),
+    "reconciliation_run": N_("对账批次"),
+    "share_resolution": N_("分红决议"),
     "approval_chain": N_("审批步骤"),
     "budget_line": N_("预算科目"),
     "deputyship": N_("委托代办"),
@@ -312,124 +312,8 @@ SUBJECTS = {
     "roster_import": N_("名册"),
     "user": N_("用户账号"),
 }
-KEYS = {
-    "bad": N_("有问题的行"),
-    "failed": N_("失败"),
-    "paid": N_("到账"),
-    "payouts": N_("笔数"),
-    "replaced": N_("更换账号"),
-    "unknown": N_("结果不明"),
-    "amount_fen": N_("金额"),
-    "approved": N_("通过"),
-    "as_deputy": N_("受托代办"),
-    "granted_fen": N_("预算金额"),
-    "limit_fen": N_("审批限额"),
-    "purpose": N_("预算科目"),
-    "until_on": N_("到"),
-    "year": N_("年度"),
-    "base_fen": N_("食材采购总额"),
-    "due_on": N_("申报截止日期"),
-    "is_late": N_("逾期申报"),
-    "members": N_("单位数"),
-    "percent_bp": N_("预留比例"),
-    "reserve_fen": N_("预留金额"),
-    "asset_no": N_("资产登记号"),
-    "day": N_("日期"),
-    "decision": N_("结论"),
-    "ends_on": N_("到"),
-    "enrolled_on": N_("加入日期"),
-    "item": N_("项目"),
-    "kind": N_("类型"),
-    "lines": N_("笔数"),
-    "lot": N_("批次"),
-    "lot_no": N_("批次"),
-    "matched": N_("已对上"),
-    "mechanism": N_("机制"),
-    "net_g": N_("净重"),
-    "note": N_("说明"),
-    "number": N_("号码"),
-    "objection": N_("异议"),
-    "parcel_no": N_("地块"),
-    "persons": N_("人数"),
-    "edit": N_("商品修改"),
-    "explanation": N_("价格说明"),
-    "reason": N_("原因"),
-    "receipt_no": N_("收据号"),
-    "rent_fen": N_("租金"),
-    "retained_fen": N_("村集体留存"),
-    "role": N_("角色"),
-    "roles": N_("岗位"),
-    "rows": N_("行数"),
-    "slip_no": N_("单号"),
-    "starts_on": N_("从"),
-    "status": N_("状态"),
-    "step": N_("步骤"),
-    "steps": N_("步骤数"),
-    "total_fen": N_("金额"),
-    "unit_price_fen": N_("单价"),
-    "valid_from": N_("起始日期"),
-    "valid_to": N_("截止日期"),
-    "verdict": N_("核实结论"),
-    "version": N_("版本"),
-    "vouched": N_("村里代为确认"),
-    "worked_on": N_("出工日期"),
-}
-VALUES = {
-    "pass": N_("通过"),
-    "return": N_("退回补正"),
-    "reject": N_("不予通过"),
-    "upheld": N_("成立"),
-    "dismissed": N_("不成立"),
-    "leading_cadre": N_("村干部领办"),
-    "capable_leader": N_("能人参与"),
-    "party_member": N_("党员参与"),
-    "villager": N_("村民参与"),
-    "registered_household": N_("贫困户参与"),
-    "leading_organisation": N_("一个合作组织"),
-    "leading_industry": N_("一项主导产业"),
-    "leading_person": N_("一名致富带头人"),
-    "linkage_mechanism": N_("一套利益联结机制"),
-    "support_team": N_("一支帮扶服务队伍"),
-    "registered": N_("建档立卡贫困户"),
-    "exited": N_("脱贫户"),
-    "at_risk": N_("边缘易致贫户"),
-    "ineligible": N_("不符合条件"),
-    "contract_farming": N_("订单生产"),
-    "land_transfer": N_("土地流转"),
-    "office": N_("机关食堂"),
-    "school": N_("学校食堂"),
-    "hospital": N_("医院食堂"),
-    "enterprise": N_("企事业单位食堂"),
-    "cooperative_entry": N_("合作社准入"),
-    "certificate": N_("认证证书"),
-    "True": N_("是"),
-    "False": N_("否"),
-    **{role.value: role.label for role in Role},
-}
 
 
 def trail_words(code: str) -> str:
     """The Chinese source string for an action ("room.verb") or a kind of subject; the code itself without words."""
     return ACTIONS.get(code) or SUBJECTS.get(code) or code
-
-
-def trail_detail(detail: Mapping[str, object], translate: Callable[[str], str]) -> list[str]:
-    """The detail of a row as short phrases such as "结论：通过"; money in yuan, mass in kilograms; nothing for None."""
-    phrases = []
-    for key, value in detail.items():
-        if value is None or value == "":
-            continue
-        if key.endswith("_fen") and isinstance(value, int):
-            text = f"¥{format_yuan(value)}"
-        elif key.endswith("_bp") and isinstance(value, int):
-            text = f"{format_rate(value)}%"
-        elif key.endswith("_g") and isinstance(value, int):
-            text = f"{format_kg(value)} kg"
-        else:
-            text = " ".join(
-                translate(VALUES[word]) if word in VALUES else word for word in str(value).split(" ")
-            )
-        phrases.append(
-            translate(N_("%(name)s：%(value)s")) % {"name": translate(KEYS.get(key, key)), "value": text}
-        )
-    return phrases
