@@ -15,7 +15,7 @@ from marketplace.identity.models import Role
 
 KEYS = {
     "actual_g": N_("实际产量"),
-    "agreement": N_("联结协议"),
+    "agreement": N_("协议书"),
     "asked_fen": N_("申请减免"),
     "charge_fen": N_("服务费"),
     "closing": N_("关账"),

@@ -30,6 +30,10 @@ class Place:
 
 PLACES = (
     Place(N_("工作台"), "reporting.desk"),
+    Place(N_("追踪核查"), "audit.index", (P.READ_AUDIT,)),
+    Place(N_("审核"), "reviews.queue", (P.ANSWER_REVIEWS,)),
+    Place(N_("银行对账"), "payments.statements", (P.MATCH_BANK_LINES,)),
+    Place(N_("退款转回"), "refunds.transfers", (P.MATCH_BANK_LINES,)),
     Place(N_("我的收入"), "reporting.my_income", (P.READ_OWN_INCOME,)),
     Place(N_("我的入社"), "registry.my_enrolments", (P.READ_OWN_INCOME,)),
     Place(N_("选购"), "catalog.products", (P.BUY_PERSONALLY, P.ORDER_FOR_UNIT)),
@@ -68,7 +72,6 @@ PLACES = (
     Place(N_("稻谷价格"), "linkage.land_transfer.grain.prices", (P.RECORD_STATUS, P.MANAGE_USERS)),
     Place(N_("农户名单"), "registry.households", (P.READ_HOUSEHOLDS,)),
     Place(N_("名册导入"), "roster.imports", (P.ENROL_HOUSEHOLDS,)),
-    Place(N_("审核"), "reviews.queue", (P.ANSWER_REVIEWS,)),
     Place(N_("认定抽查"), "recognition.rounds", (P.CHECK_RECOGNITIONS,)),
     Place(N_("认证证书"), "certificates.index", (P.MANAGE_LISTINGS, P.SUSPEND_CERTIFICATES, P.READ_AUDIT)),
     Place(N_("扶贫产品认定"), "recognition.index", (P.MANAGE_LISTINGS, P.ANSWER_REVIEWS, P.READ_AUDIT)),
@@ -77,12 +80,9 @@ PLACES = (
     Place(N_("采购统计"), "sales.unit", (P.ORDER_FOR_UNIT, P.APPROVE_ORDERS, P.PAY_FOR_UNIT)),
     Place(N_("辖区销售"), "sales.region", (P.READ_QUOTAS,)),
     Place(N_("预留份额排名"), "quota_reports.ranking", (P.READ_QUOTAS,)),
-    Place(N_("追踪核查"), "audit.index", (P.READ_AUDIT,)),
     Place(N_("操作日志"), "identity.trail", (P.READ_TRAIL,)),
-    Place(N_("银行对账"), "payments.statements", (P.MATCH_BANK_LINES,)),
     Place(N_("付款争议"), "disputes.index", (P.MATCH_BANK_LINES, P.READ_AUDIT)),
     Place(N_("每日对账"), "reconciliation.index", (P.MATCH_BANK_LINES, P.READ_AUDIT)),
-    Place(N_("退款转回"), "refunds.transfers", (P.MATCH_BANK_LINES,)),
     Place(N_("我的合作社"), "cooperatives.own", (P.MANAGE_LISTINGS,)),
     Place(
         N_("本单位"),
