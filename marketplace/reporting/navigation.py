@@ -31,6 +31,7 @@ class Place:
 PLACES = (
     Place(N_("工作台"), "reporting.desk"),
     Place(N_("追踪核查"), "audit.index", (P.READ_AUDIT,)),
+    Place(N_("认定抽查"), "recognition.rounds", (P.CHECK_RECOGNITIONS,)),
     Place(N_("审核"), "reviews.queue", (P.ANSWER_REVIEWS,)),
     Place(N_("银行对账"), "payments.statements", (P.MATCH_BANK_LINES,)),
     Place(N_("退款转回"), "refunds.transfers", (P.MATCH_BANK_LINES,)),
@@ -72,7 +73,6 @@ PLACES = (
     Place(N_("稻谷价格"), "linkage.land_transfer.grain.prices", (P.RECORD_STATUS, P.MANAGE_USERS)),
     Place(N_("农户名单"), "registry.households", (P.READ_HOUSEHOLDS,)),
     Place(N_("名册导入"), "roster.imports", (P.ENROL_HOUSEHOLDS,)),
-    Place(N_("认定抽查"), "recognition.rounds", (P.CHECK_RECOGNITIONS,)),
     Place(N_("认证证书"), "certificates.index", (P.MANAGE_LISTINGS, P.SUSPEND_CERTIFICATES, P.READ_AUDIT)),
     Place(N_("扶贫产品认定"), "recognition.index", (P.MANAGE_LISTINGS, P.ANSWER_REVIEWS, P.READ_AUDIT)),
     Place(N_("验收争议"), "rejections.disputes", (P.MEDIATE_DISPUTES,)),
