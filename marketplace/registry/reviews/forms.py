@@ -37,7 +37,7 @@ class DecisionForm(FlaskForm):
         choices=[
             SelectChoice(Decision.PASS.value, _l("通过，进入下一步")),
             SelectChoice(Decision.RETURN.value, _l("退回补正，申请人修改后可以重新提交")),
-            SelectChoice(Decision.REJECT.value, _l("不予通过，申请到此为止")),
+            SelectChoice(Decision.REJECT.value, _l("不予通过，这次申请到此为止")),
         ],
     )
     comment = TextAreaField(_l("审核意见"), [Length(max=500, message=_l("意见最多 500 个字"))])
