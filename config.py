@@ -12,6 +12,7 @@ from typing import Literal
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+EMULATOR_FILE = "stripe_emulator.json"  # in DATA_DIR: what the stand-in for the card provider knows
 ONLINE_METHODS = ("card", "alipay", "wechat_pay")
 
 
@@ -34,12 +35,14 @@ class Settings(BaseSettings):
     stripe_webhook_secret: str = ""
     card_payments: bool = True
     card_methods: str = "card"
+    card_collection: Literal["none", "platform"] = "none"
     smtp_url: str = ""
     mail_from: str = "赣品助农 <noreply@localhost>"
     bank_payee: str = "赣品助农平台（演示）"
     bank_account_no: str = "0000 0000 0000 0000"
     bank_name: str = "演示银行南昌支行"
     login_limit: str = "20 per minute"
+    trusted_proxies: int = Field(default=0, ge=0, le=5)
     argon2_time_cost: int = Field(default=3, ge=1)
     argon2_memory_kib: int = Field(default=65_536, ge=8)
 

@@ -55,9 +55,15 @@ from marketplace.ordering.sale_proofs import views as sale_proof_views
 from marketplace.ordering.shelf import views as shelf_views
 from marketplace.payments import cli as payment_cli, jobs as payment_jobs, views as payment_views
 from marketplace.payments.closing import views as closing_views
+from marketplace.payments.collecting import (
+    account_views as collecting_account_views,
+    jobs as collecting_jobs,
+    views as collecting_views,
+)
 from marketplace.payments.corrections import views as correction_views
 from marketplace.payments.deposits import jobs as deposit_jobs, views as deposit_views
 from marketplace.payments.disputes import views as dispute_views
+from marketplace.payments.gateways.stripe_connect import StripeCollector
 from marketplace.payments.gateways.stripe_gateway import StripeGateway
 from marketplace.payments.invoices import views as invoice_views
 from marketplace.payments.late_interest import views as interest_views
@@ -68,7 +74,11 @@ from marketplace.payments.payouts import (
 )
 from marketplace.payments.purchase_certificates import views as certificate_views
 from marketplace.payments.receivables import views as receivable_views
-from marketplace.payments.reconciliation import jobs as reconciliation_jobs, views as reconciliation_views
+from marketplace.payments.reconciliation import (
+    jobs as reconciliation_jobs,
+    payout_views as bank_payout_views,
+    views as reconciliation_views,
+)
 from marketplace.payments.refunds import jobs as refund_jobs, rejection_views, views as refund_views
 from marketplace.payments.slips import views as slip_views
 from marketplace.payments.vouchers import (
@@ -207,7 +217,10 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
     interest_views.bp,
     receivable_views.bp,
     reconciliation_views.bp,
+    bank_payout_views.bp,
     dispute_views.bp,
+    collecting_account_views.bp,
+    collecting_views.bp,
     audit_views.bp,
     reporting_views.bp,
     dossier_views.bp,
@@ -246,6 +259,7 @@ JOBS: tuple[Job, ...] = (
     *payout_jobs.JOBS,
     *refund_jobs.JOBS,
     *reconciliation_jobs.JOBS,
+    *collecting_jobs.JOBS,
     *receiving_jobs.JOBS,
     *notice_jobs.JOBS,
 )
@@ -268,7 +282,7 @@ SUBJECTS: dict[ReviewKind, review_views.Subject] = {
 PUBLIC_SUBJECTS: dict[ReviewKind, review_views.Subject] = {
     ReviewKind.PRODUCT_RECOGNITION: recognition_subject,
 }
-PROVIDER_PAGES = "https://checkout.stripe.com https://pm-redirects.stripe.com https://hooks.stripe.com"
+PROVIDER_PAGES = "https://checkout.stripe.com https://pm-redirects.stripe.com https://hooks.stripe.com https://connect.stripe.com"
 LISTING_SECTIONS: tuple[Section, ...] = (reached_section, evaluation_section)
 COOPERATIVE_SECTIONS: tuple[cooperative_views.Section, ...] = (story_views.stories_section,)
 UPLOAD_LIMIT = 32 * 1024 * 1024
@@ -328,6 +342,7 @@ def _init_extensions(app: Flask, settings: Settings) -> None:
     app.extensions["files"] = FileStore(settings.data_dir / "files", data_key)
     app.extensions["search"] = _search(app, settings)
     app.extensions["gateway"] = _gateway(settings)
+    app.extensions["collector"] = _collector(settings)
     app.extensions["mailer"] = _mailer(settings)
     app.extensions["listing_sections"] = LISTING_SECTIONS
     app.extensions["cooperative_sections"] = COOPERATIVE_SECTIONS
@@ -348,6 +363,13 @@ def _mailer(settings: Settings) -> Mailer:
     if settings.smtp_url:
         return SmtpMailer(settings.smtp_url, settings.mail_from)
     return FolderMailer(settings.data_dir / "mail", settings.mail_from)
+
+
+def _collector(settings: Settings) -> StripeCollector | None:
+    """Accounts and transfers of cooperatives, or None where the platform does not collect for them."""
+    if settings.card_collection != "platform" or _gateway(settings) is None:
+        return None
+    return StripeCollector(settings.stripe_api_key, api_base=settings.stripe_api_base)
 
 
 def _gateway(settings: Settings) -> StripeGateway | None:

@@ -16,6 +16,7 @@ from marketplace.linkage import verify as linkage_checks
 from marketplace.linkage.models import Mechanism
 from marketplace.payments import verify as payment_checks
 from marketplace.payments.closing import verify as closing_checks
+from marketplace.payments.collecting import verify as collecting_checks
 from marketplace.payments.deposits import verify as deposit_checks
 from marketplace.payments.invoices import verify as invoice_checks
 from marketplace.payments.late_interest import verify as interest_checks
@@ -34,6 +35,7 @@ CHECKS: tuple[Check, ...] = (
     *refund_checks.CHECKS,
     *closing_checks.CHECKS,
     *payout_checks.CHECKS,
+    *collecting_checks.CHECKS,
     *certificate_checks.CHECKS,
     *interest_checks.CHECKS,
     *invoice_checks.CHECKS,

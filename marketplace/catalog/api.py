@@ -16,7 +16,7 @@ from marketplace.core.clock import today
 from marketplace.core.errors import NotFound
 from marketplace.identity.access import public
 from marketplace.linkage.models import Mechanism
-from marketplace.registry.models import Cooperative
+from marketplace.registry.models import Cooperative, CooperativeState
 from marketplace.web.api import CursorSchema, page_of_items
 from marketplace.web.transaction import current_session
 
@@ -113,7 +113,8 @@ def list_listings(asked: dict[str, Any]) -> dict[str, Any]:
     query = (
         select(Listing)
         .join(Product, Product.id == Listing.product_id)
-        .where(Listing.state == ListingState.PUBLISHED)
+        .join(Cooperative, Cooperative.id == Listing.cooperative_id)
+        .where(Listing.state == ListingState.PUBLISHED, Cooperative.state == CooperativeState.ADMITTED)
         .order_by(Listing.id)
         .limit(limit + 1)
     )
@@ -125,9 +126,7 @@ def list_listings(asked: dict[str, Any]) -> dict[str, Any]:
     if "category" in asked:
         query = query.where(Product.category_code == asked["category"])
     if "county" in asked:
-        query = query.join(Cooperative, Cooperative.id == Listing.cooperative_id).where(
-            Cooperative.county_code == asked["county"]
-        )
+        query = query.where(Cooperative.county_code == asked["county"])
     listings = session.scalars(query).unique().all()
     units = available_units(session, [listing.product_id for listing in listings])
     return page_of_items([listing_document(row, units[row.product_id]) for row in listings], limit=limit)

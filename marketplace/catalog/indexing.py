@@ -13,7 +13,8 @@ from sqlalchemy.orm import Session
 
 from marketplace.catalog.certificates.queries import badges_of
 from marketplace.catalog.models import Category, IndexTask, Listing, ListingState
-from marketplace.catalog.queries import available_units, price_per_kg_fen, sale_stop
+from marketplace.catalog.prices.guard import per_kg_fen
+from marketplace.catalog.queries import available_units, sale_stop
 from marketplace.catalog.recognition.queries import Badge, recognised_of
 from marketplace.catalog.search.engine import ListingDocument, SearchEngine
 from marketplace.catalog.search.priority import priority_score
@@ -112,7 +113,7 @@ def _document(
         county_code=cooperative.county_code,
         county_name=cooperative.county.name,
         price_fen=price_fen,
-        price_per_kg_fen=price_per_kg_fen(price_fen, version.net_mass_g),
+        price_per_kg_fen=per_kg_fen(price_fen, version.net_mass_g),
         certificates=tuple(str(badge.value) for badge in badges),
         keywords=(*names, *(badge.label for badge in badges)),
         priority=priority_score(households),

@@ -113,11 +113,6 @@ def unit_price_fen(version: ListingVersion, quantity: int) -> int:
     return reached[-1].unit_price_fen
 
 
-def price_per_kg_fen(unit_fen: int, net_mass_g: int) -> int:
-    """Fen per kilogram, rounded half up, for comparing."""
-    return (2 * unit_fen * 1000 + net_mass_g) // (2 * net_mass_g)
-
-
 def available_units(session: Session, product_ids: Iterable[int]) -> dict[int, int]:
     """Whole units in stock per product: the free grams of its lots over the net mass of a unit, at most what the
     agreement on a geographical indication still allows."""
@@ -207,7 +202,7 @@ def lots_of_product(session: Session, product: Product) -> list[Lot]:
 
 def next_lot(session: Session, product: Product) -> Lot | None:
     """The lot that an order placed now is sent from: the oldest harvest that still holds a unit."""
-    free = Lot.received_g * Lot.yield_bp // 10_000 - Lot.committed_g
+    free = Lot.received_g * Lot.yield_bp // 10_000 - Lot.committed_g - Lot.promised_g
     query = (
         select(Lot)
         .join(ProductLot, ProductLot.lot_id == Lot.id)

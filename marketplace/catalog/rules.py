@@ -14,6 +14,8 @@ from sqlalchemy.orm import Session
 
 from marketplace.catalog.certificates.claims import refuse_organic_claim
 from marketplace.catalog.certificates.queries import badges_of, is_in_force, may_claim_organic
+from marketplace.catalog.listings.models import EditState
+from marketplace.catalog.listings.queries import hold_open_edit
 from marketplace.catalog.models import (
     Category,
     Certificate,
@@ -47,6 +49,8 @@ MAX_TIERS = 6
 MAX_TIER_QUANTITY = 100_000
 MAX_PRICE_FEN = 100_000_00
 MAX_MASS_G = 1_000_000
+MAX_GROSS_G = 2 * MAX_MASS_G
+MAX_SHELF_DAYS = 3_650
 
 
 def _own_cooperative(session: Session, actor: Actor) -> Cooperative:
@@ -89,7 +93,7 @@ def add_product(
     description: str = "",
 ) -> Product:
     """Describe goods of the actor's cooperative. Raises Refused for a category that is not a leaf, a village that is
-    none, or masses (grams) that cannot be."""
+    none, masses (grams) or days it keeps that cannot be."""
     cooperative = _own_cooperative(session, actor)
     category = session.get(Category, category_code)
     has_children = session.scalar(select(Category.code).where(Category.parent_code == category_code).limit(1))
@@ -104,6 +108,10 @@ def add_product(
         raise Refused("net_mass", N_("净重须大于 0 且不超过 1000 千克"), field="net_mass_g")
     if gross_mass_g < net_mass_g:
         raise Refused("gross_mass", N_("毛重不能小于净重"), field="gross_mass_g")
+    if gross_mass_g > MAX_GROSS_G:
+        raise Refused("gross_mass", N_("毛重不能超过 2000 千克"), field="gross_mass_g")
+    if shelf_life_days is not None and not 1 <= shelf_life_days <= MAX_SHELF_DAYS:
+        raise Refused("shelf_life", N_("保质期须在 1 到 3650 天之间"), field="shelf_life_days")
     product = Product(
         cooperative_id=cooperative.id,
         category_code=category_code,
@@ -126,11 +134,15 @@ def add_product(
 def add_picture(
     session: Session, actor: Actor, files: FileStore, product: Product, *, content: bytes, alt_text: str
 ) -> ProductPicture:
-    """Keep a picture in two sizes; on goods that are on sale it waits for its edit.
+    """Keep a picture in two sizes; of goods that are or were on sale it waits for its edit.
 
-    Raises Refused when it is no picture, too many, or there already.
+    Raises Refused when it is no picture, too many, or there already; Conflict while the county looks at an edit, which
+    would show it unseen.
     """
     _require_own(actor, product.cooperative_id)
+    edit = hold_open_edit(session, product)
+    if edit is not None and edit.state is EditState.WAITING:
+        raise Conflict("edit_waits", N_("上一次修改正在县里核对，核对后才能再改"))
     kept = session.scalars(
         select(ProductPicture.large_address).where(ProductPicture.product_id == product.id)
     ).all()
@@ -150,7 +162,7 @@ def add_picture(
         width=prepared.width,
         height=prepared.height,
         alt_text=alt_text.strip() or product.name,
-        waits=listing is not None and listing.state is ListingState.PUBLISHED,
+        waits=listing is not None and listing.current_version_id is not None,
     )
     session.add(picture)
     session.flush()

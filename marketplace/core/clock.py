@@ -13,6 +13,10 @@ from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
+FIRST_DAY, LAST_DAY = (
+    date(1, 1, 2),
+    date(9999, 12, 30),
+)  # what people type may lie on the calendar's very edge
 _set_instant: ContextVar[datetime | None] = ContextVar("set_instant", default=None)
 
 
@@ -32,13 +36,13 @@ def business_day(at: datetime) -> date:
 
 
 def start_of(day: date) -> datetime:
-    """The UTC instant at which the business day begins."""
-    return datetime.combine(day, time.min, SHANGHAI).astimezone(UTC)
+    """The UTC instant at which the business day begins, as near as there is one at the edge of the calendar."""
+    return datetime.combine(max(day, FIRST_DAY), time.min, SHANGHAI).astimezone(UTC)
 
 
 def end_of(day: date) -> datetime:
     """The UTC instant at which the business day ends (exclusive)."""
-    return start_of(day + timedelta(days=1))
+    return start_of(min(day, LAST_DAY) + timedelta(days=1))
 
 
 @contextmanager

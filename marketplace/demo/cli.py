@@ -9,8 +9,10 @@ from flask import current_app
 from flask.cli import with_appcontext
 from flask_babel import gettext
 
+from config import EMULATOR_FILE
 from marketplace.core.errors import DomainError
 from marketplace.demo.accounts import demo_accounts
+from marketplace.demo.collecting import keep_at_emulator
 from marketplace.demo.load import load_demo
 from marketplace.demo.scale import SCALES
 from marketplace.demo.world import Tools
@@ -35,6 +37,8 @@ def load(scale: str, seed: int) -> None:
     try:
         with runner(current_app._get_current_object()) as session:  # type: ignore[attr-defined]  # noqa: SLF001
             world = load_demo(session, demo_tools(), scale=scale, seed=seed, tell=_say)
+            if not settings.stripe_api_key:
+                keep_at_emulator(session, settings.data_dir / EMULATOR_FILE)
     except DomainError as refusal:
         raise click.ClickException(str(refusal)) from refusal
     click.echo(f"  {world.timeline.done} steps, {time.monotonic() - began:.0f} s")

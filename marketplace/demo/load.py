@@ -23,6 +23,7 @@ from marketplace.demo.agreements import Fields
 from marketplace.demo.bank import Bank
 from marketplace.demo.carriage import Carriers
 from marketplace.demo.certified import Certified
+from marketplace.demo.collecting import Collecting
 from marketplace.demo.content import FURTHER_TERMS, demo_cooperatives
 from marketplace.demo.entry import Seller, apply_for, case_of, pass_on, plan_entry
 from marketplace.demo.findings import Findings
@@ -171,6 +172,7 @@ def _plan(world: World) -> None:
     Groups(world, staff, sold).plan()
     UnionVouchers(world, canteens[0], sellers[0], sold, staff).plan()
     Invoicing(world, sellers[0], canteens).plan()
+    Collecting(world, sellers).plan()
     _plan_sweeps(world, Bank(world, trade.unpaid_parts, sellers[0], canteens[0].unit))
     _plan_desks(world, sellers, applicants, shop, harvest, trade)
     world.timeline.at(at_hour(world.last_on, 17, 30), partial(set_up_kitchen, world, canteens[0]))

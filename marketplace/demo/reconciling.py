@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 from itertools import count
 
 from sqlalchemy import select
 
 from marketplace.core import clock
+from marketplace.demo.collecting import moves_of_platform
 from marketplace.demo.timeline import at_hour
 from marketplace.demo.world import World
 from marketplace.identity.models import Role
@@ -32,56 +34,45 @@ def compare_yesterday(world: World) -> None:
         world.account(SECOND_OPERATOR, world.people.name(), Role.OPERATOR, organisation=platform)
         day = world.last_on - timedelta(days=1)
         moves = _moves(world)
-        if moves:
-            last = moves.pop()
-            moves.append(
-                BalanceMove(
-                    last.ref,
-                    last.kind,
-                    last.source_ref,
-                    last.payment_ref,
-                    last.amount_fen + 1,  # the one fen that somebody has to explain
-                    last.fee_fen,
-                    last.occurred_at,
-                )
-            )
+        last = max((place for place, move in enumerate(moves) if move.payment_ref), default=None)
+        if last is not None:  # the one fen that somebody has to explain
+            moves[last] = replace(moves[last], amount_fen=moves[last].amount_fen + 1)
         reconcile_card(world.session, day, moves)
         reconcile_bank(world.session, day)
         _dispute(world)
 
 
 def _moves(world: World) -> list[BalanceMove]:
-    """The channel's list, made from what was paid on line and given back before today."""
+    """The channel's list, made from what was paid on line, given back and transferred before today."""
     numbers, until = count(1), clock.start_of(world.last_on)
     charges = select(Payment).where(
         Payment.method == PaymentMethod.CARD, Payment.state == PaymentState.PAID, Payment.paid_at < until
     )
-    rows = [
-        (paid.paid_at, MoveKind.CHARGE, paid, paid.amount_fen, (paid.amount_fen * FEE_BP + 5_000) // 10_000)
+    moves = [
+        _move(
+            paid.paid_at, MoveKind.CHARGE, paid, paid.amount_fen, (paid.amount_fen * FEE_BP + 5_000) // 10_000
+        )
         for paid in world.session.scalars(charges)
         if paid.paid_at
     ]
     returned = select(Refund).where(
         Refund.method == PaymentMethod.CARD, Refund.state == RefundState.RETURNED, Refund.returned_at < until
     )
-    rows += [
-        (refund.returned_at, MoveKind.REFUND, refund.payment, -refund.amount_fen, 0)
+    moves += [
+        _move(refund.returned_at, MoveKind.REFUND, refund.payment, -refund.amount_fen, 0)
         for refund in world.session.scalars(returned)
         if refund.returned_at and refund.payment
     ]
-    rows.sort(key=lambda row: (row[0], row[2].id, row[3]))
-    return [
-        BalanceMove(
-            f"txn_demo{next(numbers):06d}",
-            kind,
-            f"{kind.value}_{payment.public_no}",
-            payment.provider_payment_ref or payment.public_no,
-            amount_fen,
-            fee_fen,
-            at,
-        )
-        for at, kind, payment, amount_fen, fee_fen in rows
-    ]
+    moves += moves_of_platform(world, until)
+    moves.sort(
+        key=lambda move: (move.occurred_at, move.payment_ref is None, move.source_ref, move.amount_fen)
+    )
+    return [replace(move, ref=f"txn_demo{next(numbers):06d}") for move in moves]
+
+
+def _move(at: datetime, kind: MoveKind, payment: Payment, amount_fen: int, fee_fen: int) -> BalanceMove:
+    ref = payment.provider_payment_ref or payment.public_no
+    return BalanceMove("", kind, f"{kind.value}_{payment.public_no}", ref, amount_fen, fee_fen, at)
 
 
 def _dispute(world: World) -> None:

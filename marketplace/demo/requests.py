@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from datetime import date, timedelta
 
 from marketplace.catalog.models import Category, Listing
-from marketplace.catalog.queries import available_units, price_per_kg_fen, sale_stop
+from marketplace.catalog.prices.guard import per_kg_fen
+from marketplace.catalog.queries import available_units, sale_stop
 from marketplace.core import clock
 from marketplace.core.ids import random_key
 from marketplace.demo.founding import Canteen
@@ -236,4 +237,4 @@ def _per_kg_fen(listing: Listing) -> int:
     """What a kilogram costs at the first tier."""
     version = listing.current_version
     assert version is not None
-    return price_per_kg_fen(version.tiers[0].unit_price_fen, version.net_mass_g)
+    return per_kg_fen(version.tiers[0].unit_price_fen, version.net_mass_g)

@@ -5,8 +5,6 @@ The accounts of others are in `user_views`.
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
-
 from flask import (
     Blueprint,
     Response,
@@ -31,6 +29,7 @@ from marketplace.identity.permissions import Permission
 from marketplace.identity.trail_details import trail_detail
 from marketplace.identity.trail_words import ROOMS, trail_words
 from marketplace.web import scheme
+from marketplace.web.addresses import own_path
 from marketplace.web.downloads import download
 from marketplace.web.forms import place_error
 from marketplace.web.limits import limited_sign_in
@@ -43,13 +42,6 @@ YEAR_SECONDS = 365 * 24 * 3600
 HOME = "/"
 DESK = "/desk"
 APPLICATION = "/apply"
-
-
-def _onward(target: str | None, otherwise: str = DESK) -> str:
-    """`target` when it is a path of this site, so that a link cannot lead elsewhere after signing in."""
-    parts = urlsplit(target or "")
-    safe = target and target.startswith("/") and not target.startswith(("//", "/\\")) and not parts.netloc
-    return str(target) if safe else otherwise
 
 
 @bp.route("/sign-in", methods=["GET", "POST"])
@@ -70,7 +62,7 @@ def sign_in() -> ResponseReturnValue:
             place_error(form, error)
         else:
             login_user(user)
-            return redirect(_onward(form.next.data))
+            return redirect(own_path(form.next.data, DESK))
     demo_accounts = current_app.extensions.get("demo_accounts")
     page = render_template(
         "identity/sign_in.html",
@@ -102,7 +94,7 @@ def register() -> ResponseReturnValue:
         else:
             login_user(user)
             flash(_("账号已开通，请填写合作社的申请") if applies else _("账号已开通，欢迎选购"), "success")
-            return redirect(APPLICATION if applies else _onward(form.next.data, HOME))
+            return redirect(APPLICATION if applies else own_path(form.next.data, HOME))
     return render_template("identity/register.html", form=form), 422 if form.errors else 200
 
 
@@ -124,7 +116,7 @@ def switch_language() -> ResponseReturnValue:
         raise NotFound
     if current_user.is_authenticated:
         current_user.locale = chosen
-    response: Response = make_response(redirect(_onward(request.form.get("next"), HOME)))
+    response: Response = make_response(redirect(own_path(request.form.get("next"), HOME)))
     response.set_cookie(COOKIE, chosen, max_age=YEAR_SECONDS, samesite="Lax", httponly=True)
     return response
 
@@ -136,7 +128,7 @@ def switch_scheme() -> ResponseReturnValue:
     chosen = request.form.get("scheme", "")
     if chosen not in scheme.SCHEMES:
         raise NotFound
-    response: Response = make_response(redirect(_onward(request.form.get("next"), HOME)))
+    response: Response = make_response(redirect(own_path(request.form.get("next"), HOME)))
     response.set_cookie(scheme.COOKIE, chosen, max_age=YEAR_SECONDS, samesite="Lax", httponly=True)
     return response
 

@@ -64,6 +64,8 @@ class EntryKind(LabelledEnum):
     DISPUTE_LOST = "dispute_lost", N_("付款争议损失")
     CHANNEL_FEE = "channel_fee", N_("渠道手续费")
     CHANNEL_PAYOUT = "channel_payout", N_("渠道提现到银行")
+    TRANSFERRED = "transferred", N_("划付合作社")
+    TRANSFER_REVERSED = "transfer_reversed", N_("收回划付")
 
 
 def _owners_fit_kind(column: str) -> CheckConstraint:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from io import BytesIO
 from typing import Any
 
 from flask import (
     Blueprint,
+    Response,
     current_app,
     flash,
     redirect,
@@ -29,6 +31,7 @@ from marketplace.linkage.sheet_models import EvidenceSheet
 from marketplace.linkage.sheet_queries import sheet_by_no, sheets_visible_to
 from marketplace.linkage.sheet_workbooks import empty_sheet
 from marketplace.registry.roster.rules import MEDIA_TYPES
+from marketplace.registry.roster.sheets import SheetReader
 from marketplace.registry.roster.workbooks import write_marked
 from marketplace.web.downloads import download
 from marketplace.web.forms import place_error
@@ -107,7 +110,7 @@ def show(sheet_no: str) -> ResponseReturnValue:
         "linkage/sheet.html",
         sheet=sheet,
         sheet_format=sheets.format_named(sheet.format),
-        findings=findings_of(sheet)[:FINDINGS_SHOWN],
+        findings=findings_of(sheet.findings[:FINDINGS_SHOWN]),
         findings_more=max(0, len(sheet.findings) - FINDINGS_SHOWN),
         explain=explain_finding,
     )
@@ -141,9 +144,14 @@ def marked(sheet_no: str) -> ResponseReturnValue:
         raise NotFound
     content = sheets.content_of(current_session(), current_app.extensions["files"], sheet)
     reader = sheets.sheet_reader(sheets.format_named(sheet.format), content)
+    return download_marked(reader, sheet.findings, sheet.file_name)
+
+
+def download_marked(reader: SheetReader, findings: Sequence[Mapping[str, Any]], file_name: str) -> Response:
+    """A sheet as it was uploaded, with the bad cells of its kept findings red and what to do beside them."""
     target = BytesIO()
-    write_marked(target, reader, findings_of(sheet), heading=_("问题与修改办法"), explain=explain_finding)
-    name = _("%(name)s（已标注）", name=sheet.file_name.rsplit(".", 1)[0]) + ".xlsx"
+    write_marked(target, reader, findings_of(findings), heading=_("问题与修改办法"), explain=explain_finding)
+    name = _("%(name)s（已标注）", name=file_name.rsplit(".", 1)[0]) + ".xlsx"
     return download(target.getvalue(), MEDIA_TYPES["xlsx"], name=name)
 
 
@@ -151,9 +159,9 @@ def _sheet(sheet_no: str) -> EvidenceSheet:
     return sheet_by_no(current_session(), current_actor(), sheet_no)
 
 
-def findings_of(sheet: EvidenceSheet) -> list[Finding]:
-    """What was found in a sheet, in the order of its rows."""
-    return [Finding(**kept) for kept in sheet.findings]
+def findings_of(kept: Sequence[Mapping[str, Any]]) -> list[Finding]:
+    """What was found in a sheet, as it keeps it, in the order of its rows."""
+    return [Finding(**one) for one in kept]
 
 
 def explain_finding(finding: Finding) -> str:

@@ -63,7 +63,7 @@ def _tell(session: Session, rows: Sequence[TrailEntry]) -> None:
     duties = _people_with_duties(session, rows)
     wanted: dict[tuple[int, int], tuple[TrailEntry, Event, str]] = {}
     for row in rows:
-        for event in (event for event in EVENTS if event.action == row.action):
+        for event in _events_of(row):
             number = _number(row, event, behind)
             for user_id in _audience(row, event, behind, duties):
                 if user_id != row.actor_user_id and number:
@@ -71,6 +71,10 @@ def _tell(session: Session, rows: Sequence[TrailEntry]) -> None:
     told = _told_already(session, [row.id for row in rows])
     new = {key: value for key, value in wanted.items() if key not in told}
     _write(session, new)
+
+
+def _events_of(row: TrailEntry) -> list[Event]:
+    return [event for event in EVENTS if event.action == row.action and not row.detail.get(event.unless)]
 
 
 def _number(row: TrailEntry, event: Event, behind: dict[int, _Behind]) -> str:
@@ -86,9 +90,12 @@ def _audience(
     behind: dict[int, _Behind],
     duties: dict[tuple[int, Permission], set[int]],
 ) -> Iterable[int]:
+    order = behind.get(row.id)
+    buyer_id = order.buyer_user_id if order else None
     if event.audience is Audience.BUYER:
-        order = behind.get(row.id)
-        return [order.buyer_user_id] if order and order.buyer_user_id else []
+        return [] if buyer_id is None else [buyer_id]
+    if event.audience is Audience.UNIT and buyer_id is not None:
+        return []  # what one of its people buys at home is no business of a unit
     body = row.cooperative_id if event.audience is Audience.COOPERATIVE else row.buyer_unit_id
     if body is None or event.duty is None:
         return []

@@ -28,11 +28,15 @@ class Link(Enum):
     CERTIFICATE = ("certificates.certificate", "certificate_no")
     RECOGNITION = ("recognition.recognition", "recognition_no")
     STORY = ("stories.edit", "story_no")
+    ACCOUNT = ("receiving_account.own", "account")
 
 
 @dataclass(frozen=True)
 class Event:
-    """One audience of one action: `title` is a Chinese source string that may name %(no)s."""
+    """One audience of one action: `title` is a Chinese source string that may name %(no)s.
+
+    A row of the trail whose detail says `unless` is no such event.
+    """
 
     action: str
     audience: Audience
@@ -40,6 +44,7 @@ class Event:
     title: str
     link: Link
     duty: Permission | None = None
+    unless: str = ""
 
     @property
     def name(self) -> str:
@@ -49,9 +54,10 @@ class Event:
 
 A, L, P, C = Audience, Link, Permission, NoticeCategory
 EVENTS: tuple[Event, ...] = (
-    Event("ordering.place", A.UNIT, C.ORDERS, N_("采购单 %(no)s 待审批"), L.ORDER, P.APPROVE_ORDERS),
+    Event("ordering.place", A.UNIT, C.ORDERS, N_("采购单 %(no)s 待审批"), L.ORDER, P.APPROVE_ORDERS, "approved"),
     Event("ordering.reject", A.UNIT, C.ORDERS, N_("采购单 %(no)s 未获批准"), L.ORDER, P.ORDER_FOR_UNIT),
     Event("ordering.approve", A.COOPERATIVE, C.ORDERS, N_("新订单 %(no)s 待确认"), L.PART, P.FULFIL_ORDERS),
+    Event("ordering.pass_on", A.COOPERATIVE, C.ORDERS, N_("新订单 %(no)s 待确认"), L.PART, P.FULFIL_ORDERS),
     Event("ordering.pay", A.COOPERATIVE, C.ORDERS, N_("新订单 %(no)s 已付款，待确认"), L.PART, P.FULFIL_ORDERS),
     Event("ordering.confirm", A.BUYER, C.ORDERS, N_("订单 %(no)s 合作社已确认，正在备货"), L.ORDER),
     Event("ordering.confirm", A.UNIT, C.ORDERS, N_("订单 %(no)s 合作社已确认，正在备货"), L.ORDER, P.ORDER_FOR_UNIT),
@@ -85,6 +91,14 @@ EVENTS: tuple[Event, ...] = (
             ("catalog.decide_waiver", N_("证书 %(no)s 的费用减免已有决定"), L.CERTIFICATE),
             ("catalog.end_recognition", N_("扶贫产品认定 %(no)s 已结束"), L.RECOGNITION),
             ("catalog.remove_story", N_("故事 %(no)s 被县里撤下，请看原因"), L.STORY),
+        )
+    ),
+    *(
+        Event(action, A.COOPERATIVE, C.MONEY, title, L.ACCOUNT, P.MANAGE_COOPERATIVE)
+        for action, title in (
+            ("payments.account_details_wanted", N_("收款账户 %(no)s 要补充资料")),
+            ("payments.account_ready", N_("收款账户 %(no)s 可以收款")),
+            ("payments.account_restricted", N_("收款账户 %(no)s 被支付通道限制")),
         )
     ),
     Event("reviews.decide", A.COOPERATIVE, C.REVIEWS, N_("审核 %(no)s 有新的进展"), L.REVIEW, P.MANAGE_LISTINGS),

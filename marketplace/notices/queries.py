@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Select, func, select
+from datetime import timedelta
+
+from sqlalchemy import ColumnElement, Select, func, or_, select
 from sqlalchemy.orm import Session
 
+from marketplace.core.clock import now
 from marketplace.core.errors import NotFound
 from marketplace.identity.actors import Actor
 from marketplace.notices.models import (
@@ -14,6 +17,8 @@ from marketplace.notices.models import (
     NoticeCategory,
     NoticePreference,
 )
+
+MOST_TRIES = 12  # the last one after a day and a half
 
 
 def messages_of(actor: Actor, *, only_unread: bool = False) -> Select[tuple[Message]]:
@@ -49,15 +54,24 @@ def address_of(session: Session, actor: Actor) -> EmailAddress | None:
 
 
 def waiting_mails(session: Session, *, limit: int) -> list[tuple[Message, str]]:
-    """Messages whose e-mail waits, with the confirmed address, oldest first."""
+    """Messages whose e-mail is to be tried now, with the confirmed address: those tried least first, of these the
+    oldest. After k tries the next one is due 2^k minutes after what is told, so that a server may be down for a day."""
     query = (
         select(Message, EmailAddress.address)
         .join(EmailAddress, EmailAddress.user_id == Message.user_id)
-        .where(Message.email_state == EmailState.WAITING, EmailAddress.confirmed_at.is_not(None))
-        .order_by(Message.id)
+        .where(Message.email_state == EmailState.WAITING, EmailAddress.confirmed_at.is_not(None), _is_due())
+        .order_by(Message.email_tries, Message.id)
         .limit(limit)
     )
     return [(message, address) for message, address in session.execute(query)]
+
+
+def _is_due() -> ColumnElement[bool]:
+    spaced = (
+        (Message.email_tries == tries) & (Message.at <= now() - timedelta(minutes=2**tries))
+        for tries in range(1, MOST_TRIES)
+    )
+    return or_(Message.email_tries == 0, *spaced)
 
 
 def waiting_confirmations(session: Session, *, limit: int) -> list[EmailAddress]:

@@ -1,7 +1,7 @@
 """E-mail leaves: links that confirm an address, and messages whose people want them by e-mail.
 
-The mailer is called with no transaction open. A crash between a call and its record sends the same mail once more,
-under the same Message-ID, which mail programs show once.
+The mailer is called with no transaction open: a batch is handed over whole, then recorded. A crash between sends the
+same mails once more, under the same Message-IDs, which mail programs show once.
 """
 
 from __future__ import annotations
@@ -15,10 +15,9 @@ from marketplace.core.clock import now
 from marketplace.notices.events import BY_NAME
 from marketplace.notices.mailers import Mail, Mailer, MailRefused, MailUnavailable
 from marketplace.notices.models import EmailAddress, EmailState, Message
-from marketplace.notices.queries import waiting_confirmations, waiting_mails
+from marketplace.notices.queries import MOST_TRIES, waiting_confirmations, waiting_mails
 
 BATCH = 20
-MOST_TRIES = 8
 AddressOf = Callable[[str], str]  # the whole address of a path
 
 
@@ -26,11 +25,11 @@ def send_confirmations(session: Session, mailer: Mailer, address_of: AddressOf) 
     """Send the links that confirm addresses; returns how many left."""
     mails = {row.user_id: _confirming(row, address_of) for row in waiting_confirmations(session, limit=BATCH)}
     session.rollback()
+    states = {user_id: _hand_over(mailer, mail) for user_id, mail in mails.items()}
     sent = 0
-    for user_id, mail in mails.items():
-        state = _hand_over(mailer, mail)
+    for user_id, state in states.items():
         row = session.get(EmailAddress, user_id)
-        if row is not None and state is not None and mail.key.endswith(row.token[:12]):
+        if row is not None and state is not None and mails[user_id].key.endswith(row.token[:12]):
             row.asked_mail_at = now()
             sent += state is EmailState.SENT
     session.flush()
@@ -41,17 +40,16 @@ def send_messages(session: Session, mailer: Mailer, address_of: AddressOf) -> in
     """Send messages that wait; returns how many were taken or given up."""
     mails = {row.id: _telling(row, to, address_of) for row, to in waiting_mails(session, limit=BATCH)}
     session.rollback()
+    states = {message_id: _hand_over(mailer, mail) for message_id, mail in mails.items()}
     done = 0
-    for message_id, mail in mails.items():
-        state = _hand_over(mailer, mail)
+    for message_id, state in states.items():
         message = session.get_one(Message, message_id)
         if message.email_state is not EmailState.WAITING:
             continue  # another worker was quicker, or the person wants no e-mail any more
         message.email_tries += 1
-        if state is None and message.email_tries >= MOST_TRIES:
-            state = EmailState.FAILED
-        if state is not None:
-            message.email_state = state
+        is_last = message.email_tries >= MOST_TRIES
+        if state is not None or is_last:
+            message.email_state = state or EmailState.FAILED
             message.emailed_at = now() if state is EmailState.SENT else None
             done += 1
     session.flush()

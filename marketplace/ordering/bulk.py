@@ -218,7 +218,7 @@ def _write(session: Session, ready: Sequence[_Ready]) -> list[Placed]:
     sold_out = [wish.listing.id for _part, wish, taken in wishes if taken.sold_out]
     _add(rows, IndexTask, [{"listing_id": listing_id, "asked_at": at} for listing_id in sold_out])
     rows.write()
-    _write_trail(session, ready, orders)
+    _write_trail(session, ready, orders, parts)
     return [Placed(order["id"], order["public_no"], order["total_fen"]) for order in orders]
 
 
@@ -303,14 +303,32 @@ def _code(value: object) -> object:
     return value.value if isinstance(value, Enum) else value
 
 
-def _write_trail(session: Session, ready: Iterable[_Ready], orders: Iterable[Mapping[str, Any]]) -> None:
+def _write_trail(
+    session: Session,
+    ready: Sequence[_Ready],
+    orders: Sequence[Mapping[str, Any]],
+    parts: Iterable[Mapping[str, Any]],
+) -> None:
+    """A row an order; and a row a part of what nobody has to approve any more, for its cooperative to hear of it."""
+    drafts = {order["id"]: one.draft for one, order in zip(ready, orders, strict=True)}
     trail = [
         trail_row(
-            one.draft.actor,
+            drafts[order["id"]].actor,
             "ordering.place",
             subject=("order", order["public_no"]),
             total_fen=order["total_fen"],
+            **({"approved": True} if drafts[order["id"]].approval else {}),
         )
-        for one, order in zip(ready, orders, strict=True)
+        for order in orders
+    ]
+    trail += [
+        trail_row(
+            drafts[part["order_id"]].actor,
+            "ordering.pass_on",
+            subject=("order_part", part["public_no"]),
+            cooperative_id=part["cooperative_id"],
+        )
+        for part in parts
+        if drafts[part["order_id"]].approval
     ]
     session.execute(insert(TrailEntry), trail)

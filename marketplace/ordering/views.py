@@ -7,7 +7,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
 from marketplace.catalog.queries import listing_by_no
-from marketplace.core.errors import Conflict, DomainError, NotFound, Refused
+from marketplace.core.errors import Conflict, DomainError, Refused
 from marketplace.identity.access import current_actor, public, requires
 from marketplace.identity.permissions import Permission
 from marketplace.ordering import queries, rules
@@ -17,7 +17,7 @@ from marketplace.ordering.forms import QuantityForm, ReasonForm, ShipForm
 from marketplace.ordering.guest_cart import add_as_guest, change_as_guest, guest_count, guest_lines
 from marketplace.ordering.models import Order, OrderKind, OrderPart
 from marketplace.ordering.states import PartState
-from marketplace.web.errors import explain
+from marketplace.web.forms import tell
 from marketplace.web.jobs import nudge
 from marketplace.web.paging import page_of
 from marketplace.web.transaction import current_session
@@ -47,8 +47,7 @@ def add_to_cart(listing_no: str) -> ResponseReturnValue:
             line = rules.put_in_cart(session, actor, kind=kind, listing=listing, quantity=quantity)
             units = line.quantity
     except (Refused, Conflict) as error:
-        session.rollback()
-        flash(explain(error), "error")
+        tell(error)
         return redirect(url_for("catalog.listing", listing_no=listing_no), 303)
     flash(
         _("“%(title)s”已放进购物车，共 %(count)s 件", title=listing.product.name, count=units),
@@ -195,11 +194,8 @@ def fulfil(part_no: str, step: str) -> ResponseReturnValue:
         else:
             rules.decline_part(session, actor, found, reason=form.reason.data or "")
             _nudge_after_end()
-    except NotFound:
-        raise
     except DomainError as error:
-        session.rollback()
-        flash(explain(error), "error")
+        tell(error)
     else:
         flash(_("已确认，请备货") if step == "confirm" else _("已告知买方无法供货"), "success")
     return redirect(url_for(".part", part_no=part_no), 303)

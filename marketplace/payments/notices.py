@@ -12,6 +12,7 @@ from marketplace.core.labels import N_
 from marketplace.identity.actors import Actor
 from marketplace.identity.permissions import Permission
 from marketplace.identity.trail import record_trail
+from marketplace.payments.collecting import told
 from marketplace.payments.disputes.rules import take_dispute
 from marketplace.payments.gateways.protocol import (
     EventKind,
@@ -102,6 +103,8 @@ def apply_notices(session: Session) -> int:
 def _apply(session: Session, notice: GatewayNotice) -> Result:
     if notice.kind is EventKind.OTHER:
         return NoticeOutcome.IGNORED, ""
+    if notice.kind in told.APPLIED_BY:
+        return told.APPLIED_BY[notice.kind](session, notice)
     payment = _payment_meant(session, notice)
     if notice.kind is EventKind.FAILED:
         return _apply_failed(session, notice, payment)

@@ -38,6 +38,7 @@ from marketplace.payments.models import (
     PaymentMethod,
     QueueReason,
 )
+from marketplace.payments.reconciliation.payouts import match_payouts
 from marketplace.payments.rules import apply_payment
 from marketplace.payments.vouchers.rules import batch_named, take_batch, why_batch_not
 
@@ -78,6 +79,7 @@ def import_statement(
         _take_line(session, statement, row, codes[row.serial_no], book) for row in fresh
     )
     session.flush()
+    match_payouts(session)
     record_trail(
         session,
         actor,

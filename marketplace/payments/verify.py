@@ -27,6 +27,7 @@ from marketplace.payments.models import (
     PoolDistribution,
     Settlement,
 )
+from marketplace.payments.reconciliation.models import PayoutArrival
 from marketplace.payments.refunds.models import RefundedLine
 from marketplace.payments.vouchers.models import VoucherBatch
 from marketplace.procurement.forward.models import ForwardOrder
@@ -276,9 +277,11 @@ def _bank_lines_pay_what_they_are(session: Session) -> Answer:
         .outerjoin(shares, shares.c.line_id == BankLine.id)
         .outerjoin(Deposit, Deposit.bank_line_id == BankLine.id)
         .outerjoin(VoucherBatch, VoucherBatch.bank_line_id == BankLine.id)
+        .outerjoin(PayoutArrival, PayoutArrival.line_id == BankLine.id)
         .where(
-            Deposit.id.is_(None),  # what came as a deposit or for vouchers has checks of its own
+            Deposit.id.is_(None),  # what came as a deposit, for vouchers or as a payout has checks of its own
             VoucherBatch.id.is_(None),
+            PayoutArrival.id.is_(None),
             or_(
                 and_(BankLine.state == BankLineState.MATCHED, fen != BankLine.amount_fen),
                 and_(BankLine.state == BankLineState.QUEUED, fen != 0),

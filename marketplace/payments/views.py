@@ -23,6 +23,7 @@ from marketplace.payments.models import Payment, PaymentMethod, PaymentState
 from marketplace.payments.online import views as online_views
 from marketplace.payments.online.rules import choose_method
 from marketplace.payments.online.views import current_gateway, payment_page
+from marketplace.payments.reconciliation.payouts import payouts_of_amount
 from marketplace.payments.statements import import_statement, resolve_bank_line
 from marketplace.payments.vouchers.queries import batches_of_amount
 from marketplace.web.errors import explain
@@ -217,6 +218,7 @@ def resolve_line(line_no: str) -> ResponseReturnValue:
         near=near,
         deposits=session.scalars(deposits_of_amount(line.amount_fen)).all(),
         batches=session.scalars(batches_of_amount(line.amount_fen)).all(),
+        payouts=payouts_of_amount(session, line.amount_fen),
     )
     return page, 422 if form.errors else 200
 

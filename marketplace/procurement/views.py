@@ -20,7 +20,7 @@ from marketplace.procurement.approvals.forms import DecisionForm
 from marketplace.procurement.approvals.queries import may_look, waiting_orders
 from marketplace.procurement.budgets.queries import line_by_no
 from marketplace.procurement.budgets.rules import name_budget_line
-from marketplace.web.errors import explain
+from marketplace.web.forms import tell
 from marketplace.web.paging import page_of
 from marketplace.web.transaction import current_session
 
@@ -48,8 +48,7 @@ def approve(order_no: str) -> ResponseReturnValue:
     try:
         rules.approve_order(session, actor, order, note=form.note.data or "")
     except Refused as error:
-        session.rollback()
-        flash(explain(error), "error")
+        tell(error)
         return redirect(url_for("ordering.order", order_no=order_no), 303)
     if order.parts[0].state is PartState.AWAITING_APPROVAL:
         flash(_("已批准这一步，等待下一步审批"), "success")
@@ -89,8 +88,7 @@ def name_budget(order_no: str) -> ResponseReturnValue:
         line = line_by_no(session, actor, request.form.get("budget", ""))
         name_budget_line(session, actor, order, line)
     except Refused as error:
-        session.rollback()
-        flash(explain(error), "error")
+        tell(error)
     else:
         flash(_("已指定预算科目"), "success")
     return redirect(url_for("ordering.order", order_no=order_no), 303)

@@ -25,6 +25,7 @@ from marketplace.ordering.models import OrderLine, OrderPart
 from marketplace.ordering.states import PartState
 from marketplace.payments import queries as payments
 from marketplace.payments.closing import queries as closing, unallocated
+from marketplace.payments.collecting import queries as collecting
 from marketplace.payments.corrections import queries as corrections
 from marketplace.payments.deposits import queries as deposits
 from marketplace.payments.disputes import queries as payment_disputes
@@ -68,6 +69,7 @@ TASK_SOURCES: tuple[Callable[[Session, Actor], list[Task]], ...] = (
     payments.tasks_of,
     reconciliation.tasks_of,
     payment_disputes.tasks_of,
+    collecting.tasks_of,
     evaluations.tasks_of,
     purchase_certificates.tasks_of,
     late_interest.tasks_of,

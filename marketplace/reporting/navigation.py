@@ -21,11 +21,13 @@ P = Permission
 
 @dataclass(frozen=True)
 class Place:
-    """A page of the navigation, for those with one of `permissions`; for every signed-in user when there are none."""
+    """A page of the navigation, for those with one of `permissions`; for every signed-in user when there are none.
+    `needs` is what the deployment must have switched on, a name in `app.extensions`."""
 
     label: str
     endpoint: str
     permissions: tuple[Permission, ...] = ()
+    needs: str = ""
 
 
 PLACES = (
@@ -56,6 +58,7 @@ PLACES = (
     Place(N_("备货发货"), "packing.index", (P.FULFIL_ORDERS,)),
     Place(N_("长期供货"), "standing_supply.promises", (P.FULFIL_ORDERS,)),
     Place(N_("应收账款"), "receivables.index", (P.FULFIL_ORDERS,)),
+    Place(N_("收款账户"), "receiving_account.own", (P.FULFIL_ORDERS,), needs="collector"),
     Place(N_("产品与上架"), "workshop.products", (P.MANAGE_LISTINGS,)),
     Place(N_("我们的故事"), "stories.own", (P.MANAGE_LISTINGS,)),
     Place(N_("价格核对"), "prices.watch", (P.MANAGE_LISTINGS, P.MANAGE_REFERENCE_PRICES)),
@@ -83,6 +86,7 @@ PLACES = (
     Place(N_("操作日志"), "identity.trail", (P.READ_TRAIL,)),
     Place(N_("付款争议"), "disputes.index", (P.MATCH_BANK_LINES, P.READ_AUDIT)),
     Place(N_("每日对账"), "reconciliation.index", (P.MATCH_BANK_LINES, P.READ_AUDIT)),
+    Place(N_("划付合作社"), "transfers.index", (P.MATCH_BANK_LINES, P.READ_AUDIT), needs="collector"),
     Place(N_("我的合作社"), "cooperatives.own", (P.MANAGE_LISTINGS,)),
     Place(
         N_("本单位"),
@@ -126,6 +130,7 @@ def init_navigation(app: Flask) -> None:
             }
             for place in places_of(actor)
             if place.endpoint in current_app.view_functions
+            and (not place.needs or current_app.extensions[place.needs] is not None)
         ]
         role = min(actor.roles) if actor.roles else None
         found: dict[str, object] = {"nav_items": items, "role_label": label(role)}

@@ -5,10 +5,10 @@ from __future__ import annotations
 import structlog
 from flask import Flask, Response, current_app, g, jsonify, make_response, render_template, request
 from flask_babel import gettext
-from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.exc import DataError, IntegrityError, OperationalError
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
-from marketplace.core.errors import Conflict, DomainError, NotFound
+from marketplace.core.errors import Conflict, DomainError, NotFound, Refused
 from marketplace.core.labels import N_
 
 log = structlog.get_logger(__name__)
@@ -71,6 +71,7 @@ def init_errors(app: Flask) -> None:
     app.before_request(_refuse_nul)
     app.register_error_handler(DomainError, _refused)
     app.register_error_handler(IntegrityError, _constraint)
+    app.register_error_handler(DataError, _unfit)
     app.register_error_handler(OperationalError, _unavailable)
     app.register_error_handler(HTTPException, _http)
     app.register_error_handler(Exception, _broken)
@@ -78,7 +79,8 @@ def init_errors(app: Flask) -> None:
 
 def _refuse_nul() -> Response | None:
     """A NUL byte is in no number, word or name, and PostgreSQL takes none."""
-    texts = [request.path, *request.args.values(), *request.form.values()]
+    typed = [text for values in (request.args, request.form) for _key, text in values.items(multi=True)]
+    texts = [request.path, *typed]
     if any("\x00" in text for text in texts):
         return answer(400, "nul_byte", gettext(TITLES[400]))
     return None
@@ -95,6 +97,12 @@ def _refused(error: DomainError) -> Response:
 def _constraint(error: IntegrityError) -> Response:
     log.warning("constraint_refused", path=request.path, reason=str(error.orig))
     return _refused(Conflict("conflict", N_("这项操作与现有记录冲突，可能已经提交过，请刷新后再看")))
+
+
+def _unfit(error: DataError) -> Response:
+    """A number or text that a column cannot hold; rules say it better where they can."""
+    log.warning("value_refused", path=request.path, reason=str(error.orig))
+    return _refused(Refused("value_unfit", N_("有数字或文字超出了能保存的范围，请检查后再提交")))
 
 
 def _unavailable(error: OperationalError) -> Response:

@@ -14,6 +14,7 @@ from marketplace.core.errors import NotFound
 T = TypeVar("T")
 PAGE_SIZE = 20
 MAX_PAGE = 5_000
+MOST_DIGITS = 9
 
 
 @dataclass(frozen=True)
@@ -41,12 +42,17 @@ class Page(Generic[T]):
         return self.number > 1
 
 
-def requested_page() -> int:
+def requested_page(most: int = MAX_PAGE) -> int:
     """The page number in the address (`?page=`), 1 when absent. Raises NotFound for nonsense."""
-    text = request.args.get("page", "1")
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= MAX_PAGE:
+    number = whole_number(request.args.get("page", "1"))
+    if number is None or not 1 <= number <= most:
         raise NotFound
-    return int(text)
+    return number
+
+
+def whole_number(text: str) -> int | None:
+    """A number typed in digits; None for anything else, and for one too long to mean anything."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= MOST_DIGITS else None
 
 
 def page_of(

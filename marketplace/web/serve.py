@@ -29,7 +29,7 @@ from flask import current_app
 from flask.cli import cli as flask_command
 from sqlalchemy import create_engine, text
 
-from config import ONLINE_METHODS, Settings
+from config import EMULATOR_FILE, ONLINE_METHODS, Settings
 from marketplace.core.schema import upgrade
 from marketplace.web.jobs import current_jobs
 from marketplace.web.transaction import database
@@ -94,6 +94,7 @@ def _environment(settings: Settings) -> dict[str, str]:
             "STRIPE_API_KEY": "sk_test_marketplace",
             "STRIPE_API_BASE": f"http://{_own_host(settings)}:{port}",
             "STRIPE_WEBHOOK_SECRET": settings.stripe_webhook_secret,
+            "CARD_COLLECTION": os.environ.get("CARD_COLLECTION") or "platform",
             "CARD_METHODS": os.environ.get("CARD_METHODS") or ",".join(ONLINE_METHODS),
         }
     return {**os.environ, **wanted}
@@ -110,7 +111,7 @@ def _start_parts(settings: Settings, environment: Mapping[str, str]) -> list[Par
             *("--api-key", environment["STRIPE_API_KEY"]),
             *("--webhook-url", f"http://{_own_host(settings)}:{settings.port}{WEBHOOK_PATH}"),
             *("--webhook-secret", settings.stripe_webhook_secret),
-            *("--data", str(settings.data_dir / "stripe_emulator.json")),
+            *("--data", str(settings.data_dir / EMULATOR_FILE)),
         )
         parts.append(_fork("card emulator", _module, (EMULATOR, *emulator), environment))
     return parts

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from datetime import date
 
 import pytest
@@ -11,7 +12,7 @@ from marketplace.catalog.certificates.models import CertificateFee, GiUse, Waive
 from marketplace.catalog.certificates.rules import suspend_certificate
 from marketplace.catalog.models import Certificate, CertificateKind as K, CertificateState
 from marketplace.identity.actors import actor_of
-from marketplace.identity.models import Role
+from marketplace.identity.models import Role, StoredFile
 from tests.factories.certificates import certified, gi_certified
 from tests.factories.identity import UserFactory, official_with
 from tests.factories.registry import CooperativeFactory, user_of
@@ -64,6 +65,30 @@ def test_a_cooperative_registers_a_geographical_indication(client, session, prod
     case = text_of(client.get("/reviews"))
     assert "AGI00353" in case
     assert client.get(f"/check/certificates/{made.public_no}").status_code == 404
+
+
+@pytest.mark.parametrize("way", ["any kind", "green food"])
+def test_a_scan_is_a_document_whatever_it_says_it_is(client, session, product, manager, way):
+    if way == "green food":
+        address = f"/workshop/products/{product.public_no}/certificates"
+        typed = {"number": "LB-18-2305140123A", "enterprise_no": "GF361025230123", **DAYS}
+    else:
+        address = f"/product-certificates/new?product={product.public_no}&kind=gi_farm_product"
+        typed = {"number": "AGI00353", "holder": "乐安县茶叶协会", "area": "120.5", "cap": "5000", **DAYS}
+    typed["file"] = (io.BytesIO(b"<script>"), "scan.pdf", "application/pdf")
+    refused = client.post(address, data=typed, content_type="multipart/form-data")
+    assert "只能上传 PDF、JPG 或 PNG 文件" in text_of(refused, 422)
+    assert session.scalar(select(Certificate)) is None
+    assert session.scalar(select(StoredFile)) is None
+
+
+def test_a_scan_is_kept_sealed(client, session, product, manager):
+    address = f"/product-certificates/new?product={product.public_no}&kind=gi_farm_product"
+    typed = {"number": "AGI00353", "holder": "乐安县茶叶协会", "area": "120.5", "cap": "5000", **DAYS}
+    typed["file"] = (io.BytesIO(b"%PDF-1.7 scan"), "scan.exe", "text/html")
+    assert client.post(address, data=typed, content_type="multipart/form-data").status_code == 303
+    kept = session.scalars(select(StoredFile)).one()
+    assert (kept.media_type, kept.sealed) == ("application/pdf", True)
 
 
 def test_the_list_shows_what_ends_and_what_is_waived(client, session, product, manager):

@@ -23,6 +23,7 @@ from marketplace.catalog.listings.rules import (
 from marketplace.catalog.models import Listing, ListingVersion, Product, ProductPicture
 from marketplace.catalog.prices.models import PriceCheck
 from marketplace.catalog.rules import add_picture, publish_listing, withdraw_listing
+from marketplace.core.clock import now
 from marketplace.core.errors import Conflict, DomainError, Forbidden, NotFound, Refused
 from marketplace.core.files import FileStore
 from marketplace.identity.actors import Actor
@@ -254,6 +255,53 @@ def test_a_new_picture_waits_with_its_edit(desk: Desk, session: Session, files: 
     add_picture(session, desk.manager, files, desk.product, content=jpeg(90), alt_text="")
     drop_draft(session, desk.manager, ensure_draft(session, desk.manager, desk.product))
     assert new_pictures(session, desk.product) == []
+
+
+def test_no_picture_comes_in_while_the_county_looks(desk: Desk, session: Session, files: FileStore) -> None:
+    edit = desk.submit(title="山茶籽油")
+    with pytest.raises(Conflict, match="核对"):
+        add_picture(session, desk.manager, files, desk.product, content=jpeg(), alt_text="")
+    assert (edit.state, new_pictures(session, desk.product)) == (EditState.WAITING, [])
+    desk.answer(edit, Decision.PASS)
+    session.expire_all()
+    assert desk.product.pictures == []
+
+
+def test_withdrawing_is_no_way_round_the_look_at_a_picture(
+    desk: Desk, session: Session, files: FileStore
+) -> None:
+    withdraw_listing(session, desk.manager, desk.listing)
+    picture = add_picture(session, desk.manager, files, desk.product, content=jpeg(), alt_text="")
+    assert (picture.waits, desk.product.pictures) == (True, [])
+    edit = ensure_draft(session, desk.manager, desk.product)
+    assert edit is not None
+    assert submit_draft(session, desk.manager, edit).matters == [Matter.PICTURE.value]
+    assert edit.state is EditState.WAITING
+
+
+@pytest.mark.parametrize("deed", ["save", "drop", "submit", "picture"])
+def test_what_another_page_handed_in_meanwhile_is_left_alone(
+    desk: Desk, session: Session, files: FileStore, deed: str
+) -> None:
+    edit = desk.draft(title="山茶籽油")
+    handed_in = {"state": EditState.WAITING, "submitted_at": now(), "submitted_by": desk.manager.user_id}
+    session.execute(
+        update(ListingEdit).values(**handed_in), execution_options={"synchronize_session": False}
+    )  # as another transaction does, of which this session's copy knows nothing
+    assert edit.state is EditState.DRAFT
+    before = desk.counts()
+    deeds = {
+        "save": lambda: desk.draft(title="别的油"),
+        "drop": lambda: drop_draft(session, desk.manager, edit),
+        "submit": lambda: submit_draft(session, desk.manager, edit),
+        "picture": lambda: add_picture(
+            session, desk.manager, files, desk.product, content=jpeg(), alt_text=""
+        ),
+    }
+    with pytest.raises(Conflict):
+        deeds[deed]()
+    session.expire_all()
+    assert (edit.state, edit.title, desk.counts()) == (EditState.WAITING, "山茶籽油", before)
 
 
 def test_goods_listed_anew_for_more_wait_and_for_less_do_not(desk: Desk, session: Session) -> None:

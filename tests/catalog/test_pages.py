@@ -325,6 +325,17 @@ def test_goods_are_described_pictured_stocked_priced_and_sold(
     assert (again.status_code, "这件商品现在不在售" in again.text) == (409, True)
 
 
+def test_a_cooperative_that_is_suspended_sells_nothing_over_the_api(
+    client: MarketClient, session: Session
+) -> None:
+    sold, stopped = offer(session, CooperativeFactory()), offer(session, CooperativeFactory())
+    stopped.cooperative.state = CooperativeState.SUSPENDED
+    session.flush()
+    listed = client.get("/api/v1/listings/").get_json()["items"]
+    assert [one["no"] for one in listed] == [sold.listing.public_no]
+    assert client.get(f"/api/v1/listings/{stopped.listing.public_no}").status_code == 404
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

@@ -16,7 +16,7 @@ from tests.catalog.test_price_guard import publish_reference
 from tests.conftest import HeldClock, Listening, MarketClient
 from tests.factories.identity import actor_with
 from tests.factories.registry import CooperativeFactory, actor_at
-from tests.factories.trade import TENTH, Offer, buy, lot_for, offer, staff_buyer
+from tests.factories.trade import TENTH, UNIT_G, Offer, buy, lot_for, offer, staff_buyer
 from tests.journeys.paper import Visitor
 
 
@@ -34,6 +34,13 @@ def test_the_lot_told_is_the_one_that_would_be_sent(
     buy(session, staff_buyer(), (offered, 1))
     assert next_lot(session, offered.listing.product).id == newer.id
     assert visitor.open(path).has(newer.lot_no)
+
+
+def test_a_lot_that_is_set_aside_for_others_is_not_the_one_told(session: Session, offered: Offer) -> None:
+    newer = lot_for(session, offered, units=5, harvested_on=offered.lot.harvested_on + timedelta(days=3))
+    offered.lot.promised_g = UNIT_G
+    session.flush()
+    assert next_lot(session, offered.listing.product).id == newer.id
 
 
 def test_a_price_stands_beside_its_reference(client: MarketClient, session: Session, offered: Offer) -> None:

@@ -45,3 +45,8 @@ def test_a_clock_that_was_held_by_a_failed_block_is_let_go():
 def test_a_naive_time_cannot_set_the_clock():
     with pytest.raises(ValueError), set_to(datetime(2026, 6, 1)):  # noqa: DTZ001 - what is refused
         pass
+
+
+def test_a_day_at_the_edge_of_the_calendar_has_bounds_too():
+    assert start_of(date.min) <= end_of(date.min) < start_of(date(2026, 6, 1))
+    assert start_of(date(2026, 6, 1)) < start_of(date.max) <= end_of(date.max)

@@ -11,6 +11,7 @@ from sqlalchemy import func, select, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from marketplace.core.clock import now
 from marketplace.core.errors import Conflict, DomainError, NotFound
 from marketplace.identity.actors import actor_of
 from marketplace.identity.models import Role, TrailEntry, User
@@ -19,6 +20,7 @@ from marketplace.notices.collecting import collect_messages
 from marketplace.notices.events import ACTIONS, EVENTS
 from marketplace.notices.mailers import Mail, MailRefused, MailUnavailable, SmtpMailer
 from marketplace.notices.models import EmailState, Message, NoticeCategory, NoticeCursor
+from marketplace.notices.queries import MOST_TRIES, waiting_mails
 from marketplace.notices.rules import (
     choose_notices,
     confirm_email_address,
@@ -27,14 +29,15 @@ from marketplace.notices.rules import (
     name_email_address,
     read_all,
 )
-from marketplace.notices.sending import MOST_TRIES, send_confirmations, send_messages
+from marketplace.notices.sending import send_confirmations, send_messages
+from marketplace.ordering.bulk import Approval, Draft, Placed, place_orders
 from marketplace.ordering.models import Order, OrderKind
 from marketplace.payments.refunds.rules import decline_refund
 from tests.conftest import HeldClock, MarketClient
 from tests.factories.identity import UserFactory
 from tests.factories.refunds import asked
 from tests.factories.registry import BuyerUnitFactory, CooperativeFactory, actor_at, user_of
-from tests.factories.trade import buy, deliver, offer, pay_by_card
+from tests.factories.trade import DELIVERY, buy, deliver, offer, pay_by_card
 from tests.journeys.paper import Visitor
 
 
@@ -137,6 +140,41 @@ def test_a_units_people_are_told_by_duty(session: Session, cadre: User) -> None:
     }
 
 
+def test_what_was_approved_beforehand_waits_for_its_cooperative_and_for_no_approver(
+    session: Session, cadre: User, clock: HeldClock
+) -> None:
+    unit, offers = BuyerUnitFactory(), [offer(session, CooperativeFactory()) for _ in range(2)]
+    orderer, approver = user_of(unit, Role.UNIT_ORDERER), user_of(unit, Role.UNIT_APPROVER)
+    draft = Draft(
+        actor=actor_of(orderer),
+        kind=OrderKind.CANTEEN,
+        idempotency_key="planned",
+        lines=[(one.listing.public_no, 1) for one in offers],
+        delivery=DELIVERY,
+        approval=Approval(approver.id, now()),
+    )
+    (placed,) = place_orders(session, [draft])
+    assert isinstance(placed, Placed)
+    parts = session.get_one(Order, placed.order_id).parts
+    sellers = [user_of(part.cooperative, Role.COOPERATIVE_CLERK) for part in parts]
+    collect_messages(session)
+    assert [told(session, user) for user in (orderer, approver)] == [[], []]
+    for part, seller in zip(parts, sellers, strict=True):
+        assert told(session, seller) == ["ordering.pass_on:cooperative"]
+        (message,) = session.scalars(select(Message).where(Message.user_id == seller.id))
+        assert message.subject_no == part.public_no
+
+
+def test_what_somebody_of_a_unit_buys_at_home_is_told_to_nobody_there(session: Session, cadre: User) -> None:
+    unit = BuyerUnitFactory()
+    orderer = user_of(unit, Role.UNIT_ORDERER, Role.STAFF_BUYER)
+    approver = user_of(unit, Role.UNIT_APPROVER)
+    sold(session, orderer)
+    collect_messages(session)
+    assert told(session, approver) == []
+    assert told(session, orderer) == ["payments.received:buyer"]
+
+
 def test_a_second_pass_tells_nothing_twice_and_finds_what_came_late(session: Session, cadre: User) -> None:
     sold(session, cadre)
     collect_messages(session)
@@ -192,17 +230,71 @@ def test_mail_goes_once_in_the_reader_s_language(app: Flask, session: Session, c
     assert message.emailed_at is not None
 
 
+def tries_of(session: Session, user: User) -> int:
+    return session.scalars(select(Message.email_tries).where(Message.user_id == user.id)).one()
+
+
 def test_a_server_that_is_down_is_tried_again_and_given_up_in_the_end(
-    app: Flask, session: Session, cadre: User
+    app: Flask, session: Session, cadre: User, clock: HeldClock
 ) -> None:
     with_address(session, cadre)
     sold(session, cadre)
     collect_messages(session)
     session.commit()
+    down, waited = Post(MailUnavailable("421")), 0
     with app.test_request_context():
-        passes = [sent(session, Post(MailUnavailable("421"))) for _ in range(MOST_TRIES)]
-    assert passes == [0] * (MOST_TRIES - 1) + [1]
+        assert sent(session, down) == 0
+        for tries in range(1, MOST_TRIES):
+            clock.advance(minutes=2**tries - waited - 1)
+            assert (sent(session, down), tries_of(session, cadre)) == (0, tries)
+            clock.advance(minutes=1)
+            waited = 2**tries
+            assert sent(session, down) == (tries == MOST_TRIES - 1)
+            assert tries_of(session, cadre) == tries + 1
     assert session.scalars(select(Message.email_state).where(Message.user_id == cadre.id)).one() == "failed"
+
+
+class Watching(Post):
+    """A mailer that notes whether a transaction is open while it is at work."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        self.session = session
+        self.open: list[bool] = []
+
+    def send(self, mail: Mail) -> None:
+        super().send(mail)
+        self.open.append(self.session.in_transaction())
+
+
+def test_nothing_is_locked_while_mails_leave(app: Flask, session: Session, cadre: User) -> None:
+    with_address(session, cadre)
+    deliver(session, sold(session, cadre).parts[0], actor_of(cadre))
+    for number in range(2):
+        user = UserFactory(granted=(Role.STAFF_BUYER,))
+        name_email_address(session, actor_of(user), f"new{number}@example.cn")
+    collect_messages(session)
+    session.commit()
+    post = Watching(session)
+    with app.test_request_context():
+        assert send_confirmations(session, post, whole) == 3
+        session.commit()
+        assert send_messages(session, post, whole) == 3
+    assert post.open == [False] * 6
+
+
+def test_what_cannot_leave_does_not_keep_the_rest_waiting(
+    session: Session, cadre: User, clock: HeldClock
+) -> None:
+    with_address(session, cadre)
+    order = sold(session, cadre)
+    collect_messages(session)
+    stuck = session.scalars(select(Message).where(Message.user_id == cadre.id)).one()
+    stuck.email_tries = 1
+    clock.advance(minutes=2)
+    deliver(session, order.parts[0], actor_of(cadre))
+    collect_messages(session)
+    assert [row.email_tries for row, _to in waiting_mails(session, limit=3)] == [0, 0, 1]
 
 
 def test_a_refused_mail_is_not_tried_again(app: Flask, session: Session, cadre: User) -> None:

@@ -233,8 +233,11 @@ def test_a_person_and_his_deputy_are_not_two_persons(canteen: Away, session: Ses
 def test_a_day_on_which_a_deputy_decided_stays(canteen: Away, session: Session) -> None:
     deputyship = canteen.name(session)
     approve_order(session, canteen.stand_in, canteen.order)
+    further = canteen.ordered(session, 1, key="a-further-order-of-the-day")
     end_deputyship(session, canteen.head, deputyship)
     assert list(session.scalars(select(DeputyDay.on_day))) == [today()]
+    assert isinstance(refusal(session, lambda: approve_order(session, canteen.stand_in, further)), Forbidden)
+    assert session.scalar(select(func.count()).select_from(ApprovalDecision)) == 1
     assert (
         refusal(session, lambda: canteen.name(session, deputy_no=canteen.other_user.public_no)).code
         == "overlaps"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import Engine, func, select, text
+from sqlalchemy import Engine, func, select, text, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -229,6 +229,22 @@ def test_goods_set_aside_are_free_again_when_the_order_ends(
     end_ahead(session, actor, forward, reason="不再交了")
     assert (lot_of(session, on_sale), forward.reserved_g) == ((0, 0), 0)
     assert buy(session, staff_buyer(), (on_sale, 30)).total_fen == 150_000
+
+
+def test_what_was_set_aside_by_another_meanwhile_is_free_again_too(
+    session: Session, on_sale: Offer, cashier: Actor, files: FileStore
+) -> None:
+    """The sweep sets ten bottles more aside while somebody ends the order on a page that read thirty."""
+    forward = paid_ahead(session, on_sale, BuyerUnitFactory(), cashier, files).forward
+    assert forward.reserved_g == 30 * UNIT_G
+    aside = {"execution_options": {"synchronize_session": False}}
+    grams = 10 * UNIT_G
+    moved = {"received_g": Lot.received_g + grams, "promised_g": Lot.promised_g + grams}
+    session.execute(update(Lot).where(Lot.id == on_sale.lot.id).values(moved), **aside)
+    session.execute(update(ForwardOrder).values(reserved_g=ForwardOrder.reserved_g + grams), **aside)
+    assert forward.reserved_g == 30 * UNIT_G
+    end_ahead(session, actor_at(on_sale.cooperative), forward, reason="不再交了")
+    assert (lot_of(session, on_sale), forward.reserved_g) == ((0, 0), 0)
 
 
 def test_what_is_weighed_in_later_is_set_aside_for_the_oldest_order_first(

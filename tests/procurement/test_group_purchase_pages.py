@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from flask import Flask
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from marketplace.identity.models import Role
+from marketplace.identity.models import Role, User
 from marketplace.procurement.group_purchases.closing import close_next_group
 from marketplace.procurement.group_purchases.models import GroupPurchase
 from tests.conftest import HeldClock, Listening, MarketClient
@@ -73,6 +74,17 @@ def test_colleagues_buy_together_and_strangers_do_not_find_the_way(
     assert client.post(f"{path}/leave").status_code == 409
     client.sign_in(first)
     assert visitor.open(f"{path}/packing").has("还没有要分装的商品", "小吴", "还没有付款，或订单已取消")
+
+
+@pytest.mark.databases("sqlite")
+def test_the_link_to_pass_on_has_the_address_of_the_site_whatever_it_was_asked_by(
+    app: Flask, client: MarketClient, session: Session, clock: HeldClock
+) -> None:
+    app.config["SETTINGS"].public_url = "https://market.test"
+    organiser = colleague(OrganisationFactory())
+    group = basket(session, organiser)
+    client.sign_in(session.get_one(User, organiser.user_id))
+    assert f"https://market.test/groups/{group.public_no}" in client.get(f"/groups/{group.public_no}").text
 
 
 @pytest.mark.databases("sqlite")

@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import Engine, func, select
 from sqlalchemy.orm import Session
 
+from marketplace.catalog.queries import SaleStop
 from marketplace.catalog.rules import withdraw_listing
 from marketplace.core import clock as core_clock
 from marketplace.core.clock import now
@@ -17,7 +18,7 @@ from marketplace.ordering.models import CartLine, Order, OrderKind
 from marketplace.ordering.rules import Delivery, put_in_cart
 from marketplace.ordering.states import PartState
 from marketplace.payments.expiry import expire_unasked_orders
-from marketplace.procurement.group_purchases.closing import close_group, close_next_group
+from marketplace.procurement.group_purchases.closing import REASONS, close_group, close_next_group
 from marketplace.procurement.group_purchases.models import (
     GroupMember,
     GroupPurchase,
@@ -51,6 +52,10 @@ TIERS = ((1, 5_000), (10, 4_500), (50, 4_000))
 def counts(session: Session) -> list[int]:
     tables = (GroupPurchase, GroupMember, GroupShare, Order)
     return [session.scalar(select(func.count()).select_from(table)) or 0 for table in tables]
+
+
+def test_whatever_stops_a_sale_is_a_reason_for_what_is_missing() -> None:
+    assert set(REASONS) >= {stop.value for stop in SaleStop}
 
 
 # --- refused ---

@@ -75,6 +75,12 @@ def test_a_quantity_that_cannot_be_is_named_with_its_row(
     assert faults(session, ("茶油", "2"), ("大米", quantity)) == [(2, "数量", message)]
 
 
+def test_what_says_organic_without_a_certificate_is_paused_and_not_gone(shop: Shop, session: Session) -> None:
+    new_version(session, shop.oil, title="有机茶油")
+    (found,) = assess(session, [Wanted(shop.oil.listing, 1)])
+    assert (found.price_fen, found.remarks) == (0, (Remark.LAPSED,))
+
+
 def test_a_product_that_is_unknown_gone_unclear_or_twice_is_named(shop: Shop, session: Session) -> None:
     shop.tea.listing.state = ListingState.WITHDRAWN
     second = shop.named(session, "大米")

@@ -162,6 +162,17 @@ def test_what_is_no_such_sheet_is_refused(content: bytes, code: str | None) -> N
     assert code is None or refused.value.code == code
 
 
+def test_a_formula_is_no_waybill(session: Session, goods: Offer) -> None:
+    first, second = confirmed(session, goods, 2)
+    content = filled(write_waybills([first, second], lambda text: text), ("=A1", "1"), ("邮政", "=B2&3"))
+    outcome = ship_parts(session, seller(goods), read_waybills(content))
+    assert {row: error.code for row, error in outcome.refused.items()} == {
+        3: "formula_cell",
+        4: "formula_cell",
+    }
+    assert states(session) == [PartState.CONFIRMED] * 2
+
+
 @pytest.fixture
 def clerk(client: MarketClient, session: Session, goods: Offer) -> User:
     user = user_of(goods.cooperative)

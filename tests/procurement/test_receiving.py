@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from marketplace.core.errors import Conflict, Forbidden, NotFound, Refused
 from marketplace.core.files import FileStore
 from marketplace.identity.actors import Actor
-from marketplace.identity.models import Role, StoredFile
+from marketplace.identity.models import Role, StoredFile, TrailEntry
 from marketplace.ordering.states import PartState
 from marketplace.payments.models import Payment
 from marketplace.payments.rules import bill_accepted_parts
@@ -189,6 +189,10 @@ def test_a_unit_sets_its_days_and_the_goods_at_hand_keep_theirs(
             session, actor_at(unit, Role.UNIT_RECEIVER), inspection_days=7, needs_certificates=False
         )
     rules.change_policy(session, approver, inspection_days=7, needs_certificates=False)
+    kept = session.scalars(
+        select(TrailEntry).where(TrailEntry.action == "procurement.change_receiving")
+    ).one()
+    assert (kept.subject_kind, kept.subject_no) == ("buyer_unit", unit.public_no)
     second = arrived(session, files, (offered, 2), unit=unit, key="the-second-order")
     assert rules.last_day(session, first.part) == date(2026, 6, 4)
     assert rules.last_day(session, second.part) == date(2026, 6, 10)

@@ -12,6 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from marketplace.catalog.models import ListingState
+from marketplace.catalog.queries import SaleStop
 from marketplace.core import clock as core_clock
 from marketplace.core.db import session_maker
 from marketplace.identity.models import Role
@@ -20,7 +21,7 @@ from marketplace.ordering.bulk import place_orders
 from marketplace.ordering.models import Order, OrderPart
 from marketplace.ordering.states import PartState
 from marketplace.procurement.budgets.rules import open_budget_line
-from marketplace.procurement.standing.generation import _drafts, _due, _locked, generate_deliveries
+from marketplace.procurement.standing.generation import HOLD_OF, _drafts, _due, _locked, generate_deliveries
 from marketplace.procurement.standing.models import (
     DeliveryWindow,
     HoldReason,
@@ -46,6 +47,10 @@ from tests.factories.trade import PRICE_FEN, UNIT_G, new_version, offer
 from tests.procurement.standing_world import LATER, NEXT, School, schedule
 
 CUT_OFF = instant_of(date(2026, 6, 3), 16 * 60)
+
+
+def test_whatever_stops_a_sale_is_a_reason_to_hold_a_delivery() -> None:
+    assert set(HOLD_OF) >= {stop.value for stop in SaleStop}
 
 
 @pytest.fixture

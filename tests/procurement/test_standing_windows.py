@@ -22,6 +22,7 @@ from marketplace.procurement.standing.models import (
 )
 from marketplace.procurement.standing.plans import Slot
 from marketplace.procurement.standing.queries import history_of_window, lines_of, tasks_of, window_of
+from marketplace.procurement.standing.rules import end_standing
 from marketplace.procurement.standing.windows import (
     answer_hold,
     answer_substitute,
@@ -287,3 +288,43 @@ def test_a_skipped_window_drops_what_was_proposed_for_it(
     skip_window(session, school.orderer, window, reason="秋游")
     session.refresh(proposed)
     assert proposed.state is SubstitutionState.DROPPED
+
+
+def test_a_standing_order_that_ends_leaves_nothing_to_answer(
+    school: School, session: Session, standing: StandingOrder, rice: Offer
+) -> None:
+    proposed = propose(school, school.window(standing), rice)
+    end_standing(session, school.orderer, standing, reason="换了供货方")
+    session.refresh(proposed)
+    assert proposed.state is SubstitutionState.DROPPED
+    assert tasks_of(session, school.orderer) == []
+
+
+def test_a_line_left_out_drops_what_was_proposed_for_it(
+    school: School, session: Session, standing: StandingOrder, rice: Offer
+) -> None:
+    """Consenting later would promise the substitute for a line that nobody wants any more."""
+    window = school.window(standing)
+    proposed = propose(school, window, rice)
+    change(school, window, quantities={school.oil.listing.id: 0})
+    session.refresh(proposed)
+    assert proposed.state is SubstitutionState.DROPPED
+    refused = refusal(session, lambda: answer_substitute(session, school.orderer, proposed, consents=True))
+    assert refused.code == "answered_already"
+    assert (units(school, window), school.promised(rice)) == ({school.tea.listing.id: 2}, {})
+
+
+def test_one_substitute_takes_the_place_of_one_line_only(
+    school: School, session: Session, standing: StandingOrder, rice: Offer
+) -> None:
+    window = school.window(standing)
+    first = propose(school, window, rice, unit_price_fen=4_000)
+    second = propose_substitute(
+        session, school.clerk, window, listing=school.tea.listing, substitute=rice.listing,
+        quantity=2, unit_price_fen=4_000, reason="绿茶也缺",
+    )  # fmt: skip
+    answer_substitute(session, school.orderer, first, consents=True)
+    refused = refusal(session, lambda: answer_substitute(session, school.orderer, second, consents=True))
+    assert refused.code == "in_delivery"
+    assert units(school, window) == {rice.listing.id: 5, school.tea.listing.id: 2}
+    assert school.promised(rice) == {NEXT: 5}

@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from marketplace.identity.trail_details import KEYS
+from marketplace.identity.trail_words import ACTIONS, ROOMS as WORDED_ROOMS, SUBJECTS
+
 TOP = Path(__file__).resolve().parents[2]
 ROOMS = TOP / "marketplace"
 MODULES = sorted(path for path in ROOMS.rglob("*.py") if "__pycache__" not in path.parts)
@@ -16,6 +19,7 @@ SAYS_NOTHING = {"utils", "helpers", "common", "misc"}
 DEMO = ("marketplace/demo/", "marketplace/reporting/demo/")
 HANZI = re.compile(r"[\u4e00-\u9fff]")
 TRANSLATING = {"N_", "_", "gettext", "ngettext", "lazy_gettext", "_l", "lazy_ngettext", "pgettext"}
+RECORDING = {"record_trail", "trail_row"}
 DATA = {"户主", "名册"}  # Chinese words kept in the database as data, not messages
 EDGES_AND_RULES = {"views", "forms", "rules"}  # where every Chinese string is meant for a reader
 
@@ -110,3 +114,24 @@ def test_every_message_can_be_translated() -> None:
             tree = ast.parse(path.read_text(encoding="utf-8"))
             found += [f"{name_of(path)}:{node.lineno}: {node.value!r}" for node in untranslated_strings(tree)]
     assert found == []
+
+
+def test_whatever_the_trail_keeps_has_words() -> None:
+    """What is written in a call itself: a part of a code that is put together is looked at where its states are."""
+    columns = {"subject", "cooperative_id", "buyer_unit_id", "household_id", "county_code"}
+    wordless: set[str] = set()
+    for path in MODULES:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(node, ast.Call) or getattr(node.func, "id", "") not in RECORDING:
+                continue
+            codes = {arg.value for arg in node.args if isinstance(arg, ast.Constant)}
+            wordless |= {
+                code for code in codes if code not in ACTIONS or code.split(".")[0] not in WORDED_ROOMS
+            }
+            for keyword in node.keywords:
+                if keyword.arg == "subject" and isinstance(keyword.value, ast.Tuple):
+                    kinds = [one.value for one in keyword.value.elts if isinstance(one, ast.Constant)]
+                    wordless |= {f"subject {kind}" for kind in kinds if kind not in SUBJECTS}
+                elif keyword.arg is not None and keyword.arg not in columns | set(KEYS):
+                    wordless.add(f"detail {keyword.arg}")
+    assert wordless == set()

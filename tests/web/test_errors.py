@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+from flask import Flask
+from sqlalchemy.exc import DataError
 from sqlalchemy.orm import Session
 
 from tests.conftest import MarketClient
@@ -25,3 +28,24 @@ def test_a_page_that_is_not_there_says_so_in_chinese(client: MarketClient, sessi
     missing = client.get("/products/N-0000000000")
     assert missing.status_code == 404
     assert "没有找到这一页或这条记录" in missing.text
+
+
+def test_a_nul_byte_is_found_behind_the_first_value_of_a_field(
+    client: MarketClient, session: Session
+) -> None:
+    assert client.get("/products?badge=a&badge=b%00").status_code == 400
+    assert client.post("/sign-in", data={"login_name": ["a", "b\x00"], "password": "x"}).status_code == 400
+
+
+@pytest.mark.parametrize("number", ["9" * 5_000, "1000000000", "²", "٣", "-1", "", "5001"])
+def test_a_page_of_the_shop_that_nobody_can_mean_is_not_found(
+    client: MarketClient, session: Session, number: str
+) -> None:
+    assert client.get("/products", query_string={"page": number}).status_code == 404
+
+
+def test_a_value_no_column_can_hold_is_refused_and_not_a_breakdown(app: Flask, session: Session) -> None:
+    reason = ValueError("integer out of range")
+    with app.test_request_context("/api/v1/listings/"):
+        answer = app.make_response(app.handle_user_exception(DataError("INSERT", {}, reason)))
+    assert (answer.status_code, answer.get_json()["code"]) == (422, "value_unfit")

@@ -6,7 +6,7 @@ from __future__ import annotations
 from sqlalchemy.orm import Session
 
 from marketplace.catalog.certificates.models import CertificateDeed, CertificateFee, WaiverState
-from marketplace.catalog.certificates.rules import MAX_REASON, note_deed, require_county
+from marketplace.catalog.certificates.rules import note_deed, require_county
 from marketplace.catalog.models import Certificate
 from marketplace.core.clock import now
 from marketplace.core.errors import Conflict, Forbidden, NotFound, Refused
@@ -14,6 +14,7 @@ from marketplace.core.labels import N_
 from marketplace.identity.actors import Actor
 from marketplace.identity.permissions import Permission
 from marketplace.identity.trail import record_trail
+from marketplace.registry.reviews.notices import MAX_REASON
 
 MAX_FEE_FEN = 1_000_000_00
 
@@ -82,7 +83,7 @@ def decide_waiver(
     For the county. Raises Forbidden to whoever asked, Refused for more than was asked or a refusal without a reason,
     Conflict when nothing waits for a decision.
     """
-    require_county(session, actor, certificate, Permission.WAIVE_FEES)
+    require_county(session, actor, certificate.cooperative_id, Permission.WAIVE_FEES)
     fee = session.get(CertificateFee, certificate.id, with_for_update=True)
     if fee is None or fee.state is not WaiverState.ASKED:
         raise Conflict("no_waiver_asked", N_("没有等待决定的减免申请，可能是同事刚刚办理的"))

@@ -28,7 +28,7 @@ from marketplace.identity.permissions import Permission
 from marketplace.identity.trail import record_trail
 from marketplace.registry.models import Cooperative
 from marketplace.registry.reviews.models import CaseState, ReviewCase, ReviewKind
-from marketplace.registry.reviews.notices import refuse_personal_numbers
+from marketplace.registry.reviews.notices import MAX_REASON, public_reason
 from marketplace.registry.reviews.queries import last_decision_of
 from marketplace.registry.reviews.rules import open_review
 
@@ -36,7 +36,6 @@ SHARED = (CertificateKind.GI_FARM_PRODUCT, CertificateKind.GI_PROTECTED, Certifi
 KEPT_WHEN_RENEWED = (CertificateKind.ORGANIC, CertificateKind.ORGANIC_CONVERSION)
 MAX_AREA_CMU = 100_000_00
 MAX_CAP_G = 100_000_000_000
-MAX_REASON = 300
 
 
 @dataclass(frozen=True)
@@ -307,11 +306,8 @@ def _turn(
     to: CertificateState,
     reason: str,
 ) -> Certificate:
-    require_county(session, actor, certificate, Permission.SUSPEND_CERTIFICATES)
-    text = reason.strip()
-    if not 1 <= len(text) <= MAX_REASON:
-        raise Refused("reason_missing", N_("请写明原因，最多 %(most)s 个字"), field="reason", most=MAX_REASON)
-    refuse_personal_numbers(text, field="reason")
+    require_county(session, actor, certificate.cooperative_id, Permission.SUSPEND_CERTIFICATES)
+    text = public_reason(reason)
     session.refresh(certificate, attribute_names=["state"], with_for_update={"of": Certificate})
     if certificate.state not in from_states:
         raise Conflict(
@@ -333,11 +329,11 @@ def _turn(
 
 
 def require_county(
-    session: Session, actor: Actor, certificate: Certificate, permission: Permission
+    session: Session, actor: Actor, cooperative_id: int, permission: Permission
 ) -> Cooperative:
-    """The certificate's cooperative. Raises Forbidden without the permission, NotFound outside the jurisdiction."""
+    """A cooperative of the actor's county. Raises Forbidden without the permission, NotFound outside the county."""
     actor.require(permission)
-    cooperative = session.get_one(Cooperative, certificate.cooperative_id)
+    cooperative = session.get_one(Cooperative, cooperative_id)
     if not actor.region_code or not cooperative.county_code.startswith(actor.region_code):
         raise NotFound
     return cooperative

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-import segno
-from flask import Blueprint, current_app, flash, make_response, redirect, render_template, request, url_for
+from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from wtforms.fields.choices import SelectChoice
@@ -35,20 +34,21 @@ from marketplace.core.money import format_yuan
 from marketplace.identity.access import current_actor, public, requires
 from marketplace.identity.models import StoredFile
 from marketplace.identity.permissions import Permission
-from marketplace.identity.rules import keep_file
+from marketplace.linkage.uploads import uploaded_document
 from marketplace.registry.models import Cooperative
 from marketplace.registry.reviews.models import ReviewKind
 from marketplace.registry.reviews.queries import last_case_of
+from marketplace.web.checks import CHECKS, check_page
 from marketplace.web.forms import place_error
 from marketplace.web.jobs import nudge
 from marketplace.web.limits import limiter
 from marketplace.web.locale import label
 from marketplace.web.paging import page_of
+from marketplace.web.qr import qr_to
 from marketplace.web.transaction import current_session
 
 bp = Blueprint("certificates", __name__)
 P = Permission
-CHECKS = "60 per minute; 600 per hour"
 MOST_PRODUCTS = 200
 TURNS = {
     CertificateDeed.SUSPENDED: rules.suspend_certificate,
@@ -179,22 +179,10 @@ def _choices(product: Product | None) -> ChoiceForm:
 def _apply(
     form: ApplicationForm, product: Product, kind: CertificateKind, renews: Certificate | None
 ) -> Certificate:
-    session, actor, upload = current_session(), current_actor(), form.file.data
-    use = None
+    session, actor, use = current_session(), current_actor(), None
     if KINDS[kind].by_use:
         use = rules.UseTerms(
             form.holder.data or "", read_mu(form.area.data, "area"), read_kg(form.cap.data, "cap")
-        )
-    scan = None
-    if upload and upload.filename:
-        scan = keep_file(
-            session,
-            actor,
-            current_app.extensions["files"],
-            content=upload.read(),
-            name=upload.filename,
-            media_type=upload.mimetype,
-            sealed=KINDS[kind].is_private,
         )
     return rules.apply_certificate(
         session,
@@ -208,7 +196,7 @@ def _apply(
         expires_on=form.expires_on.data or today(),
         use=use,
         renews=renews,
-        file=scan,
+        file=uploaded_document(form.file),
     )
 
 
@@ -287,18 +275,13 @@ def check(certificate_no: str) -> ResponseReturnValue:
     """What a certificate is worth today, for whoever scans its code. Names no person and shows no scan."""
     session = current_session()
     found = queries.public_certificate(session, certificate_no)
-    address = f"{current_app.config['SETTINGS'].public_url}{url_for('.check', certificate_no=certificate_no)}"
-    response = make_response(
-        render_template(
-            "catalog/certificates/check.html",
-            certificate=found,
-            kind=KINDS[found.kind],
-            standing=queries.standing(found, today()),
-            today=today(),
-            use=queries.gi_uses_of(session, [found.id]).get(found.id),
-            steps=queries.public_steps_of(session, found),
-            qr_code=str(segno.make(address, error="m", micro=False).svg_data_uri(scale=4, border=2)),
-        )
+    return check_page(
+        "catalog/certificates/check.html",
+        certificate=found,
+        kind=KINDS[found.kind],
+        standing=queries.standing(found, today()),
+        today=today(),
+        use=queries.gi_uses_of(session, [found.id]).get(found.id),
+        steps=queries.public_steps_of(session, found),
+        qr_code=qr_to(url_for(".check", certificate_no=certificate_no)),
     )
-    response.headers["X-Robots-Tag"] = "noindex"
-    return response

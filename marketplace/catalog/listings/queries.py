@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
 from marketplace.catalog.listings.differences import (
@@ -29,11 +29,20 @@ MOST_VERSIONS = 100
 
 def open_edit(session: Session, product: Product) -> ListingEdit | None:
     """The draft of a product, or the edit of it that waits; None when there is neither."""
-    query = select(ListingEdit).where(
+    return session.scalar(_open_edits(product))
+
+
+def hold_open_edit(session: Session, product: Product) -> ListingEdit | None:
+    """The same, held until the transaction ends: nobody hands it in, drops it or decides on it meanwhile."""
+    held = _open_edits(product).with_for_update(of=ListingEdit)
+    return session.scalar(held.execution_options(populate_existing=True))
+
+
+def _open_edits(product: Product) -> Select[tuple[ListingEdit]]:
+    return select(ListingEdit).where(
         ListingEdit.product_id == product.id,
         ListingEdit.state.in_((EditState.DRAFT, EditState.WAITING)),
     )
-    return session.scalar(query)
 
 
 def last_refused(session: Session, product: Product) -> ListingEdit | None:

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from marketplace.catalog.listings.differences import content_of_edit, content_of_version, matters_of
 from marketplace.catalog.listings.models import EditState, ListingEdit, Matter
-from marketplace.catalog.listings.queries import new_pictures, open_edit
+from marketplace.catalog.listings.queries import hold_open_edit, new_pictures, open_edit
 from marketplace.catalog.models import Certificate, Listing, Product, ProductPicture
 from marketplace.catalog.prices.queries import known_before, rules_in_force
 from marketplace.catalog.queries import listing_of_product
@@ -58,7 +58,7 @@ def save_draft(
     _require_own(actor, product)
     if len(title) > MOST_TITLE or len(description) > MOST_DESCRIPTION:
         raise Refused("words_long", N_("标题最多 80 个字，介绍最多 2000 个字"), field="title")
-    edit = open_edit(session, product)
+    edit = hold_open_edit(session, product)
     if edit is not None and edit.state is EditState.WAITING:
         raise Conflict("edit_waits", N_("上一次修改正在县里核对，核对后才能再改"))
     listing = listing_of_product(session, product)
@@ -95,11 +95,17 @@ def ensure_draft(session: Session, actor: Actor, product: Product) -> ListingEdi
     )
 
 
+def _hold_draft(session: Session, edit: ListingEdit) -> None:
+    """Read the edit anew and hold it. Raises Conflict when it is no draft any more."""
+    session.refresh(edit, with_for_update={"of": ListingEdit})
+    if edit.state is not EditState.DRAFT:
+        raise Conflict("no_draft", N_("这份草稿已经提交或放弃，请刷新后再看"))
+
+
 def drop_draft(session: Session, actor: Actor, edit: ListingEdit) -> None:
     """Give a draft up; what is on sale stays as it is. Raises Conflict when it is no draft any more."""
     _require_own(actor, edit.product)
-    if edit.state is not EditState.DRAFT:
-        raise Conflict("no_draft", N_("这份草稿已经提交或放弃，请刷新后再看"))
+    _hold_draft(session, edit)
     edit.state = EditState.DROPPED
     session.execute(
         delete(ProductPicture).where(
@@ -116,8 +122,7 @@ def submit_draft(session: Session, actor: Actor, edit: ListingEdit) -> ListingEd
     no draft.
     """
     _require_own(actor, edit.product)
-    if edit.state is not EditState.DRAFT:
-        raise Conflict("no_draft", N_("这份草稿已经提交或放弃，请刷新后再看"))
+    _hold_draft(session, edit)
     matters = find_matters(session, edit)
     edit.matters = [matter.value for matter in matters]
     edit.submitted_by, edit.submitted_at = actor.user_id, now()

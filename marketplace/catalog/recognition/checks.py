@@ -14,7 +14,7 @@ from marketplace.catalog.recognition.models import (
     SpotCheckRound,
 )
 from marketplace.catalog.recognition.queries import recognised_in
-from marketplace.catalog.recognition.rules import end_recognition, note_deed, public_reason
+from marketplace.catalog.recognition.rules import end_recognition, note_deed
 from marketplace.core.clock import now
 from marketplace.core.errors import Conflict, NotFound, Refused
 from marketplace.core.ids import random_bits
@@ -23,6 +23,7 @@ from marketplace.identity.actors import Actor
 from marketplace.identity.permissions import Permission
 from marketplace.identity.trail import record_trail
 from marketplace.registry.models import Region
+from marketplace.registry.reviews.notices import public_reason
 
 MOST_DRAWN = 50
 MOST_LOOKED_AT = 100_000

@@ -8,6 +8,7 @@ from __future__ import annotations
 from sqlalchemy.orm import Session
 
 from marketplace.catalog.certificates.queries import badges_of, is_in_force
+from marketplace.catalog.certificates.rules import require_county
 from marketplace.catalog.models import Certificate, Product
 from marketplace.catalog.recognition.models import (
     Recognition,
@@ -26,12 +27,11 @@ from marketplace.identity.permissions import Permission
 from marketplace.identity.trail import record_trail
 from marketplace.registry.models import Cooperative, CooperativeState
 from marketplace.registry.reviews.models import CaseState, ReviewCase, ReviewKind
-from marketplace.registry.reviews.notices import refuse_personal_numbers
+from marketplace.registry.reviews.notices import MAX_REASON, public_reason, refuse_personal_numbers
 from marketplace.registry.reviews.queries import last_decision_of
 from marketplace.registry.reviews.rules import open_review
 
 MAX_PRICE_FEN = 100_000_00
-MAX_REASON = 300
 LENGTHS = {"quality": 300, "price_source": 200, "linkage": 300}
 LAPSED_WITH_CERTIFICATE = N_("所凭证书已到期或撤销")
 LAPSED_WITH_COOPERATIVE = N_("合作社已不在准入名单")
@@ -192,20 +192,8 @@ def revoke_recognition(
 
     For the county. Raises NotFound outside the jurisdiction, Refused without a reason, Conflict when it does not stand.
     """
-    actor.require(Permission.SUSPEND_CERTIFICATES)
-    cooperative = session.get_one(Cooperative, recognition.cooperative_id)
-    if not actor.region_code or not cooperative.county_code.startswith(actor.region_code):
-        raise NotFound
+    require_county(session, actor, recognition.cooperative_id, Permission.SUSPEND_CERTIFICATES)
     return end_recognition(session, actor, recognition, RecognitionDeed.REVOKED, public_reason(reason))
-
-
-def public_reason(reason: str) -> str:
-    """A reason the public may read. Raises Refused when it is missing, too long or holds a personal number."""
-    text = reason.strip()
-    if not 1 <= len(text) <= MAX_REASON:
-        raise Refused("reason_missing", N_("请写明原因，最多 %(most)s 个字"), field="reason", most=MAX_REASON)
-    refuse_personal_numbers(text, field="reason")
-    return text
 
 
 def end_recognition(

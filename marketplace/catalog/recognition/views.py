@@ -3,8 +3,7 @@ check, and spot checks."""
 
 from __future__ import annotations
 
-import segno
-from flask import Blueprint, current_app, flash, make_response, redirect, render_template, request, url_for
+from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from wtforms.fields.choices import SelectChoice
@@ -25,16 +24,17 @@ from marketplace.registry.models import Cooperative
 from marketplace.registry.queries import counties, region_by_code
 from marketplace.registry.reviews.models import ReviewKind
 from marketplace.registry.reviews.queries import last_case_of
+from marketplace.web.checks import CHECKS, check_page
 from marketplace.web.forms import place_error
 from marketplace.web.jobs import nudge
 from marketplace.web.limits import limiter
 from marketplace.web.locale import label
 from marketplace.web.paging import page_of
+from marketplace.web.qr import qr_to
 from marketplace.web.transaction import current_session
 
 bp = Blueprint("recognition", __name__)
 P = Permission
-CHECKS = "60 per minute; 600 per hour"
 PROVINCE = "36"
 readers = requires(P.MANAGE_LISTINGS, P.ANSWER_REVIEWS, P.READ_AUDIT)
 
@@ -158,19 +158,14 @@ def check(recognition_no: str) -> ResponseReturnValue:
     """What a recognition is worth today, for whoever scans its code."""
     session = current_session()
     found = queries.public_recognition(session, recognition_no)
-    address = f"{current_app.config['SETTINGS'].public_url}{url_for('.check', recognition_no=recognition_no)}"
-    response = make_response(
-        render_template(
-            "catalog/recognition/check.html",
-            recognition=found,
-            product=found.product,
-            in_force=found.product_id in queries.recognised_of(session, [found.product_id], today()),
-            notice=queries.notice_of(session, found),
-            qr_code=str(segno.make(address, error="m", micro=False).svg_data_uri(scale=4, border=2)),
-        )
+    return check_page(
+        "catalog/recognition/check.html",
+        recognition=found,
+        product=found.product,
+        in_force=found.product_id in queries.recognised_of(session, [found.product_id], today()),
+        notice=queries.notice_of(session, found),
+        qr_code=qr_to(url_for(".check", recognition_no=recognition_no)),
     )
-    response.headers["X-Robots-Tag"] = "noindex"
-    return response
 
 
 # --- spot checks ---

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from io import BytesIO
-
 from flask import Blueprint, current_app, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _, lazy_gettext as _l
@@ -18,12 +16,10 @@ from marketplace.catalog.sheets.table import FORMATS
 from marketplace.core.errors import DomainError, NotFound
 from marketplace.identity.access import current_actor, requires
 from marketplace.identity.permissions import Permission
-from marketplace.linkage.sheet_format import Finding
-from marketplace.linkage.sheet_views import explain_finding
+from marketplace.linkage.sheet_views import download_marked, explain_finding, findings_of
 from marketplace.linkage.sheet_workbooks import empty_sheet
 from marketplace.linkage.sheets import MOST_ROWS, sheet_reader
 from marketplace.registry.roster.rules import MEDIA_TYPES
-from marketplace.registry.roster.workbooks import write_marked
 from marketplace.web.downloads import download
 from marketplace.web.forms import place_error
 from marketplace.web.paging import page_of
@@ -106,13 +102,12 @@ def template(kind: str) -> ResponseReturnValue:
 def show(sheet_no: str) -> ResponseReturnValue:
     """One sheet: how many rows are good, and what to mend in the others."""
     sheet = _sheet(sheet_no)
-    findings = [Finding(**kept) for kept in sheet.findings]
     return render_template(
         "catalog/sheets/show.html",
         sheet=sheet,
         sheet_format=_format(sheet.kind),
-        findings=findings[:FINDINGS_SHOWN],
-        findings_more=max(0, len(findings) - FINDINGS_SHOWN),
+        findings=findings_of(sheet.findings[:FINDINGS_SHOWN]),
+        findings_more=max(0, len(sheet.findings) - FINDINGS_SHOWN),
         explain=explain_finding,
     )
 
@@ -137,13 +132,4 @@ def marked(sheet_no: str) -> ResponseReturnValue:
     if not sheet.findings:
         raise NotFound
     content = rules.content_of(current_session(), current_app.extensions["files"], sheet)
-    target = BytesIO()
-    write_marked(
-        target,
-        sheet_reader(_format(sheet.kind), content),
-        [Finding(**kept) for kept in sheet.findings],
-        heading=_("问题与修改办法"),
-        explain=explain_finding,
-    )
-    name = _("%(name)s（已标注）", name=sheet.file_name.rsplit(".", 1)[0]) + ".xlsx"
-    return download(target.getvalue(), MEDIA_TYPES["xlsx"], name=name)
+    return download_marked(sheet_reader(_format(sheet.kind), content), sheet.findings, sheet.file_name)

@@ -23,11 +23,11 @@ from marketplace.identity.permissions import Permission
 from marketplace.identity.trail import record_trail
 from marketplace.registry.cooperatives.queries import admitted_cooperative_of
 from marketplace.registry.reviews.models import CaseState, ReviewCase, ReviewKind
-from marketplace.registry.reviews.notices import refuse_personal_numbers
+from marketplace.registry.reviews.notices import public_reason, refuse_personal_numbers
 from marketplace.registry.reviews.queries import last_decision_of
 from marketplace.registry.reviews.rules import open_review
 
-MOST_TITLE, LEAST_TEXT, MOST_TEXT, MOST_ALT, MOST_REASON = 60, 30, 3000, 120, 300
+MOST_TITLE, LEAST_TEXT, MOST_TEXT, MOST_ALT = 60, 30, 3000, 120
 MOST_PRODUCTS = 6
 
 
@@ -209,12 +209,7 @@ def remove_story(session: Session, actor: Actor, story: Story, *, reason: str) -
     actor.require(Permission.ANSWER_REVIEWS)
     if not may_remove(actor, story):
         raise NotFound
-    text = reason.strip()
-    if not 1 <= len(text) <= MOST_REASON:
-        raise Refused(
-            "reason_missing", N_("请写明原因，最多 %(most)s 个字"), field="reason", most=MOST_REASON
-        )
-    refuse_personal_numbers(text, field="reason")
+    text = public_reason(reason)
     _require_state(session, story, StoryState.SHOWN)
     story.state, story.ended_at, story.reason = StoryState.REMOVED, now(), text
     session.flush()

@@ -15,7 +15,7 @@ from marketplace.catalog import queries
 from marketplace.catalog.certificates.kinds import KINDS
 from marketplace.catalog.certificates.queries import badges_of
 from marketplace.catalog.models import Category, Listing, ListingVersion
-from marketplace.catalog.prices.guard import excess_bp
+from marketplace.catalog.prices.guard import excess_bp, per_kg_fen
 from marketplace.catalog.prices.queries import Reference, stored_references
 from marketplace.catalog.recognition.queries import recognised_of
 from marketplace.core.clock import today
@@ -57,7 +57,7 @@ def product_facts(session: Session, listing: Listing, version: ListingVersion) -
         "origin": region_path(session, product.village_code),
         "next_lot": queries.next_lot(session, product),
         "households": households if households >= SMALLEST_SHOWN else None,
-        "per_kg_fen": queries.price_per_kg_fen(version.tiers[0].unit_price_fen, version.net_mass_g),
+        "per_kg_fen": per_kg_fen(version.tiers[0].unit_price_fen, version.net_mass_g),
         "compared": _compared(session, listing, version, on),
         "category": category_name(product.category),
         "sections": [section(session, listing) for section in sections],
@@ -71,7 +71,7 @@ def _compared(session: Session, listing: Listing, version: ListingVersion, on: d
         return None
     unit_fen = version.tiers[0].unit_price_fen
     return Compared(
-        queries.price_per_kg_fen(unit_fen, version.net_mass_g),
+        per_kg_fen(unit_fen, version.net_mass_g),
         reference,
         excess_bp(unit_fen, version.net_mass_g, reference.per_kg_fen),
     )

@@ -12,6 +12,7 @@ from marketplace.catalog import queries
 from marketplace.catalog.asking import read_asked
 from marketplace.catalog.certificates.queries import badges_of
 from marketplace.catalog.models import Category, CertificateKind, Listing, ListingVersion, Product
+from marketplace.catalog.prices.guard import per_kg_fen
 from marketplace.catalog.recognition.queries import Badge, recognised_of
 from marketplace.catalog.search.engine import Answered, SearchEngine, SearchRequest, SearchResult, Sort
 from marketplace.catalog.search.text import concepts_of
@@ -23,7 +24,7 @@ from marketplace.identity.access import current_actor, public
 from marketplace.identity.permissions import Permission
 from marketplace.registry.queries import counties
 from marketplace.web.health import Down
-from marketplace.web.paging import Page
+from marketplace.web.paging import Page, requested_page
 from marketplace.web.transaction import current_session
 
 bp = Blueprint("catalog", __name__)
@@ -72,9 +73,7 @@ def shown_listings(numbers: tuple[str, ...]) -> list[Shown]:
             listing.current_version,
             _badge_kinds(listing.product, is_recognised=listing.product_id in recognised),
             units[listing.product_id],
-            queries.price_per_kg_fen(
-                listing.current_version.tiers[0].unit_price_fen, listing.current_version.net_mass_g
-            ),
+            per_kg_fen(listing.current_version.tiers[0].unit_price_fen, listing.current_version.net_mass_g),
         )
         for listing in listings
         if listing.current_version is not None and queries.sale_stop(listing, today()) is None
@@ -90,15 +89,11 @@ def _badge_kinds(product: Product, *, is_recognised: bool) -> list[LabelledEnum]
 @public
 def products() -> ResponseReturnValue:
     """Search and browse."""
-    number = request.args.get("page", "1")
-    if not number.isascii() or not number.isdigit() or not 1 <= int(number) <= queries.MAX_PAGES:
-        raise NotFound
-    read = read_asked(request.args, page=int(number), size=PAGE_SIZE)
+    number = requested_page(queries.MAX_PAGES)
+    read = read_asked(request.args, page=number, size=PAGE_SIZE)
     asked = read.request
     result = current_engine().search(asked)
-    page = Page(
-        rows=shown_listings(result.listing_nos), number=int(number), size=PAGE_SIZE, total=result.total
-    )
+    page = Page(rows=shown_listings(result.listing_nos), number=number, size=PAGE_SIZE, total=result.total)
     return render_template(
         "catalog/products.html",
         page=page,

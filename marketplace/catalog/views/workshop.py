@@ -33,9 +33,9 @@ from marketplace.core.money import format_rate, format_yuan
 from marketplace.core.workbooks import XLSX
 from marketplace.identity.access import current_actor, requires
 from marketplace.identity.permissions import Permission
-from marketplace.identity.rules import keep_file
 from marketplace.linkage.mechanisms.table import MECHANISMS
 from marketplace.linkage.queries import lot_by_no
+from marketplace.linkage.uploads import uploaded_document
 from marketplace.registry.models import Cooperative
 from marketplace.registry.queries import children_of
 from marketplace.web.downloads import download
@@ -183,7 +183,7 @@ def add_picture(product_no: str) -> ResponseReturnValue:
     found, form = _product(product_no), PictureForm()
     if form.validate_on_submit():
         try:
-            rules.add_picture(
+            picture = rules.add_picture(
                 current_session(),
                 current_actor(),
                 current_app.extensions["files"],
@@ -191,11 +191,13 @@ def add_picture(product_no: str) -> ResponseReturnValue:
                 content=form.picture.data.read(),
                 alt_text=form.alt_text.data or "",
             )
-            waits = ensure_draft(current_session(), current_actor(), found) is not None
+            ensure_draft(current_session(), current_actor(), found)
         except DomainError as error:
             place_error(form, error)
         else:
-            flash(_("图片已上传，提交修改、县里核对后才会展示") if waits else _("图片已上传"), "success")
+            flash(
+                _("图片已上传，提交修改、县里核对后才会展示") if picture.waits else _("图片已上传"), "success"
+            )
             return redirect(url_for(".product", product_no=product_no), 303)
     return _product_page(_product(product_no), picture_form=form), 422
 
@@ -219,19 +221,6 @@ def apply_certificate(product_no: str) -> ResponseReturnValue:
     session, actor, form = current_session(), current_actor(), CertificateForm()
     if form.validate_on_submit():
         try:
-            upload = form.file.data
-            scan = (
-                keep_file(
-                    session,
-                    actor,
-                    current_app.extensions["files"],
-                    content=upload.read(),
-                    name=upload.filename,
-                    media_type=upload.mimetype,
-                )
-                if upload and upload.filename
-                else None
-            )
             apply_for_certificate(
                 session,
                 actor,
@@ -240,7 +229,7 @@ def apply_certificate(product_no: str) -> ResponseReturnValue:
                 enterprise_no=form.enterprise_no.data or "",
                 issued_on=form.issued_on.data or today(),
                 expires_on=form.expires_on.data or today(),
-                file=scan,
+                file=uploaded_document(form.file),
             )
         except DomainError as error:
             place_error(form, error)

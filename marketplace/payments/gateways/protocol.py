@@ -113,6 +113,9 @@ class EventKind(LabelledEnum):
     FAILED = "failed", N_("付款没有成功")
     REFUNDED = "refunded", N_("退款")
     DISPUTED = "disputed", N_("付款争议")
+    ACCOUNT = "account", N_("合作社收款账户有变化")
+    TRANSFERRED = "transferred", N_("划付合作社")
+    TRANSFER_REVERSED = "transfer_reversed", N_("划付被收回")
     OTHER = "other", N_("其他通知")
 
 
@@ -122,8 +125,8 @@ class GatewayEvent:
 
     `provider_ref` is the checkout (PAID, EXPIRED), `payment_ref` the payment behind it (PAID, FAILED, REFUNDED).
     `failure` is the provider's code of a FAILED attempt. `reference` is empty when the provider names none of ours.
-    `amount_fen` is what the kind speaks of; for REFUNDED it is all that has been given back so far, so that the larger
-    of two such events is the later one.
+    `amount_fen` is what the kind speaks of; for REFUNDED and TRANSFER_REVERSED it is all that has gone back so far, so
+    that the larger of two such events is the later one. `provider_ref` is the account (ACCOUNT) or the transfer.
     """
 
     event_id: str

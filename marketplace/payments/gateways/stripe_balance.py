@@ -20,7 +20,9 @@ KINDS = {
     "dispute": MoveKind.DISPUTE,
     "dispute_reversal": MoveKind.DISPUTE_REVERSAL,
     "transfer": MoveKind.TRANSFER,
+    "transfer_reversal": MoveKind.TRANSFER,  # its amount is positive
     "payout": MoveKind.PAYOUT,
+    "payout_reversal": MoveKind.PAYOUT,  # a payout that came back
 }
 
 

@@ -27,20 +27,37 @@ INTENT_KINDS = {
     "payment_intent.payment_failed": EventKind.FAILED,
     "payment_intent.canceled": EventKind.EXPIRED,
 }
+COLLECTING_KINDS = {
+    "account.updated": EventKind.ACCOUNT,
+    "transfer.created": EventKind.TRANSFERRED,
+    "transfer.reversed": EventKind.TRANSFER_REVERSED,
+}
 OWN_INTENT = "intent"  # in the metadata of a PaymentIntent that is a checkout of its own
 
 
 def read_event(payload: bytes, signature: str, secret: str, tolerance_s: int = TOLERANCE_S) -> GatewayEvent:
     """The verified event in `payload`, with `signature` from the Stripe-Signature header.
 
-    Raises BadSignature when it is not signed with `secret`, was altered, is older than `tolerance_s` seconds,
-    or is signed but is no event.
+    `secret` may hold several, separated by commas: messages about connected accounts come from an endpoint with a
+    secret of its own. Raises BadSignature when it is not signed with one of them, was altered, is older than
+    `tolerance_s` seconds, or is signed but is no event.
     """
     try:
-        event = stripe.Webhook.construct_event(payload, signature, secret, tolerance=tolerance_s)
-        return _read(event.to_dict())
+        return _read(_verified(payload, signature, secret, tolerance_s))
     except (stripe.StripeError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise BadSignature(f"{type(error).__name__}: {error}") from error
+
+
+def _verified(payload: bytes, signature: str, secrets: str, tolerance_s: int) -> dict[str, Any]:
+    *others, last = secrets.split(",")
+    for secret in others:
+        try:
+            return stripe.Webhook.construct_event(
+                payload, signature, secret.strip(), tolerance=tolerance_s
+            ).to_dict()
+        except stripe.SignatureVerificationError:
+            continue  # perhaps signed with the next one
+    return stripe.Webhook.construct_event(payload, signature, last.strip(), tolerance=tolerance_s).to_dict()
 
 
 def reread_event(payload: bytes) -> GatewayEvent:
@@ -86,6 +103,15 @@ def _meaning_of(raw_type: str, row: dict[str, Any]) -> tuple[EventKind, str | No
         return INTENT_KINDS[raw_type], row["id"], row["id"], amount_fen
     if raw_type == "payment_intent.payment_failed":
         return EventKind.FAILED, None, row["id"], row["amount"]
+    if raw_type.startswith("charge."):
+        return _meaning_of_charge(raw_type, row)
+    if raw_type in COLLECTING_KINDS:
+        moved = row.get("amount_reversed" if raw_type == "transfer.reversed" else "amount") or 0
+        return COLLECTING_KINDS[raw_type], row["id"], None, moved
+    return EventKind.OTHER, None, None, row.get("amount") or 0
+
+
+def _meaning_of_charge(raw_type: str, row: dict[str, Any]) -> tuple[EventKind, str | None, str | None, int]:
     if raw_type.startswith("charge.dispute."):
         return EventKind.DISPUTED, row["id"], id_of(row.get("payment_intent")), row["amount"]
     if raw_type == "charge.refunded":

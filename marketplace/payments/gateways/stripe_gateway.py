@@ -11,9 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
-import requests
 import stripe
 
 from marketplace.payments.gateways import stripe_disputes, stripe_intents
@@ -31,6 +29,7 @@ from marketplace.payments.gateways.protocol import (
     RefundState,
 )
 from marketplace.payments.gateways.stripe_balance import balance_moves
+from marketplace.payments.gateways.stripe_client import DEFAULT_RETRIES, DEFAULT_TIMEOUT_S, stripe_client
 from marketplace.payments.gateways.stripe_errors import instant_of, provider_errors
 from marketplace.payments.gateways.stripe_events import CURRENCY, failure_of, id_of, read_event, reread_event
 
@@ -38,9 +37,6 @@ if TYPE_CHECKING:
     from stripe.params import RefundCreateParams
     from stripe.params.checkout import SessionCreateParams
 
-DEFAULT_TIMEOUT_S = 10.0
-DEFAULT_RETRIES = 2
-LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 REFUND_STATES = {"succeeded": RefundState.DONE, "failed": RefundState.FAILED, "canceled": RefundState.FAILED}
 
 
@@ -69,12 +65,7 @@ class StripeGateway:
             raise ValueError("the card channel needs an API key and a webhook secret")
         self._secret = webhook_secret
         self._methods = tuple(methods)
-        self._client = stripe.StripeClient(
-            api_key,
-            base_addresses={"api": api_base.rstrip("/")} if api_base else {},
-            max_network_retries=retries,
-            http_client=stripe.RequestsClient(timeout=timeout_s, session=_direct_session(api_base)),
-        )
+        self._client = stripe_client(api_key, api_base=api_base, timeout_s=timeout_s, retries=retries)
 
     @property
     def methods(self) -> tuple[OnlineMethod, ...]:
@@ -210,12 +201,3 @@ def _state_of(session: stripe.checkout.Session) -> PaymentState:
 def _failure(intent: stripe.PaymentIntent) -> str:
     error = intent.last_payment_error
     return failure_of(error.to_dict()) if error else ""
-
-
-def _direct_session(api_base: str) -> requests.Session | None:
-    """For an emulator on this machine, a session that ignores the proxy of the office network."""
-    if urlsplit(api_base).hostname not in LOOPBACK:
-        return None
-    session = requests.Session()
-    session.trust_env = False
-    return session

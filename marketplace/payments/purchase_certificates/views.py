@@ -17,6 +17,7 @@ from marketplace.payments.forms import WithdrawForm
 from marketplace.payments.purchase_certificates import queries, rules
 from marketplace.payments.purchase_certificates.forms import CertificateForm
 from marketplace.payments.purchase_certificates.models import PurchaseCertificate
+from marketplace.web.checks import CHECKS, check_page
 from marketplace.web.forms import place_error
 from marketplace.web.limits import limiter
 from marketplace.web.paging import page_of
@@ -103,8 +104,8 @@ def withdraw(number: str) -> ResponseReturnValue:
 
 @bp.get("/certified-purchases/<token>")
 @public
-@limiter.limit(papers.CHECKS)
+@limiter.limit(CHECKS)
 def check(token: str) -> ResponseReturnValue:
     """The public check behind the QR code: what was certified, and whether it still counts. Names nobody."""
     found = queries.check_of(current_session(), token)
-    return papers.check_page("payments/purchase_certificates/check.html", check=found)
+    return check_page("payments/purchase_certificates/check.html", check=found)

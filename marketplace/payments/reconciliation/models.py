@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date, datetime
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, String, text
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from marketplace.core.append_only import APPEND_ONLY
@@ -14,6 +14,7 @@ from marketplace.core.ids import public_no
 from marketplace.core.labels import N_, LabelledEnum
 from marketplace.identity.models import User
 from marketplace.payments.gateways.balance import MoveKind
+from marketplace.payments.models import BankLine
 
 IS_UNSETTLED = text("state IN ('open', 'proposed')")
 
@@ -45,6 +46,35 @@ class ChannelMove(Base):
     fee_fen: Mapped[int] = mapped_column(BigInteger)
     occurred_at: Mapped[datetime] = mapped_column(UtcInstant)
     fetched_at: Mapped[datetime] = mapped_column(UtcInstant, default=now)
+
+
+class PayoutArrival(Base):
+    """A payout of the provider as it came to the bank: the movement, and the credit on the statement. Append-only.
+
+    Found by the exact sum, or by a person, who may also take a credit of another sum with a note; then the difference
+    is one of the day's.
+    """
+
+    __tablename__ = "payout_arrival"
+    __table_args__ = (
+        CheckConstraint("payout_fen > 0 AND line_fen > 0", name="amounts"),
+        CheckConstraint("payout_fen = line_fen OR (note <> '' AND matched_by IS NOT NULL)", name="differs"),
+        UniqueConstraint("move_id"),
+        UniqueConstraint("line_id"),
+        {"info": APPEND_ONLY},
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    move_id: Mapped[int] = mapped_column(ForeignKey("channel_move.id"))
+    line_id: Mapped[int] = mapped_column(ForeignKey("bank_line.id"))
+    payout_fen: Mapped[int] = mapped_column(BigInteger)
+    line_fen: Mapped[int] = mapped_column(BigInteger)
+    note: Mapped[str] = mapped_column(String(300), default="")
+    matched_by: Mapped[int | None] = mapped_column(ForeignKey("user_account.id"))
+    matched_at: Mapped[datetime] = mapped_column(UtcInstant, default=now)
+
+    move: Mapped[ChannelMove] = relationship()
+    line: Mapped[BankLine] = relationship()
 
 
 class ReconciliationRun(Base):

@@ -8,7 +8,7 @@ manual adjustment by two people corrects it, and the next run closes the differe
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime, timedelta
 
 from sqlalchemy import func, or_, select
@@ -28,11 +28,14 @@ from marketplace.payments.reconciliation.models import (
     ChannelMove,
     ItemKind,
     ItemState,
+    PayoutArrival,
     ReconciliationItem,
     ReconciliationRun,
 )
 from marketplace.payments.reconciliation.moves import keep_moves
+from marketplace.payments.reconciliation.payouts import PayoutStanding, match_payouts, standings
 from marketplace.payments.reconciliation.sides import ON_ITS_WAY, Sides, bank_sides, card_sides, clearing_sums
+from marketplace.payments.reconciliation.transfer_sides import pending_transfers, transfer_sides
 from marketplace.payments.refunds.models import Refund
 from marketplace.payments.vouchers.models import VoucherBatch
 
@@ -50,7 +53,9 @@ def reconcile_card(
     since, until = _span(day)
     keep_moves(session, moves)
     keys = _keys_to_look_at(session, Channel.CARD)
+    match_payouts(session)
     sides = card_sides(session, since=since - WINDOW, until=until, keys=keys)
+    sides |= transfer_sides(session, since=since - WINDOW, until=until, keys=keys)
     of_day = select(
         func.count(),
         func.coalesce(func.sum(ChannelMove.amount_fen), 0),
@@ -69,19 +74,21 @@ def reconcile_card(
         fees_fen=max(int(fees_fen), 0),
         channel_fen=int(session.scalar(all_fen.where(ChannelMove.occurred_at < until)) or 0),
         ledger_fen=_clearing_fen(session, PaymentMethod.CARD.value, until),
-        in_transit_fen=_pending_refunds(session, until),
+        in_transit_fen=_pending_refunds(session, until) + pending_transfers(session, until),
     )
 
 
 def reconcile_bank(session: Session, day: date, *, actor: Actor = SYSTEM) -> ReconciliationRun:
     """Compare the credits on the imported statements with what the ledger booked as money from the bank.
 
-    Credits that wait in the cashier's queue, or were set aside with a note, are on their way. Raises Conflict for a day
-    that is not over.
+    Credits that wait in the cashier's queue, or were set aside with a note, are on their way; so are payouts of the
+    provider that did not come yet, the other way round. Raises Conflict for a day that is not over.
     """
     since, until = _span(day)
     keys = _keys_to_look_at(session, Channel.BANK_TRANSFER)
+    payouts = standings(session, day, until)
     sides = bank_sides(session, since=since - WINDOW, until=until, keys=keys)
+    sides |= _payout_sides(payouts, since=since - WINDOW, until=until, keys=keys)
     credited = select(func.count(), func.coalesce(func.sum(BankLine.amount_fen), 0))
     count, day_fen = session.execute(credited.where(BankLine.booked_on == day)).one()
     total_fen = session.execute(credited.where(BankLine.booked_on <= day)).one()[1]
@@ -95,9 +102,22 @@ def reconcile_bank(session: Session, day: date, *, actor: Actor = SYSTEM) -> Rec
         day_fen=int(day_fen),
         fees_fen=0,
         channel_fen=int(total_fen),
-        ledger_fen=_clearing_fen(session, PaymentMethod.BANK_TRANSFER.value, until, debits_only=True),
-        in_transit_fen=_unclaimed_credits(session, day),
+        ledger_fen=_clearing_fen(session, PaymentMethod.BANK_TRANSFER.value, until, debits_only=True)
+        + sum(payout.booked_fen for payout in payouts.values()),
+        in_transit_fen=_unclaimed_credits(session, day)
+        - sum(payout.on_its_way_fen(until) for payout in payouts.values()),
     )
+
+
+def _payout_sides(
+    payouts: Mapping[str, PayoutStanding], *, since: datetime, until: datetime, keys: Collection[str]
+) -> dict[str, Sides]:
+    """Payouts of late, and those that differed before: a credit that did not come within its days is missing."""
+    return {
+        f"payout:{ref}": Sides(one.arrived_fen, one.booked_fen, -one.on_its_way_fen(until))
+        for ref, one in payouts.items()
+        if one.last_at >= since or f"payout:{ref}" in keys
+    }
 
 
 def _span(day: date) -> tuple[datetime, datetime]:
@@ -135,6 +155,7 @@ def _unclaimed_credits(session: Session, day: date) -> int:
         select(BankLineMatch.id).where(BankLineMatch.line_id == BankLine.id).exists(),
         select(Deposit.id).where(Deposit.bank_line_id == BankLine.id).exists(),
         select(VoucherBatch.id).where(VoucherBatch.bank_line_id == BankLine.id).exists(),
+        select(PayoutArrival.id).where(PayoutArrival.line_id == BankLine.id).exists(),
     )
     query = select(func.coalesce(func.sum(BankLine.amount_fen), 0)).where(
         BankLine.booked_on <= day, or_(BankLine.state == BankLineState.QUEUED, ~paid)

@@ -18,6 +18,7 @@ from marketplace.ledger.accounts import AccountKey
 from marketplace.ledger.models import Account, Entry, Transfer
 from marketplace.payments.deposits.models import Deposit
 from marketplace.payments.disputes.models import PaymentDispute
+from marketplace.payments.gateways.balance import MoveKind
 from marketplace.payments.models import BankLine, BankLineMatch, Payment, PaymentMethod, PaymentState
 from marketplace.payments.reconciliation.models import ChannelMove
 from marketplace.payments.refunds.models import Refund, RefundedLine, RefundState
@@ -170,11 +171,11 @@ def _pending_by_payment(session: Session, refs: Collection[str], until: datetime
 def _loose_moves(
     session: Session, since: datetime, until: datetime, keys: Collection[str]
 ) -> list[tuple[str, int]]:
-    """Movements without a payment that nothing books by itself (payouts to the bank do)."""
+    """Movements without a payment that are compared nowhere else, as payouts and transfers are."""
     named = [_after(key) for key in keys if key.startswith("move:")]
     query = select(ChannelMove.ref, ChannelMove.amount_fen).where(
         ChannelMove.payment_ref.is_(None),
-        ChannelMove.kind != "payout",
+        ChannelMove.kind.not_in((MoveKind.PAYOUT, MoveKind.TRANSFER)),
         ChannelMove.amount_fen != 0,
         ChannelMove.occurred_at < until,
         or_(ChannelMove.occurred_at >= since, ChannelMove.ref.in_(named)),
@@ -185,7 +186,8 @@ def _loose_moves(
 def bank_sides(
     session: Session, *, since: datetime, until: datetime, keys: Collection[str]
 ) -> dict[str, Sides]:
-    """What credits of the bank paid, against what the ledger booked as money from the bank, by what it is for."""
+    """What credits of the bank paid, against what the ledger booked as money from the bank, by what it is for. Payouts
+    of the provider are in payouts.py."""
     ledger: dict[str, int] = defaultdict(int)
     sums = clearing_sums(PaymentMethod.BANK_TRANSFER.value, until, debits_only=True).subquery()
     query = (
@@ -196,7 +198,7 @@ def bank_sides(
     )
     for kind, subject_id, fen in session.execute(query):
         ledger[f"{kind}:{subject_id}"] += int(fen)
-    wanted = set(ledger) | set(keys)
+    wanted = set(ledger) | {key for key in keys if not key.startswith("payout:")}
     channel = _claims_of_bank(session, wanted)
     return {key: Sides(channel.get(key, 0), ledger.get(key, 0)) for key in wanted}
 

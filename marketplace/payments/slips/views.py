@@ -17,6 +17,7 @@ from marketplace.payments.slips.forms import SlipForm
 from marketplace.payments.slips.models import IncomeSlip
 from marketplace.registry.models import Household
 from marketplace.registry.queries import household_by_no, household_of
+from marketplace.web.checks import CHECKS, check_page
 from marketplace.web.filters import masked
 from marketplace.web.forms import place_error
 from marketplace.web.limits import limiter
@@ -132,8 +133,8 @@ def withdraw(slip_no: str) -> ResponseReturnValue:
 
 @bp.get("/slips/<token>")
 @public
-@limiter.limit(papers.CHECKS)
+@limiter.limit(CHECKS)
 def check(token: str) -> ResponseReturnValue:
     """The public check behind the QR code: what was issued, and whether the ledger still says so. Names nobody."""
     found = queries.check_of(current_session(), token)
-    return papers.check_page("payments/slips/check.html", check=found)
+    return check_page("payments/slips/check.html", check=found)

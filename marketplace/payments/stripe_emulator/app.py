@@ -12,9 +12,12 @@ from marketplace.payments.stripe_emulator import (
     disputes,
     events,
     intents,
+    onboarding_pages,
     pages,
+    payouts,
     refunds,
     sessions,
+    transfers,
 )
 from marketplace.payments.stripe_emulator.emulator import Emulator
 from marketplace.payments.stripe_emulator.faults import Json, invalid
@@ -37,16 +40,21 @@ API: tuple[tuple[str, str, Endpoint], ...] = (
     ("POST", "/v1/accounts", connect.create_account),
     ("GET", "/v1/accounts", connect.search_accounts),
     ("GET", "/v1/accounts/<key>", connect.retrieve_account),
-    ("POST", "/v1/transfers", connect.create_transfer),
-    ("GET", "/v1/transfers", connect.search_transfers),
-    ("GET", "/v1/transfers/<key>", connect.retrieve_transfer),
+    ("POST", "/v1/account_links", connect.create_link),
+    ("POST", "/v1/transfers", transfers.create),
+    ("GET", "/v1/transfers", transfers.search),
+    ("GET", "/v1/transfers/<key>", transfers.retrieve),
+    ("POST", "/v1/transfers/<key>/reversals", transfers.reverse),
+    ("GET", "/v1/transfers/<key>/reversals", transfers.search_reversals),
     ("GET", "/v1/disputes", disputes.search),
     ("GET", "/v1/disputes/<key>", disputes.retrieve),
     ("POST", "/v1/disputes/<key>", disputes.update),
     ("POST", "/v1/disputes/<key>/close", disputes.close),
     ("GET", "/v1/balance_transactions", balance.search),
     ("GET", "/v1/balance_transactions/<key>", balance.retrieve),
-    ("POST", "/v1/payouts", balance.create_payout),
+    ("POST", "/v1/payouts", payouts.create),
+    ("GET", "/v1/payouts", payouts.search),
+    ("GET", "/v1/payouts/<key>", payouts.retrieve),
     ("GET", "/v1/events", events.search),
     ("GET", "/v1/events/<key>", events.retrieve),
 )
@@ -61,6 +69,7 @@ def create_app(emulator: Emulator) -> Flask:
         _add_call(app, emulator, method, path, endpoint)
     app.add_url_rule("/v1/<path:rest>", "unknown", _unknown(emulator), methods=["GET", "POST", "DELETE"])
     app.register_blueprint(pages.bp)
+    app.register_blueprint(onboarding_pages.bp)
     app.register_blueprint(controls.bp)
 
     @app.get("/healthz")

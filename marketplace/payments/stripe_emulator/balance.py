@@ -8,17 +8,18 @@ from __future__ import annotations
 
 from marketplace.payments.stripe_emulator import params as read
 from marketplace.payments.stripe_emulator.emulator import Emulator
-from marketplace.payments.stripe_emulator.faults import Json, invalid
+from marketplace.payments.stripe_emulator.faults import Json, StripeFault, invalid
 from marketplace.payments.stripe_emulator.listing import page_of
 from marketplace.payments.stripe_emulator.store import new_id
 
-TYPES = ("charge", "refund", "adjustment", "transfer", "payout")
 CATEGORIES = {
     "charge": "charge",
     "refund": "refund",
     "adjustment": "dispute",
     "transfer": "transfer",
+    "transfer_refund": "transfer_reversal",
     "payout": "payout",
+    "payout_failure": "payout_reversal",
 }
 
 
@@ -55,7 +56,7 @@ def search(emulator: Emulator, params: Json) -> Json:
     read.allow(params, "limit", "starting_after", "ending_before", "created", "type", "source", "payout")
     span = read.group(params, "created")
     read.allow(span, "gte", "gt", "lte", "lt")
-    kind, source = read.choice(params, "type", TYPES), read.text(params, "source")
+    kind, source = read.choice(params, "type", CATEGORIES), read.text(params, "source")
     least, below = read.whole(span, "gte"), read.whole(span, "lt")
     return page_of(
         emulator,
@@ -76,33 +77,12 @@ def retrieve(emulator: Emulator, params: Json, key: str) -> Json:
     return emulator.store.one("balance_transaction", key)
 
 
-def create_payout(emulator: Emulator, params: Json) -> Json:
-    """POST /v1/payouts: send money of the balance to the bank account."""
-    read.allow(params, "amount", "currency", "description", "metadata", "statement_descriptor")
-    amount = read.amount(params)
-    if amount > total(emulator):
-        raise invalid(
-            "You have insufficient funds in your account.", param="amount", code="balance_insufficient"
-        )
-    payout: Json = {
-        "id": new_id("po_"),
-        "object": "payout",
-        "amount": amount,
-        "arrival_date": emulator.now(),
-        "created": emulator.now(),
-        "currency": read.currency(params),
-        "description": read.text(params, "description"),
-        "livemode": False,
-        "metadata": read.metadata(params),
-        "statement_descriptor": read.text(params, "statement_descriptor", limit=22),
-        "status": "paid",
-    }
-    move(emulator, "payout", payout, -amount)
-    emulator.store.put("payout", payout)
-    emulator.emit("payout.paid", payout)
-    return payout
-
-
 def total(emulator: Emulator) -> int:
     """The whole balance in fen."""
     return sum(row["net"] for row in emulator.store.newest_first("balance_transaction"))
+
+
+def insufficient() -> StripeFault:
+    """The 400 for more than there is; like every call that was executed it is kept under its key."""
+    message = "You have insufficient available funds in your account."
+    return invalid(message, param="amount", code="balance_insufficient")

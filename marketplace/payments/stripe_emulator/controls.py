@@ -11,7 +11,7 @@ from typing import Any
 from flask import Blueprint, current_app, jsonify, request
 from flask.typing import ResponseReturnValue
 
-from marketplace.payments.stripe_emulator import disputes, intents, sessions
+from marketplace.payments.stripe_emulator import connect, disputes, intents, payouts, sessions
 from marketplace.payments.stripe_emulator.cards import means_of
 from marketplace.payments.stripe_emulator.emulator import Emulator, public
 from marketplace.payments.stripe_emulator.faults import StripeFault, missing
@@ -121,6 +121,27 @@ def decide_dispute(key: str) -> ResponseReturnValue:
         return jsonify(public(disputes.decide(emulator, dispute, won=bool(_wish().get("won")))))
 
 
+@bp.post("/accounts/<key>")
+def change_account(key: str) -> ResponseReturnValue:
+    """Bring a connected account to a `stage`, or let its bank `drain` what it holds."""
+    emulator, wish = _emulator(), _wish()
+    with emulator.store.lock:
+        account = emulator.store.one("account", key)
+        if wish.get("drain"):
+            account["_balance"] = 0
+        if wish.get("stage") in connect.STAGES:
+            connect.enter_stage(emulator, account, wish["stage"])
+        return jsonify(public(emulator.store.put("account", account)))
+
+
+@bp.post("/payouts/<key>/fail")
+def fail_payout(key: str) -> ResponseReturnValue:
+    """The bank sends a payout back."""
+    emulator = _emulator()
+    with emulator.store.lock:
+        return jsonify(public(payouts.fail(emulator, emulator.store.one("payout", key))))
+
+
 @bp.post("/balance/<key>")
 def change_balance(key: str) -> ResponseReturnValue:
     """Plant a difference: change the `amount` of the transaction of a source (a charge, an intent, a refund) by fen."""
@@ -143,6 +164,8 @@ def set_clock() -> ResponseReturnValue:
     emulator, at = _emulator(), _wish().get("at")
     emulator.set_instant = None if at is None else datetime.fromisoformat(at)
     sessions.expire_due(emulator)
+    with emulator.store.lock:
+        connect.verify_due(emulator)
     return jsonify(now=emulator.now())
 
 

@@ -19,6 +19,9 @@ from marketplace.payments.stripe_emulator.store import new_id
 
 Endpoint = Callable[..., Json]
 KEY_LENGTH = 255
+EXECUTED = frozenset(
+    {"balance_insufficient"}
+)  # refusals that are answers: kept under the key as a decline is
 
 
 def answer_call(emulator: Emulator, endpoint: Endpoint, ids: dict[str, str]) -> Response:
@@ -79,7 +82,7 @@ def _execute(emulator: Emulator, endpoint: Endpoint, params: Json, ids: dict[str
         body = public(expand(emulator, row, read.texts(params, "expand")))
         return 200, json.dumps(body, ensure_ascii=False)
     except StripeFault as fault:
-        if fault.kind != "card_error":
+        if fault.kind != "card_error" and fault.details.get("code") not in EXECUTED:
             raise
         return fault.status, json.dumps(fault.body(), ensure_ascii=False)
 

@@ -87,9 +87,9 @@ def show_question(key: str) -> AnyResponse:
             kind=kind,
             amount=_shown_amount(intent["amount"], intent["currency"]),
             scan=scan,
-            **_frame(session),
+            **frame_of(session),
         )
-        return _html(page, 200, session, intent["_return_url"])
+        return html_page(page, 200, session, intent["_return_url"])
 
 
 @bp.post("/authorize/<key>")
@@ -128,9 +128,9 @@ def _payment_page(
         error=error,
         mistakes=mistakes or {},
         typed=request.form,
-        **_frame(session),
+        **frame_of(session),
     )
-    return _html(page, status, session)
+    return html_page(page, status, session)
 
 
 def _ended(session: Json) -> Response:
@@ -140,10 +140,12 @@ def _ended(session: Json) -> Response:
 
 
 def _notice(kind: str, status: int, session: Json | None, link: str | None = None) -> Response:
-    return _html(render_template("notice.html", kind=kind, link=link, **_frame(session)), status, session)
+    return html_page(
+        render_template("notice.html", kind=kind, link=link, **frame_of(session)), status, session
+    )
 
 
-def _frame(session: Json | None) -> Json:
+def frame_of(session: Json | None) -> Json:
     """What every page needs: its language and the words of it."""
     language = _language(session)
     return {"language": language, "other": "en" if language == "zh" else "zh", "words": TEXTS[language]}
@@ -156,7 +158,8 @@ def _language(session: Json | None) -> str:
     return request.accept_languages.best_match(["zh", "en"]) or "zh"
 
 
-def _html(page: str, status: int, session: Json | None, *more_links: str | None) -> Response:
+def html_page(page: str, status: int, session: Json | None, *more_links: str | None) -> Response:
+    """A page under the policy that lets its forms lead to `more_links` and back to the shop of the session."""
     links = [*more_links, *((session["success_url"], session["cancel_url"]) if session else ())]
     origins = sorted({f"{urlsplit(link).scheme}://{urlsplit(link).netloc}" for link in links if link})
     response = Response(page, status, mimetype="text/html")

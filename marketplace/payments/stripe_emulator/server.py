@@ -14,7 +14,7 @@ from typing import Self
 
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
-from marketplace.payments.stripe_emulator import sessions
+from marketplace.payments.stripe_emulator import connect, sessions
 from marketplace.payments.stripe_emulator.app import create_app
 from marketplace.payments.stripe_emulator.emulator import Emulator, Options
 from marketplace.payments.stripe_emulator.store import Store
@@ -59,10 +59,15 @@ class EmulatorServer:
 
     def start(self) -> Self:
         """Answer requests and deliver messages, in the background."""
-        self.emulator.courier.start(lambda: sessions.expire_due(self.emulator))
+        self.emulator.courier.start(self._tick)
         self.emulator.resume_deliveries()
         self._thread.start()
         return self
+
+    def _tick(self) -> None:
+        sessions.expire_due(self.emulator)
+        with self.emulator.store.lock:
+            connect.verify_due(self.emulator)
 
     def stop(self) -> None:
         """Let go of callers kept waiting, finish the message on its way, and free the port."""

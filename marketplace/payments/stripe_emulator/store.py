@@ -25,6 +25,7 @@ NOUNS = {
     "po_": "payout",
     "acct_": "account",
     "tr_": "transfer",
+    "trr_": "transfer_reversal",
     "evt_": "event",
 }
 

@@ -48,6 +48,16 @@ ZH = {
     "expired_explained": "没有扣款。请返回商家重新付款。",
     "unknown": "没有这个付款页面",
     "unknown_explained": "请从商家的订单页面重新打开。",
+    "onboarding": "开通收款账户",
+    "onboarding_explained": (
+        "真实环境中，这一页由支付通道显示，收款方在此填写主体、代表人和银行账户。请选择本次测试的结果："
+    ),
+    "stage_verified": "资料齐全，立即通过",
+    "stage_submitted": "资料已提交，需要审核（约半分钟）",
+    "stage_refused": "资料不被接受",
+    "later": "以后再填，返回平台",
+    "link_over": "这个链接已经用过或已过期",
+    "link_over_explained": "没有提交任何资料。请回到平台重新打开。",
 }
 EN = {
     "banner": "Test environment: no real payment is made",
@@ -97,5 +107,16 @@ EN = {
     "expired_explained": "Nothing was charged. Please go back to the shop and pay again.",
     "unknown": "There is no such payment page",
     "unknown_explained": "Please open it again from your order in the shop.",
+    "onboarding": "Open a receiving account",
+    "onboarding_explained": (
+        "For real, the payment provider shows this page and asks for the organisation, its representative and its bank"
+        " account. Choose how this test ends:"
+    ),
+    "stage_verified": "Details complete, accepted at once",
+    "stage_submitted": "Details handed in, to be reviewed (about half a minute)",
+    "stage_refused": "Details not accepted",
+    "later": "Fill in later, back to the platform",
+    "link_over": "This link was used or has expired",
+    "link_over_explained": "Nothing was handed in. Please open it again from the platform.",
 }
 TEXTS = {"zh": ZH, "en": EN}

@@ -85,8 +85,13 @@ def deputyship_by_no(session: Session, actor: Actor, number: str) -> Deputyship:
 
 
 def stands_for(session: Session, user_id: int | None, on: date) -> list[int]:
-    """Those whose deputy a person is on a day."""
-    query = select(DeputyDay.approver_id).where(DeputyDay.deputy_id == user_id, DeputyDay.on_day == on)
+    """Those whose deputy a person is on a day; of a deputyship that was taken back, a day it was used on remains, and
+    gives no right any more."""
+    query = (
+        select(DeputyDay.approver_id)
+        .join(Deputyship, Deputyship.id == DeputyDay.deputyship_id)
+        .where(DeputyDay.deputy_id == user_id, DeputyDay.on_day == on, Deputyship.ended_at.is_(None))
+    )
     return list(session.scalars(query.order_by(DeputyDay.approver_id)))
 
 

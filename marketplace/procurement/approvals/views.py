@@ -13,8 +13,7 @@ from marketplace.identity.permissions import Permission
 from marketplace.ordering.queries import UNIT_DUTIES
 from marketplace.procurement.approvals import queries, rules
 from marketplace.procurement.approvals.forms import ChainForm, DeputyForm, LimitForm, rows_of
-from marketplace.web.errors import explain
-from marketplace.web.forms import place_error
+from marketplace.web.forms import place_error, tell
 from marketplace.web.paging import page_of
 from marketplace.web.transaction import current_session
 
@@ -116,8 +115,7 @@ def end(number: str) -> ResponseReturnValue:
     try:
         rules.end_deputyship(session, actor, queries.deputyship_by_no(session, actor, number))
     except Conflict as error:
-        session.rollback()
-        flash(explain(error), "error")
+        tell(error)
     else:
         flash(_("委托已结束"), "success")
     return redirect(url_for(".show"), 303)

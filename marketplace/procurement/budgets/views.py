@@ -14,7 +14,7 @@ from marketplace.ordering.queries import UNIT_DUTIES
 from marketplace.procurement.budgets import queries, rules
 from marketplace.procurement.budgets.forms import BudgetForm, ChangeForm
 from marketplace.web.forms import place_error
-from marketplace.web.paging import page_of
+from marketplace.web.paging import page_of, whole_number
 from marketplace.web.transaction import current_session
 
 bp = Blueprint("budgets", __name__, url_prefix="/budgets")
@@ -27,8 +27,8 @@ def index() -> ResponseReturnValue:
     """The lines of a year (`?year=`)."""
     session, actor = current_session(), current_actor()
     years = queries.years_of(session, actor.buyer_unit_id)
-    asked = request.args.get("year", "")
-    year = int(asked) if asked.isascii() and asked.isdigit() and int(asked) in years else today().year
+    asked = whole_number(request.args.get("year", ""))
+    year = asked if asked in years else today().year
     page = page_of(session, queries.lines_of(actor.buyer_unit_id, year))
     return render_template(
         "procurement/budgets/index.html",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, flash, make_response, redirect, render_template, url_for
+from flask import Blueprint, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
@@ -18,6 +18,7 @@ from marketplace.procurement.receiving.queries import (
     lots_delivered,
     receipts_of,
 )
+from marketplace.web.checks import CHECKS, check_page
 from marketplace.web.forms import place_error
 from marketplace.web.limits import limiter
 from marketplace.web.qr import qr_to
@@ -27,7 +28,6 @@ bp = Blueprint("compliance", __name__)
 P = Permission
 UNIT = (P.ORDER_FOR_UNIT, P.APPROVE_ORDERS, P.RECEIVE_FOR_UNIT, P.PAY_FOR_UNIT)
 BUYERS = (P.BUY_PERSONALLY, *UNIT, P.READ_AUDIT)
-CHECKS = "60 per minute; 600 per hour"
 
 
 @bp.route("/lots/<lot_no>/certificates", methods=["GET", "POST"])
@@ -56,16 +56,12 @@ def certificates(lot_no: str) -> ResponseReturnValue:
 def certificate(token: str) -> ResponseReturnValue:
     """The certificate as it was issued, for whoever scans its code, and to print. Names no person."""
     found = queries.certificate_under_token(current_session(), token)
-    response = make_response(
-        render_template(
-            "procurement/compliance/certificate.html",
-            certificate=found,
-            newest=queries.is_newest(current_session(), found),
-            qr_code=qr_to(url_for(".certificate", token=token)),
-        )
+    return check_page(
+        "procurement/compliance/certificate.html",
+        certificate=found,
+        newest=queries.is_newest(current_session(), found),
+        qr_code=qr_to(url_for(".certificate", token=token)),
     )
-    response.headers["X-Robots-Tag"] = "noindex"
-    return response
 
 
 @bp.get("/orders/<order_no>/purchase-order")

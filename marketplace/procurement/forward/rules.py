@@ -13,7 +13,8 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from marketplace.catalog.models import Listing
-from marketplace.catalog.queries import price_per_kg_fen, sale_stop
+from marketplace.catalog.prices.guard import per_kg_fen
+from marketplace.catalog.queries import sale_stop
 from marketplace.core.clock import today
 from marketplace.core.errors import Conflict, Forbidden, NotFound, Refused
 from marketplace.core.labels import N_
@@ -46,8 +47,8 @@ class Price:
     @classmethod
     def agreed(cls, unit_fen: int, net_mass_g: int, terms: PaymentTerms) -> Price:
         """The price of an awarded offer: fen for a unit of so many grams."""
-        per_kg_fen = max(1, price_per_kg_fen(unit_fen, net_mass_g))
-        return cls(per_kg_fen, per_kg_fen, unit_fen, terms)
+        agreed = max(1, per_kg_fen(unit_fen, net_mass_g))
+        return cls(agreed, agreed, unit_fen, terms)
 
     @property
     def columns(self) -> dict[str, Any]:

@@ -34,7 +34,8 @@ def hold_forward(
     if not of_unit and (actor.cooperative_id != forward.cooperative_id or forward.approved_by is None):
         raise NotFound
     actor.require(permission)
-    session.refresh(forward, ["state", "delivered_units", "lot_id"], with_for_update={"of": ForwardOrder})
+    moved = ["state", "delivered_units", "lot_id", "reserved_g"]
+    session.refresh(forward, moved, with_for_update={"of": ForwardOrder})
     require_state(forward, event)
 
 

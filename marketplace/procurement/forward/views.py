@@ -10,9 +10,10 @@ from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
-from marketplace.catalog.queries import listing_by_no, price_per_kg_fen
+from marketplace.catalog.prices.guard import per_kg_fen
+from marketplace.catalog.queries import listing_by_no
 from marketplace.core.clock import today
-from marketplace.core.errors import DomainError, Forbidden, NotFound
+from marketplace.core.errors import DomainError, NotFound
 from marketplace.identity.access import current_actor, requires
 from marketplace.identity.permissions import Permission
 from marketplace.linkage.queries import lot_by_no
@@ -21,8 +22,7 @@ from marketplace.ordering.rules import Delivery
 from marketplace.procurement.forward import delivering, queries, rules, steps
 from marketplace.procurement.forward.forms import AheadForm, DeliverForm, LotForm
 from marketplace.procurement.forward.models import ForwardEvent, ForwardOrder, ForwardState
-from marketplace.web.errors import explain
-from marketplace.web.forms import place_error
+from marketplace.web.forms import place_error, tell
 from marketplace.web.jobs import nudge
 from marketplace.web.paging import page_of
 from marketplace.web.transaction import current_session
@@ -77,7 +77,7 @@ def new(listing_no: str) -> ResponseReturnValue:
             flash(_("预订已提交，等待另一位审批人审批"), "success")
             return redirect(url_for(".show", forward_no=made.public_no), 303)
     version = listing.current_version
-    per_kg = price_per_kg_fen(version.tiers[0].unit_price_fen, version.net_mass_g) if version else 0
+    per_kg = per_kg_fen(version.tiers[0].unit_price_fen, version.net_mass_g) if version else 0
     page = render_template("procurement/forward/new.html", form=form, listing=listing, per_kg=per_kg)
     return page, 422 if form.errors else 200
 
@@ -138,10 +138,7 @@ def _do(forward_no: str, rule: Callable[..., ForwardOrder], **said: Any) -> Resp
     try:
         rule(session, actor, found, **said)
     except DomainError as error:
-        if isinstance(error, NotFound | Forbidden):
-            raise
-        session.rollback()
-        flash(explain(error), "error")
+        tell(error)
     else:
         nudge("ask deposits")
         nudge("set off deposits")

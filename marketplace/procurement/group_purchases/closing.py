@@ -33,6 +33,7 @@ REASONS = {
     "out_of_stock": Shortfall.OUT_OF_STOCK,
     "not_for_sale": Shortfall.NOT_FOR_SALE,
     "certificate_lapsed": Shortfall.NOT_FOR_SALE,
+    "claim_lapsed": Shortfall.NOT_FOR_SALE,
 }
 
 

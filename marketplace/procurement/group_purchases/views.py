@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from flask import Blueprint, flash, redirect, render_template, request, url_for
+from flask import Blueprint, current_app, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
@@ -19,8 +19,7 @@ from marketplace.procurement.group_purchases import queries, rules
 from marketplace.procurement.group_purchases.forms import GroupForm, ShareForm
 from marketplace.procurement.group_purchases.models import Paying
 from marketplace.registry.models import BuyerUnit
-from marketplace.web.errors import explain
-from marketplace.web.forms import place_error
+from marketplace.web.forms import place_error, tell
 from marketplace.web.paging import page_of
 from marketplace.web.transaction import current_session
 
@@ -97,6 +96,7 @@ def show(group_no: str) -> ResponseReturnValue:
     return render_template(
         "procurement/group_purchases/show.html",
         group=group,
+        address=current_app.config["SETTINGS"].public_url + url_for(".show", group_no=group.public_no),
         members=members,
         totals=totals,
         prices={total.listing.id: total.price_fen for total in totals},
@@ -155,8 +155,7 @@ def change(group_no: str, listing_no: str) -> ResponseReturnValue:
         else:
             rules.take_out_share(session, actor, group, listing_no=listing_no)
     except Conflict as error:
-        session.rollback()
-        flash(explain(error), "error")
+        tell(error)
     return redirect(url_for(".show", group_no=group_no), 303)
 
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from sqlalchemy.orm import Session
 
 from marketplace.catalog.models import Listing
-from marketplace.catalog.queries import SaleStop, available_units, price_per_kg_fen, sale_stop, unit_price_fen
+from marketplace.catalog.prices.guard import per_kg_fen
+from marketplace.catalog.queries import SaleStop, available_units, sale_stop, unit_price_fen
 from marketplace.core.clock import today
 from marketplace.core.labels import N_, LabelledEnum
 
@@ -28,6 +29,7 @@ class Remark(LabelledEnum):
     CHEAPER = "cheaper", N_("降价了")
 
 
+LAPSED = (SaleStop.CERTIFICATE_LAPSED, SaleStop.CLAIM_LAPSED)
 BARRED = frozenset({Remark.GONE, Remark.LAPSED, Remark.SOLD_OUT})
 
 
@@ -74,7 +76,7 @@ class Assessed:
     @property
     def per_kg_fen(self) -> int:
         """The price of a kilogram."""
-        return price_per_kg_fen(self.price_fen, self.wanted.listing.product.net_mass_g)
+        return per_kg_fen(self.price_fen, self.wanted.listing.product.net_mass_g)
 
 
 def assess(session: Session, wanted: Sequence[Wanted]) -> list[Assessed]:
@@ -86,9 +88,7 @@ def assess(session: Session, wanted: Sequence[Wanted]) -> list[Assessed]:
 def _assess(wanted: Wanted, left: int) -> Assessed:
     stop, version = sale_stop(wanted.listing, today()), wanted.listing.current_version
     if stop is not None or version is None:
-        return Assessed(
-            wanted, 0, left, (Remark.LAPSED if stop is SaleStop.CERTIFICATE_LAPSED else Remark.GONE,)
-        )
+        return Assessed(wanted, 0, left, (Remark.LAPSED if stop in LAPSED else Remark.GONE,))
     price = unit_price_fen(version, wanted.quantity)
     remarks: list[Remark] = []
     if left < wanted.quantity:

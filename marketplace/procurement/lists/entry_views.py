@@ -25,8 +25,7 @@ from marketplace.procurement.lists.reading import (
 )
 from marketplace.procurement.lists.views import say_left_out
 from marketplace.registry.roster.checks import text_of
-from marketplace.web.errors import explain
-from marketplace.web.forms import place_error
+from marketplace.web.forms import place_error, tell
 from marketplace.web.transaction import current_session
 
 bp = Blueprint("order_entry", __name__)
@@ -78,8 +77,7 @@ def _to_checkout(kind: OrderKind, checked: Checked) -> ResponseReturnValue | Non
     try:
         _good, left_out = rules.fill_cart(session, current_actor(), kind=kind, wanted=wanted)
     except DomainError as error:
-        session.rollback()
-        flash(explain(error), "error")
+        tell(error)
         return None
     say_left_out(left_out)
     return redirect(url_for("unit_checkout.checkout") + f"?for={kind.value}", 303)

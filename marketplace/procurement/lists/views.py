@@ -22,8 +22,8 @@ from marketplace.procurement.lists.basket import Assessed, Wanted, assess
 from marketplace.procurement.lists.forms import ItemForm, NameForm
 from marketplace.procurement.lists.models import OrderList
 from marketplace.procurement.lists.reading import listings_called
-from marketplace.web.errors import explain
-from marketplace.web.forms import place_error
+from marketplace.web.addresses import own_path
+from marketplace.web.forms import place_error, tell
 from marketplace.web.locale import label
 from marketplace.web.paging import page_of
 from marketplace.web.transaction import current_session
@@ -154,8 +154,7 @@ def fill() -> ResponseReturnValue:
             session, actor, kind=kind, wanted=wanted, accepted=request.form.getlist("accept")
         )
     except DomainError as error:
-        session.rollback()
-        flash(explain(error), "error")
+        tell(error)
         return redirect(_back(), 303)
     say_left_out(left_out)
     if not good:
@@ -181,6 +180,4 @@ def say_left_out(rows: Sequence[Assessed]) -> None:
 
 def _back() -> str:
     """The page of the basket: only one of this site's own."""
-    path = request.form.get("back", "")
-    is_own = path.startswith("/") and not path.startswith(("//", "/\\"))
-    return path if is_own else url_for(".index")
+    return own_path(request.form.get("back"), url_for(".index"))

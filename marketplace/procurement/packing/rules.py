@@ -17,6 +17,8 @@ from marketplace.ordering.states import PartState
 from marketplace.procurement.packing.queries import MOST_PARTS
 from marketplace.procurement.receiving.rules import ship_goods
 
+FORMULA = "="  # stands for a cell that holds one
+
 
 @dataclass(frozen=True)
 class Waybill:
@@ -60,6 +62,8 @@ def ship_parts(session: Session, actor: Actor, waybills: Sequence[Waybill]) -> O
                 raise Refused(
                     "order_twice", N_("和第 %(first)s 行是同一张订单"), field="part_no", first=twice[one.row]
                 )
+            if FORMULA in (one.carrier.strip(), one.waybill_no.strip()):
+                raise Refused("formula_cell", N_("这一格是公式，请改成文字再提交"), field="carrier")
             ship_goods(session, actor, part, carrier=one.carrier, waybill_no=one.waybill_no)
 
         return ship

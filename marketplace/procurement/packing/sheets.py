@@ -10,7 +10,7 @@ from marketplace.core.workbooks import Column, Translate, WorkbookWriter
 from marketplace.linkage.sheet_format import SheetColumn, SheetHeader
 from marketplace.ordering.models import OrderPart
 from marketplace.procurement.packing.queries import MOST_PARTS
-from marketplace.procurement.packing.rules import Waybill
+from marketplace.procurement.packing.rules import FORMULA, Waybill
 from marketplace.registry.roster.checks import text_of
 from marketplace.registry.roster.columns import HEADER_LINES, plain_title
 from marketplace.registry.roster.sheets import SheetReader
@@ -102,4 +102,4 @@ def read_waybills(content: bytes) -> list[Waybill]:
 def _text(cells: Sequence[object], header: SheetHeader, column: SheetColumn) -> str:
     place = header.places.get(column)
     cell = cells[place] if place is not None and place < len(cells) else None
-    return "=" if isinstance(cell, Formula) else text_of(cell)[:MOST_CHARACTERS]
+    return FORMULA if isinstance(cell, Formula) else text_of(cell)[:MOST_CHARACTERS]

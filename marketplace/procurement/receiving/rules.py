@@ -48,6 +48,7 @@ from marketplace.procurement.receiving.queries import (
     side_of,
     units_off,
 )
+from marketplace.registry.models import BuyerUnit
 
 MOST_WORDS = 300
 MOST_MASS_G = 100_000_000
@@ -84,7 +85,8 @@ def change_policy(
     For the approver. Raises Refused for days that cannot be.
     """
     actor.require(Permission.APPROVE_ORDERS)
-    if actor.buyer_unit_id is None:
+    unit = session.get(BuyerUnit, actor.buyer_unit_id) if actor.buyer_unit_id else None
+    if unit is None:
         raise NotFound
     if not 1 <= inspection_days <= MOST_DAYS:
         raise Refused(
@@ -93,9 +95,9 @@ def change_policy(
             field="inspection_days",
             most=MOST_DAYS,
         )
-    policy = session.get(ReceivingPolicy, actor.buyer_unit_id, with_for_update=True)
+    policy = session.get(ReceivingPolicy, unit.id, with_for_update=True)
     if policy is None:
-        policy = ReceivingPolicy(buyer_unit_id=actor.buyer_unit_id)
+        policy = ReceivingPolicy(buyer_unit_id=unit.id)
         session.add(policy)
     policy.inspection_days, policy.needs_certificates = inspection_days, needs_certificates
     policy.changed_by, policy.changed_at = actor.user_id, now()
@@ -104,7 +106,7 @@ def change_policy(
         session,
         actor,
         "procurement.change_receiving",
-        subject=("buyer_unit", str(actor.buyer_unit_id)),
+        subject=("buyer_unit", unit.public_no),
         inspection_days=inspection_days,
         needs_certificates=needs_certificates,
     )

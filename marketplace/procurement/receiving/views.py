@@ -33,8 +33,7 @@ from marketplace.procurement.receiving.forms import (
     inspect_form,
     receive_form,
 )
-from marketplace.web.errors import explain
-from marketplace.web.forms import place_error
+from marketplace.web.forms import place_error, tell
 from marketplace.web.jobs import nudge
 from marketplace.web.transaction import current_session
 
@@ -59,11 +58,8 @@ def ship(part_no: str) -> ResponseReturnValue:
         rules.ship_goods(
             session, actor, part, carrier=form.carrier.data or "", waybill_no=form.waybill_no.data or ""
         )
-    except NotFound:
-        raise
     except DomainError as error:
-        session.rollback()
-        flash(explain(error), "error")
+        tell(error)
     else:
         flash(_("已发货"), "success")
     return redirect(url_for("ordering.part", part_no=part_no), 303)

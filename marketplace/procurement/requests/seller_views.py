@@ -11,7 +11,7 @@ from flask_babel import gettext as _
 
 from marketplace.catalog.queries import available_units, own_product, products_of
 from marketplace.core.clock import now, today
-from marketplace.core.errors import DomainError, Forbidden, NotFound
+from marketplace.core.errors import DomainError
 from marketplace.identity.access import current_actor, requires
 from marketplace.identity.permissions import Permission
 from marketplace.linkage.queries import lot_by_no, lots_visible_to
@@ -20,8 +20,7 @@ from marketplace.procurement.requests.forms import OfferForm, SupplyForm
 from marketplace.procurement.requests.matching import matches_of_cooperative
 from marketplace.procurement.requests.models import Offer, PurchaseRequest
 from marketplace.registry.cooperatives.queries import own_cooperative
-from marketplace.web.errors import explain
-from marketplace.web.forms import place_error
+from marketplace.web.forms import place_error, tell
 from marketplace.web.paging import page_of
 from marketplace.web.transaction import current_session
 
@@ -119,18 +118,10 @@ def _done(offer_no: str, rule: Any, message: str) -> ResponseReturnValue:
     try:
         rule(session, actor, found)
     except DomainError as error:
-        _tell(error)
+        tell(error)
     else:
         flash(message, "success")
     return redirect(url_for(".own_offers"), 303)
-
-
-def _tell(error: DomainError) -> None:
-    """Say what was refused on the page that comes next; what was not found or not allowed is raised on."""
-    if isinstance(error, NotFound | Forbidden):
-        raise error
-    current_session().rollback()
-    flash(explain(error), "error")
 
 
 # --- supplies ---
@@ -200,7 +191,7 @@ def withdraw_supply(supply_no: str) -> ResponseReturnValue:
     try:
         supply_rules.withdraw_supply(session, actor, found)
     except DomainError as error:
-        _tell(error)
+        tell(error)
     else:
         flash(_("已撤下"), "success")
     return redirect(url_for(".supplies"), 303)

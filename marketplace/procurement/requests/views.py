@@ -26,8 +26,7 @@ from marketplace.procurement.requests.models import (
     RequestState,
 )
 from marketplace.registry.buyer_units.queries import own_unit
-from marketplace.web.errors import explain
-from marketplace.web.forms import place_error
+from marketplace.web.forms import place_error, tell
 from marketplace.web.paging import page_of
 from marketplace.web.transaction import current_session
 
@@ -157,10 +156,7 @@ def publish(request_no: str) -> ResponseReturnValue:
     try:
         rules.open_request(session, actor, found)
     except DomainError as error:
-        if isinstance(error, NotFound):
-            raise
-        session.rollback()
-        flash(explain(error), "error")
+        tell(error)
     else:
         flash(_("需求已发布，合作社可以报价了；截止前您只能看到有几家报价"), "success")
     return redirect(url_for(".show", request_no=request_no), 303)

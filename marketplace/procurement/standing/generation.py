@@ -48,6 +48,7 @@ HOLD_OF = {
     "out_of_stock": HoldReason.OUT_OF_STOCK,
     "not_for_sale": HoldReason.NOT_FOR_SALE,
     "certificate_lapsed": HoldReason.NOT_FOR_SALE,
+    "claim_lapsed": HoldReason.NOT_FOR_SALE,
 }
 
 

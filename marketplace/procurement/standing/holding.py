@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from sqlalchemy import update
@@ -20,6 +20,8 @@ from marketplace.procurement.standing.models import (
     StandingChange,
     StandingOrder,
     StandingState,
+    Substitution,
+    SubstitutionState,
     WindowState,
 )
 from marketplace.procurement.standing.queries import RUNNING, lines_of
@@ -65,14 +67,30 @@ def move_standing(
 def call_off(
     session: Session, actor: Actor, standing: StandingOrder, windows: Sequence[DeliveryWindow], note: str
 ) -> None:
-    """Skip windows and give their promised units back. The standing order is locked."""
+    """Skip windows: promised units go back, what was proposed is dropped. The standing order is locked."""
     lines = lines_of(session, windows)
     if standing.state in RUNNING:
         book_units(session, difference({}, units_of(windows, lines)))
     for window in windows:
         window.state, window.hold_reason = WindowState.SKIPPED, None
         keep_change(session, actor, standing, ChangeEvent.SKIP, note, window=window)
+    drop_proposals(session, windows)
     session.flush()
+
+
+def drop_proposals(
+    session: Session, windows: Sequence[DeliveryWindow], *, keeping: Collection[int] = ()
+) -> None:
+    """Answer the proposals for what will not be delivered by that; those for the listings kept (by id) stay."""
+    session.execute(
+        update(Substitution)
+        .where(
+            Substitution.window_id.in_([window.id for window in windows]),
+            Substitution.state == SubstitutionState.PROPOSED,
+            Substitution.listing_id.not_in(keeping),
+        )
+        .values(state=SubstitutionState.DROPPED)
+    )
 
 
 def note_change(

@@ -18,8 +18,7 @@ from marketplace.ordering.forms import ReasonForm
 from marketplace.procurement.standing import plans, queries, rules, windows
 from marketplace.procurement.standing.forms import SubstituteForm, read_price, read_units
 from marketplace.procurement.standing.models import DeliveryWindow, StandingOrder, StandingState
-from marketplace.web.errors import explain
-from marketplace.web.forms import place_error
+from marketplace.web.forms import place_error, tell
 from marketplace.web.paging import page_of
 from marketplace.web.transaction import current_session
 
@@ -65,8 +64,7 @@ def confirm(standing_no: str) -> ResponseReturnValue:
         capacity = read_units(request.form, "capacity", [line.listing for line in standing.lines])
         rules.confirm_standing(session, current_actor(), standing, capacity=capacity)
     except DomainError as error:
-        session.rollback()
-        flash(explain(error), "error")
+        tell(error)
     else:
         flash(_("已确认供货，各次送货已计入供货计划"), "success")
     return redirect(url_for("standing.show", standing_no=standing_no), 303)

@@ -39,7 +39,7 @@ from marketplace.procurement.standing.models import (
 from marketplace.procurement.standing.schedule import clock_words
 from marketplace.registry.models import BuyerUnit
 from marketplace.web.errors import explain
-from marketplace.web.forms import place_error
+from marketplace.web.forms import place_error, tell
 from marketplace.web.jobs import nudge
 from marketplace.web.paging import page_of
 from marketplace.web.transaction import current_session
@@ -339,8 +339,7 @@ def answer_substitute(standing_no: str, day: str, number: str, verb: str) -> Res
             reason=form.reason.data or "",
         )
     except Refused as error:
-        session.rollback()
-        flash(explain(error), "error")
+        tell(error)
     else:
         nudge("generate deliveries")
         flash(_("已同意替代，只限这一次") if verb == "consent" else _("已答复合作社"), "success")

@@ -25,6 +25,7 @@ from marketplace.ordering.wishes import check_quantity, require_for_sale
 from marketplace.procurement.standing.capacity import Units, book_units, difference, units_of
 from marketplace.procurement.standing.holding import (
     NO_REASON,
+    drop_proposals,
     lock,
     note_change,
     require_orderer,
@@ -46,6 +47,7 @@ from marketplace.procurement.standing.queries import RUNNING, PlannedLine, lines
 from marketplace.procurement.standing.schedule import clock_words, cutoff_of, instant_of
 
 LIVE = (StandingState.AWAITING_APPROVAL, StandingState.AWAITING_CONFIRMATION, *RUNNING)
+IN_DELIVERY = N_("这一次送货里已经有这种商品")
 Lines = Sequence[PlannedLine]
 
 
@@ -59,7 +61,7 @@ def skip_window(session: Session, actor: Actor, window: DeliveryWindow, *, reaso
     _require_open(window, WindowState.PLANNED, WindowState.HELD)
     _book(session, window, difference({}, _units(session, window)))
     window.state, window.hold_reason = WindowState.SKIPPED, None
-    _drop_proposals(session, window)
+    drop_proposals(session, [window])
     note_change(session, actor, window.standing, ChangeEvent.SKIP, note, window=window)
     return window
 
@@ -106,6 +108,7 @@ def change_window(
     if moves:
         _move_to(session, window, deliver_on, slot)
     _book(session, window, difference(units_of([window], {window.id: after}), promised))
+    drop_proposals(session, [window], keeping=[line.listing.id for line in after])
     _write(session, actor, window, ChangeEvent.CHANGE, note, None if after == before else after, detail)
     return window
 
@@ -134,6 +137,7 @@ def answer_hold(
         after = [replace(one, price_fen=max(one.price_fen, one.todays_fen or 0)) for one in after]
     promised = units_of([window], {window.id: before})
     _book(session, window, difference(units_of([window], {window.id: after}), promised))
+    drop_proposals(session, [window], keeping=[line.listing.id for line in after])
     detail = _told(window, before)
     window.state, window.hold_reason = WindowState.PLANNED, None
     _write(session, actor, window, ChangeEvent.ANSWER, note, None if after == before else after, detail)
@@ -148,7 +152,7 @@ def decline_window(session: Session, actor: Actor, window: DeliveryWindow, *, re
     _require_unordered(window)
     _book(session, window, difference({}, _units(session, window)))
     window.state, window.hold_reason = WindowState.DECLINED, None
-    _drop_proposals(session, window)
+    drop_proposals(session, [window])
     note_change(session, actor, window.standing, ChangeEvent.DECLINE_WINDOW, note, window=window)
     return window
 
@@ -178,7 +182,7 @@ def propose_substitute(
     if line is None or substitute.cooperative_id != window.standing.cooperative_id:
         raise NotFound
     if substitute.id in lines:
-        raise Refused("in_delivery", N_("这一次送货里已经有这种商品"), field="substitute")
+        raise Refused("in_delivery", IN_DELIVERY, field="substitute")
     require_for_sale(substitute)
     check_quantity(quantity)
     most = line.price_fen if line.todays_fen is None else min(line.price_fen, line.todays_fen)
@@ -231,8 +235,13 @@ def answer_substitute(
 
 
 def _substituted(session: Session, window: DeliveryWindow, proposed: Substitution) -> list[PlannedLine]:
-    """The lines of a window with the substitute in place; what is promised follows. Whoever proposes can deliver."""
+    """The lines of a window with the substitute in place; what is promised follows. Whoever proposes can deliver.
+
+    Raises Conflict when the substitute has come in for another line meanwhile.
+    """
     before = lines_of(session, [window])[window.id]
+    if any(line.listing.id == proposed.substitute_id for line in before):
+        raise Conflict("in_delivery", IN_DELIVERY)
     other = PlannedLine(proposed.substitute, proposed.quantity, PriceRule.FIXED, proposed.unit_price_fen)
     after = [other if line.listing.id == proposed.listing_id else line for line in before]
     gone = difference({}, units_of([window], {window.id: [one for one in before if one not in after]}))
@@ -369,12 +378,3 @@ def _proposals(session: Session, window: DeliveryWindow, listing: Listing) -> bo
         Substitution.state == SubstitutionState.PROPOSED,
     )
     return session.scalar(query.limit(1)) is not None
-
-
-def _drop_proposals(session: Session, window: DeliveryWindow) -> None:
-    """Proposals for a window that will not be delivered are answered by that."""
-    session.execute(
-        update(Substitution)
-        .where(Substitution.window_id == window.id, Substitution.state == SubstitutionState.PROPOSED)
-        .values(state=SubstitutionState.DROPPED)
-    )

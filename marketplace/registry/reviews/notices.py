@@ -14,6 +14,7 @@ from datetime import date
 from marketplace.core.errors import Refused
 from marketplace.core.labels import N_
 
+MAX_REASON = 300
 _SPACING = re.compile(r"(?<=[0-9Xx])[\s\u200b\ufeff._·*-]+(?=[0-9Xx])")
 _RESIDENT_ID = re.compile(r"(?<![0-9A-Za-z])[1-9][0-9]{16}[0-9Xx](?![0-9A-Za-z])")
 _MOBILE = re.compile(r"(?<![0-9])(?:(?:00)?86)?1[3-9][0-9]{9}(?![0-9])")
@@ -36,6 +37,16 @@ def refuse_personal_numbers(text: str, *, field: str | None = None) -> None:
             N_("公开的内容里有疑似身份证号或手机号的数字，请删去或退回补正后再提交"),
             field=field,
         )
+
+
+def public_reason(reason: str) -> str:
+    """A reason that the public may read, without space around it. Raises Refused, at field `reason`, when it is
+    missing, too long or holds a personal number."""
+    text = reason.strip()
+    if not 1 <= len(text) <= MAX_REASON:
+        raise Refused("reason_missing", N_("请写明原因，最多 %(most)s 个字"), field="reason", most=MAX_REASON)
+    refuse_personal_numbers(text, field="reason")
+    return text
 
 
 def notice_text(

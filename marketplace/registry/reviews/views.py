@@ -30,7 +30,7 @@ from marketplace.registry.reviews.models import (
 )
 from marketplace.web.forms import place_error
 from marketplace.web.limits import limiter
-from marketplace.web.paging import Page, page_of
+from marketplace.web.paging import Page, page_of, whole_number
 from marketplace.web.transaction import current_session
 
 bp = Blueprint("reviews", __name__)
@@ -85,7 +85,7 @@ def case(case_no: str) -> ResponseReturnValue:
                 decision=Decision(form.decision.data),
                 comment=form.comment.data or "",
                 outcomes=_outcomes(),
-                position=int(form.position.data) if str(form.position.data).isdigit() else 0,
+                position=whole_number(form.position.data or "") or 0,
             )
         except DomainError as error:
             if error.status == 409:

@@ -29,7 +29,7 @@ from marketplace.reporting.quota.counting import (
 )
 from marketplace.reporting.quota.progress import Progress, progress_of
 from marketplace.web.downloads import download
-from marketplace.web.paging import page_of
+from marketplace.web.paging import page_of, whole_number
 from marketplace.web.transaction import current_session
 
 bp = Blueprint("quota_reports", __name__)
@@ -41,10 +41,10 @@ BATCH = 500  # rows of a workbook read at a time
 
 def requested_year() -> int:
     """The year in the address (`?year=`), this year when absent. Raises NotFound for another than there may be."""
-    text = request.args.get("year", str(today().year))
-    if not text.isascii() or not text.isdigit() or not FIRST_YEAR <= int(text) <= today().year:
+    year = whole_number(request.args.get("year", str(today().year)))
+    if year is None or not FIRST_YEAR <= year <= today().year:
         raise NotFound
-    return int(text)
+    return year
 
 
 # --- one unit ---
