@@ -84,7 +84,7 @@ KEYS = {
     "parcel_no": N_("地块"),
     "persons": N_("人数"),
     "edit": N_("商品修改"),
-    "explanation": N_("价格说明"),
+    "explanation": N_("说明"),
     "payout": N_("渠道提现"),
     "reason": N_("原因"),
     "receipt_no": N_("收据号"),
