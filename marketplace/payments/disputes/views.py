@@ -9,12 +9,14 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
 from marketplace.core.errors import DomainError
+from marketplace.core.labels import N_
 from marketplace.identity.access import current_actor, requires
 from marketplace.identity.permissions import Permission
 from marketplace.ordering.models import Order, OrderPart
 from marketplace.payments.disputes import queries, rules
 from marketplace.payments.disputes.forms import EvidenceForm
 from marketplace.payments.disputes.models import PaymentDispute
+from marketplace.payments.gateways.protocol import GatewayRefused
 from marketplace.payments.online.views import current_gateway
 from marketplace.web.errors import explain
 from marketplace.web.forms import place_error
@@ -95,6 +97,10 @@ def _tell(dispute_no: str, *, evidence: str) -> None:
     ref, key = found.provider_ref, f"{found.public_no}.{'answer' if evidence else 'accept'}"
     end_reading()
     gateway = current_gateway()
-    told = gateway.answer_dispute(ref, evidence, key) if evidence else gateway.accept_dispute(ref, key)
+    try:
+        told = gateway.answer_dispute(ref, evidence, key) if evidence else gateway.accept_dispute(ref, key)
+    except GatewayRefused as error:
+        message = N_("付款通道没有接受，请先到通道后台核对这笔争议的状态，再来办理")
+        raise GatewayRefused(error.code, error.detail, message) from error
     session = writing_session()
     rules.keep_answer(session, actor, queries.dispute_by_no(session, dispute_no), told, evidence=evidence)
