@@ -329,7 +329,7 @@ SUBJECTS = {
     "correction_set": N_("更正单"),
     "quota_filing": N_("预留份额申报"),
     "refund": N_("退款单"),
-    "provider_account": N_("收款账户"),
+    "provider_account": N_("在线收款账户"),
     "cooperative_transfer": N_("划付"),
     "transfer_reversal": N_("收回划付"),
     "catalog_sheet": N_("上传的表格"),
