@@ -35,7 +35,7 @@ class Link(Enum):
 class Event:
     """One audience of one action: `title` is a Chinese source string that may name %(no)s.
 
-    A row of the trail whose detail says `unless` is no such event.
+    What asks for an approval is told while the order waits for one: some are approved in the moment they are placed.
     """
 
     action: str
@@ -44,7 +44,7 @@ class Event:
     title: str
     link: Link
     duty: Permission | None = None
-    unless: str = ""
+    asks_approval: bool = False
 
     @property
     def name(self) -> str:
@@ -54,7 +54,7 @@ class Event:
 
 A, L, P, C = Audience, Link, Permission, NoticeCategory
 EVENTS: tuple[Event, ...] = (
-    Event("ordering.place", A.UNIT, C.ORDERS, N_("采购单 %(no)s 待审批"), L.ORDER, P.APPROVE_ORDERS, "approved"),
+    Event("ordering.place", A.UNIT, C.ORDERS, N_("采购单 %(no)s 待审批"), L.ORDER, P.APPROVE_ORDERS, True),
     Event("ordering.reject", A.UNIT, C.ORDERS, N_("采购单 %(no)s 未获批准"), L.ORDER, P.ORDER_FOR_UNIT),
     Event("ordering.approve", A.COOPERATIVE, C.ORDERS, N_("新订单 %(no)s 待确认"), L.PART, P.FULFIL_ORDERS),
     Event("ordering.pass_on", A.COOPERATIVE, C.ORDERS, N_("新订单 %(no)s 待确认"), L.PART, P.FULFIL_ORDERS),

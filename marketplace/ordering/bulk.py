@@ -317,7 +317,6 @@ def _write_trail(
             "ordering.place",
             subject=("order", order["public_no"]),
             total_fen=order["total_fen"],
-            **({"approved": True} if drafts[order["id"]].approval else {}),
         )
         for order in orders
     ]
