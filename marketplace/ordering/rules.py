@@ -20,6 +20,7 @@ from marketplace.core.labels import N_
 from marketplace.identity.actors import Actor
 from marketplace.identity.permissions import Permission
 from marketplace.identity.trail import record_trail
+from marketplace.ordering.cart_changes import seen_now
 from marketplace.ordering.freight.charging import Carriage, freight_charged
 from marketplace.ordering.freight.queries import FREE, Freight
 from marketplace.ordering.gi_caps import Caps, give_back
@@ -81,15 +82,21 @@ class Delivery:
 
 
 def put_in_cart(
-    session: Session, actor: Actor, *, kind: OrderKind, listing: Listing, quantity: int
+    session: Session,
+    actor: Actor,
+    *,
+    kind: OrderKind,
+    listing: Listing,
+    quantity: int,
+    seen: Mapping[str, Any] | None = None,
 ) -> CartLine:
-    """Add `quantity` units of a listing to the actor's cart.
+    """Add `quantity` units of a listing to the actor's cart; `seen` is what was seen of it earlier (see `seen_now`).
 
     Raises Refused for a quantity that cannot be or a full cart, Conflict when the listing is not for sale.
     """
     actor.require(PERMISSION_OF[kind])
     check_quantity(quantity)
-    version = require_for_sale(listing)
+    require_for_sale(listing)
     own = select(CartLine).where(CartLine.user_id == actor.user_id, CartLine.kind == kind)
     line = session.scalar(own.where(CartLine.listing_id == listing.id))
     if line is None:
@@ -100,7 +107,7 @@ def put_in_cart(
             kind=kind,
             listing=listing,
             quantity=quantity,
-            seen_version_id=version.id,
+            **(seen or seen_now(listing)),
         )
         session.add(line)
     else:
@@ -124,7 +131,8 @@ def change_cart(session: Session, actor: Actor, *, kind: OrderKind, listing_no: 
     else:
         check_quantity(quantity)
         line.quantity = quantity
-        line.seen_version_id = line.listing.current_version_id  # the cart's page tells what has changed
+        for column, value in seen_now(line.listing).items():  # the cart's page tells what has changed
+            setattr(line, column, value)
     session.flush()
 
 

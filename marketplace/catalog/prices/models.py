@@ -1,4 +1,5 @@
-"""Reference prices with their dates and sources, the explanations of prices beyond them, and the check of each version.
+"""Policies of the price guard, reference prices with their dates and sources, the explanations of prices beyond them,
+and the check of each version.
 
 A version's check is written with it and never changes: what the reference was when the price was set stays provable.
 """
@@ -26,30 +27,29 @@ from marketplace.core.clock import now
 from marketplace.core.db import Base, UtcInstant, code_of
 from marketplace.core.ids import public_no
 from marketplace.core.labels import N_, LabelledEnum
+from marketplace.identity.models import User
+from marketplace.registry.models import Region
 
 MOST_PER_KG_FEN = 100_000_000  # a million yuan a kilogram; keeps the comparison within 64 bits
 
 
-class PricePolicy(Base):
-    """How far prices may lie from their reference in a jurisdiction from `from_on` on. Data, never a constant in code.
+FIGURES = (
+    CheckConstraint("above_bp BETWEEN 0 AND 10000 AND below_bp BETWEEN 0 AND 10000", name="bounds"),
+    CheckConstraint("change_bp BETWEEN 0 AND 10000", name="change"),
+    CheckConstraint("min_quotes BETWEEN 1 AND 100", name="min_quotes"),
+    CheckConstraint("valid_days BETWEEN 1 AND 1000 AND explained_days BETWEEN 1 AND 1000", name="days"),
+    CheckConstraint("basis <> ''", name="basis"),
+)
+
+
+class PolicyFigures:
+    """What a policy says, and a proposal of one.
 
     Rates are basis points: `above_bp` of the reference blocks, `below_bp` flags, `change_bp` of the price on sale is
     the most a price rises without a look. A live median needs `min_quotes` cooperatives; a reference is good for
     `valid_days`, an accepted explanation for `explained_days`.
     """
 
-    __tablename__ = "price_policy"
-    __table_args__ = (
-        UniqueConstraint("region_code", "from_on"),
-        CheckConstraint("above_bp BETWEEN 0 AND 10000 AND below_bp BETWEEN 0 AND 10000", name="bounds"),
-        CheckConstraint("change_bp BETWEEN 0 AND 10000", name="change"),
-        CheckConstraint("min_quotes BETWEEN 1 AND 100", name="min_quotes"),
-        CheckConstraint("valid_days BETWEEN 1 AND 1000 AND explained_days BETWEEN 1 AND 1000", name="days"),
-        CheckConstraint("basis <> ''", name="basis"),
-    )
-
-    id: Mapped[int] = mapped_column(primary_key=True)
-    region_code: Mapped[str] = mapped_column(ForeignKey("region.code"))
     from_on: Mapped[date]
     above_bp: Mapped[int]
     below_bp: Mapped[int]
@@ -58,6 +58,74 @@ class PricePolicy(Base):
     valid_days: Mapped[int]
     explained_days: Mapped[int]
     basis: Mapped[str] = mapped_column(String(200))
+
+
+class ProposalState(LabelledEnum):
+    """A proposal waits until another person of the same place has decided it."""
+
+    WAITING = "waiting", N_("待同事确认")
+    CONFIRMED = "confirmed", N_("已确认")
+    REFUSED = "refused", N_("未同意")
+    WITHDRAWN = "withdrawn", N_("已撤回")
+
+
+class PricePolicyProposal(PolicyFigures, Base):
+    """How far prices shall lie from their reference in a jurisdiction, as one person proposes and another decides."""
+
+    __tablename__ = "price_policy_proposal"
+    __table_args__ = (
+        *(one.copy() for one in FIGURES),
+        CheckConstraint("decided_by IS NULL OR decided_by <> proposed_by", name="two_people"),
+        CheckConstraint("(state = 'waiting') = (decided_at IS NULL)", name="decided"),
+        CheckConstraint("(state IN ('confirmed', 'refused')) = (decided_by IS NOT NULL)", name="by_another"),
+        CheckConstraint("state <> 'refused' OR answer <> ''", name="answer"),
+        Index(
+            "uq_price_policy_proposal_waiting",
+            "region_code",
+            unique=True,
+            sqlite_where=text("state = 'waiting'"),
+            postgresql_where=text("state = 'waiting'"),
+        ),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    public_no: Mapped[str] = mapped_column(String(16), unique=True, default=lambda: public_no("PP"))
+    region_code: Mapped[str] = mapped_column(ForeignKey("region.code"))
+    state: Mapped[ProposalState] = mapped_column(
+        code_of(ProposalState, "state"), default=ProposalState.WAITING
+    )
+    proposed_by: Mapped[int] = mapped_column(ForeignKey("user_account.id"))
+    proposed_at: Mapped[datetime] = mapped_column(UtcInstant, default=now)
+    decided_by: Mapped[int | None] = mapped_column(ForeignKey("user_account.id"))
+    decided_at: Mapped[datetime | None] = mapped_column(UtcInstant)
+    answer: Mapped[str] = mapped_column(String(300), default="")
+
+    region: Mapped[Region] = relationship()
+    proposer: Mapped[User] = relationship(foreign_keys=[proposed_by])
+    decider: Mapped[User | None] = relationship(foreign_keys=[decided_by])
+
+
+class PricePolicy(PolicyFigures, Base):
+    """How far prices may lie from their reference in a jurisdiction from `from_on` on. Data, never a constant in code.
+
+    Append-only: a later day takes the place of an earlier one. The database takes none but what a confirmed proposal
+    of the same place says, figure by figure.
+    """
+
+    __tablename__ = "price_policy"
+    __table_args__ = (
+        UniqueConstraint("region_code", "from_on"),
+        UniqueConstraint("proposal_id"),
+        *(one.copy() for one in FIGURES),
+        {"info": APPEND_ONLY},
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    region_code: Mapped[str] = mapped_column(ForeignKey("region.code"))
+    proposal_id: Mapped[int | None] = mapped_column(ForeignKey("price_policy_proposal.id"))
+
+    region: Mapped[Region] = relationship()
+    proposal: Mapped[PricePolicyProposal | None] = relationship()
 
 
 class ReferenceSource(LabelledEnum):

@@ -8,6 +8,8 @@ from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 
+from marketplace.catalog.queries import sale_stop
+from marketplace.core.clock import today
 from marketplace.core.errors import DomainError
 from marketplace.identity.access import current_actor, requires
 from marketplace.identity.permissions import Permission
@@ -122,7 +124,7 @@ def _brief(
     wanted = [
         Wish(line.listing, line.listing.current_version, line.quantity)
         for line in lines
-        if line.listing.current_version is not None
+        if line.listing.current_version is not None and sale_stop(line.listing, today()) is None
     ]
     loads = loads_of(wanted)
     is_known = bool(form.region.data)
