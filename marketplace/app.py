@@ -49,6 +49,7 @@ from marketplace.notices.mailers import FolderMailer, Mailer, SmtpMailer
 from marketplace.ordering import api as ordering_api, cli as ordering_cli, views as ordering_views
 from marketplace.ordering.addresses import views as address_views
 from marketplace.ordering.checkout import views as checkout_views
+from marketplace.ordering.dispatch import views as dispatch_views
 from marketplace.ordering.freight import views as freight_views
 from marketplace.ordering.guest_cart import init_guest_cart
 from marketplace.ordering.sale_proofs import views as sale_proof_views
@@ -182,6 +183,7 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
     address_views.bp,
     checkout_views.bp,
     freight_views.bp,
+    dispatch_views.bp,
     shelf_views.bp,
     packing_views.bp,
     procurement_views.bp,
@@ -283,7 +285,11 @@ PUBLIC_SUBJECTS: dict[ReviewKind, review_views.Subject] = {
     ReviewKind.PRODUCT_RECOGNITION: recognition_subject,
 }
 PROVIDER_PAGES = "https://checkout.stripe.com https://pm-redirects.stripe.com https://hooks.stripe.com https://connect.stripe.com"
-LISTING_SECTIONS: tuple[Section, ...] = (reached_section, evaluation_section)
+LISTING_SECTIONS: tuple[Section, ...] = (
+    dispatch_views.delivery_section,
+    reached_section,
+    evaluation_section,
+)
 COOPERATIVE_SECTIONS: tuple[cooperative_views.Section, ...] = (story_views.stories_section,)
 UPLOAD_LIMIT = 32 * 1024 * 1024
 

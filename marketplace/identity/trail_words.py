@@ -146,6 +146,7 @@ ACTIONS = {
     "procurement.open_budget": N_("设立预算科目"),
     "procurement.set_chain": N_("设置审批步骤"),
     "procurement.set_limit": N_("设置审批限额"),
+    "ordering.write_dispatch": N_("修改送货日"),
     "ordering.write_freight": N_("修改运费"),
     "ordering.withdraw_rejection": N_("撤回拒收"),
     "procurement.change_receiving": N_("修改收货要求"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 
 from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -28,6 +29,8 @@ from marketplace.ordering.cart_pages import (
     wanted_kind,
 )
 from marketplace.ordering.checkout.forms import PersonalCheckoutForm
+from marketplace.ordering.dispatch.days import arrival
+from marketplace.ordering.dispatch.queries import current_plans, leaving_day
 from marketplace.ordering.freight.charging import Carriage, loads_of
 from marketplace.ordering.freight.queries import Freight, freights_of
 from marketplace.ordering.models import CartLine, Order, OrderKind
@@ -41,11 +44,19 @@ bp = Blueprint("checkout", __name__)
 
 @dataclass(frozen=True)
 class Carrying:
-    """What one cooperative's goods and their carrying cost; `freight` is None where it does not deliver."""
+    """What one cooperative's goods and their carrying cost; `freight` is None where it does not deliver, `arrives` the
+    first and last day on which they come, where the cooperative has said when they leave."""
 
     name: str
     goods_fen: int
     freight: Freight | None
+    leaves_on: date | None = None
+
+    @property
+    def arrives(self) -> tuple[date, date] | None:
+        """See above."""
+        days = self.freight.days if self.freight else None
+        return arrival(self.leaves_on, days) if self.leaves_on is not None and days else None
 
 
 @bp.route("/checkout", methods=["GET", "POST"])
@@ -133,6 +144,7 @@ def _brief(
     names = dict(
         session.execute(select(Cooperative.id, Cooperative.name).where(Cooperative.id.in_(loads))).all()
     )
+    plans = current_plans(session, loads)
     form.shown_freight.data = " ".join(f"{key}:{one.fen}" for key, one in freights.items() if one and one.fen)
     form.clear_place()
     form.offer_regions(session)
@@ -140,7 +152,10 @@ def _brief(
         "rows": cart_rows(lines),
         "changes": changes_since_seen(lines),
         "addresses": addresses,
-        "carrying": [Carrying(names[key], load.goods_fen, freights.get(key)) for key, load in loads.items()],
+        "carrying": [
+            Carrying(names[key], load.goods_fen, freights.get(key), leaving_day(plans.get(key), today()))
+            for key, load in loads.items()
+        ],
         "is_known": is_known,
         "total": sum(load.goods_fen for load in loads.values())
         + sum(one.fen for one in freights.values() if one),
