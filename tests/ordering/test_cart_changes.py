@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from marketplace.catalog.models import CertificateState
 from marketplace.catalog.rules import withdraw_listing
 from marketplace.core.clock import today
 from marketplace.identity.models import Role
@@ -42,7 +43,7 @@ def _renamed(session: Session, offered: Offer) -> None:
 
 
 def _certificate_ended(session: Session, offered: Offer) -> None:
-    offered.listing.product.certificates[0].expires_on = today()
+    offered.listing.product.certificates[0].state = CertificateState.SUSPENDED
     session.flush()
 
 
@@ -86,9 +87,9 @@ def test_each_change_is_told_and_has_to_be_agreed_to(
     visitor, checkout = Visitor(client), "/checkout" if kind == "personal" else "/unit-checkout?for=canteen"
     assert not visitor.open(f"/cart?for={kind}").has("放进购物车以后")
     change(session, offered)
-    client.set_cookie("lang", "en")
+    client.post("/language", data={"locale": "en"})
     assert en in visitor.open(f"/cart?for={kind}").text
-    client.set_cookie("lang", "zh_CN")
+    client.post("/language", data={"locale": "zh_CN"})
     assert visitor.open(f"/cart?for={kind}").has("放进购物车以后，有 1 种商品变了", zh)
     page = visitor.open(checkout)
     assert page.has(zh)
@@ -117,8 +118,8 @@ def test_what_cannot_be_bought_any_more_is_named_on_cart_and_checkout(
 ) -> None:
     gone, short, lapsed = (offer(session, offered.cooperative, units=10) for _one in range(3))
     CategoryFactory(code="green-tea", needs_certificate=True)
-    lapsed.listing.product.category_code = "green-tea"
     certified(lapsed.listing.product)
+    lapsed.listing.product.category_code = "green-tea"
     session.flush()
     session.expire_all()
     _sign_in(client, kind)
@@ -126,16 +127,15 @@ def test_what_cannot_be_bought_any_more_is_named_on_cart_and_checkout(
         client.post(f"/cart/{one.listing.public_no}", data={"quantity": "6", "for": kind})
     withdraw_listing(session, actor_at(offered.cooperative), gone.listing)
     buy(session, staff_buyer(), (short, 7))
-    lapsed.listing.product.certificates[0].expires_on = today()
-    session.flush()
+    _certificate_ended(session, lapsed)
     told = ("已下架", "现货只有 3 瓶，请减少数量", "认证已失效，暂停销售")
     visitor, checkout = Visitor(client), "/checkout" if kind == "personal" else "/unit-checkout?for=canteen"
     assert visitor.open(f"/cart?for={kind}").has(*told, "请先移除不能购买的商品")
     page = visitor.open(checkout)
     assert page.has(*told, "有 3 种商品现在不能买", "回购物车移除或改数量")
-    client.set_cookie("lang", "en")
+    client.post("/language", data={"locale": "en"})
     assert "cannot be bought" in visitor.open(checkout).text
-    client.set_cookie("lang", "zh_CN")
+    client.post("/language", data={"locale": "zh_CN"})
     given = PLACE | ({"region": "outside"} if kind == "personal" else {})
     visitor.press(page, "提交订单" if kind == "personal" else "提交审批", status=422, **given)
     assert _counts(session) == (1, 3)

@@ -125,7 +125,7 @@ def test_the_page_keeps_what_was_typed(client: MarketClient, session: Session, o
     assert refused.status_code == 422
     assert session.scalar(select(func.count()).select_from(DispatchPlan)) == 0
     client.post("/workshop/dispatch", data={"lead_days": "2", "weekdays": ["1", "4"]})
-    assert visitor.open("/workshop/dispatch").has("送货日已更新", "现在下单，最早 2026-06-05 发出")
+    assert visitor.open("/workshop/dispatch").has("送货日已更新", "现在下单，最早 2026年6月5日 发出")
 
 
 # --- the product's page ---
@@ -144,7 +144,7 @@ def test_the_product_s_page_tells_when_where_to_and_for_how_much(
     assert page.has("每周 周二、周五", "下单后 2 天内备好", "满 ¥99.00 包邮", "4.00")
     assert not page.has("预计送到")
     page = visitor.open(f"{path}?to={COUNTY}")
-    assert page.has("2026-06-05 发出", "2026-06-06 到 2026-06-07", "4.00")
+    assert page.has("2026年6月5日 发出", "2026年6月6日 到 2026年6月7日", "4.00")
     assert visitor.open(f"{path}?to=outside").has("一件送到江西省以外", "不配送")
     for nonsense in ("x", "999999", "3610251", "<b>"):
         assert not visitor.open(f"{path}?to={nonsense}").has("一件送到")
@@ -156,7 +156,7 @@ def test_the_reader_s_own_place_comes_first(client: MarketClient, session: Sessi
     path, user = f"/products/{offered.listing.public_no}", UserFactory(granted=(Role.STAFF_BUYER,))
     client.sign_in(user)
     save_address(session, actor_of(user), Place("周小梅", "13800000000", "迎宾路 1 号", COUNTY))
-    assert Visitor(client).open(path).has("一件送到", "2026-06-05 发出")
+    assert Visitor(client).open(path).has("一件送到", "2026年6月5日 发出")
     client.sign_in(user_of(BuyerUnitFactory(), Role.UNIT_ORDERER))
     assert Visitor(client).open(path).has("按货价送到，不另收运费", "一件送到")
 
@@ -233,4 +233,4 @@ def test_the_personal_checkout_tells_when_it_comes(
     save_address(session, actor_of(user), Place("周小梅", "13800000000", "迎宾路 1 号", COUNTY))
     client.sign_in(user)
     client.post(f"/cart/{offered.listing.public_no}", data={"quantity": "2", "for": "personal"})
-    assert Visitor(client).open("/checkout").has("预计送到", "2026-06-06 到 2026-06-07", "5.00")
+    assert Visitor(client).open("/checkout").has("预计送到", "2026年6月6日 到 2026年6月7日", "5.00")

@@ -7,6 +7,7 @@ A version's check is written with it and never changes: what the reference was w
 from __future__ import annotations
 
 from datetime import date, datetime
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
@@ -33,13 +34,14 @@ from marketplace.registry.models import Region
 MOST_PER_KG_FEN = 100_000_000  # a million yuan a kilogram; keeps the comparison within 64 bits
 
 
-FIGURES = (
-    CheckConstraint("above_bp BETWEEN 0 AND 10000 AND below_bp BETWEEN 0 AND 10000", name="bounds"),
-    CheckConstraint("change_bp BETWEEN 0 AND 10000", name="change"),
-    CheckConstraint("min_quotes BETWEEN 1 AND 100", name="min_quotes"),
-    CheckConstraint("valid_days BETWEEN 1 AND 1000 AND explained_days BETWEEN 1 AND 1000", name="days"),
-    CheckConstraint("basis <> ''", name="basis"),
-)
+def _figure_checks() -> tuple[CheckConstraint, ...]:
+    return (
+        CheckConstraint("above_bp BETWEEN 0 AND 10000 AND below_bp BETWEEN 0 AND 10000", name="bounds"),
+        CheckConstraint("change_bp BETWEEN 0 AND 10000", name="change"),
+        CheckConstraint("min_quotes BETWEEN 1 AND 100", name="min_quotes"),
+        CheckConstraint("valid_days BETWEEN 1 AND 1000 AND explained_days BETWEEN 1 AND 1000", name="days"),
+        CheckConstraint("basis <> ''", name="basis"),
+    )
 
 
 class PolicyFigures:
@@ -74,7 +76,7 @@ class PricePolicyProposal(PolicyFigures, Base):
 
     __tablename__ = "price_policy_proposal"
     __table_args__ = (
-        *(one.copy() for one in FIGURES),
+        *_figure_checks(),
         CheckConstraint("decided_by IS NULL OR decided_by <> proposed_by", name="two_people"),
         CheckConstraint("(state = 'waiting') = (decided_at IS NULL)", name="decided"),
         CheckConstraint("(state IN ('confirmed', 'refused')) = (decided_by IS NOT NULL)", name="by_another"),
@@ -116,7 +118,7 @@ class PricePolicy(PolicyFigures, Base):
     __table_args__ = (
         UniqueConstraint("region_code", "from_on"),
         UniqueConstraint("proposal_id"),
-        *(one.copy() for one in FIGURES),
+        *_figure_checks(),
         {"info": APPEND_ONLY},
     )
 
@@ -229,26 +231,14 @@ class PriceExplanation(Base):
     product: Mapped[Product] = relationship()
 
 
-class PriceCheck(Base):
-    """The check of a version's price: the reference it was held against, frozen. Append-only, one for each version.
-
-    The database holds that the price checked is the first tier's, and that one above the bound has an explanation of
-    the same product for at least that price. `relists_id` is the earlier listing that these goods are known from.
-    """
-
-    __tablename__ = "price_check"
-    __table_args__ = (
-        ForeignKeyConstraint(
-            ["version_id", "min_quantity", "unit_price_fen"],
-            ["price_tier.version_id", "price_tier.min_quantity", "price_tier.unit_price_fen"],
-            name="fk_price_check_tier",
-        ),
+def _held_checks(name: str) -> tuple[Any, ...]:
+    """What makes a check whole, and keeps a price above the bound from passing without an explanation for it."""
+    return (
         ForeignKeyConstraint(
             ["explanation_id", "product_id", "explained_fen"],
             ["price_explanation.id", "price_explanation.product_id", "price_explanation.unit_price_fen"],
-            name="fk_price_check_explanation",
+            name=name,
         ),
-        CheckConstraint("min_quantity = 1", name="first_tier"),
         CheckConstraint("net_mass_g > 0 AND unit_price_fen > 0", name="positive"),
         CheckConstraint(f"reference_per_kg_fen BETWEEN 1 AND {MOST_PER_KG_FEN}", name="reference"),
         CheckConstraint(
@@ -264,16 +254,13 @@ class PriceCheck(Base):
             " unit_price_fen * 10000000 <= reference_per_kg_fen * net_mass_g * (10000 + above_bp)",
             name="within",
         ),
-        Index("ix_price_check_product", "product_id", "version_id"),
-        Index("ix_price_check_verdict", "verdict", "version_id"),
-        {"info": APPEND_ONLY},
     )
 
-    version_id: Mapped[int] = mapped_column(
-        ForeignKey("listing_version.id"), primary_key=True, autoincrement=False
-    )
-    product_id: Mapped[int] = mapped_column(ForeignKey("product.id"))
-    min_quantity: Mapped[int] = mapped_column(default=1)
+
+class HeldAgainst:
+    """What a price was held against: fen a unit of so many grams, the bound, the reference as it was, and the accepted
+    explanation where it is above."""
+
     unit_price_fen: Mapped[int] = mapped_column(BigInteger)
     net_mass_g: Mapped[int] = mapped_column(BigInteger)
     verdict: Mapped[Verdict] = mapped_column(code_of(Verdict, "verdict"))
@@ -287,6 +274,51 @@ class PriceCheck(Base):
     quotes: Mapped[int] = mapped_column(default=0)
     explanation_id: Mapped[int | None]
     explained_fen: Mapped[int | None] = mapped_column(BigInteger)
+
+
+class AgreedPriceCheck(HeldAgainst, Base):
+    """The check of a price that is agreed elsewhere than in a listing: an offer on a request, an order before the
+    harvest. Append-only; what was agreed refers to it with its price and mass, so that nothing else can be agreed."""
+
+    __tablename__ = "agreed_price_check"
+    __table_args__ = (
+        UniqueConstraint("id", "unit_price_fen", "net_mass_g"),
+        *_held_checks("fk_agreed_price_check_explanation"),
+        Index("ix_agreed_price_check_product", "product_id", "id"),
+        {"info": APPEND_ONLY},
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    product_id: Mapped[int] = mapped_column(ForeignKey("product.id"))
+    checked_at: Mapped[datetime] = mapped_column(UtcInstant, default=now)
+
+
+class PriceCheck(HeldAgainst, Base):
+    """The check of a version's price: the reference it was held against, frozen. Append-only, one for each version.
+
+    The database holds that the price checked is the first tier's, and that one above the bound has an explanation of
+    the same product for at least that price. `relists_id` is the earlier listing that these goods are known from.
+    """
+
+    __tablename__ = "price_check"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["version_id", "min_quantity", "unit_price_fen"],
+            ["price_tier.version_id", "price_tier.min_quantity", "price_tier.unit_price_fen"],
+            name="fk_price_check_tier",
+        ),
+        *_held_checks("fk_price_check_explanation"),
+        CheckConstraint("min_quantity = 1", name="first_tier"),
+        Index("ix_price_check_product", "product_id", "version_id"),
+        Index("ix_price_check_verdict", "verdict", "version_id"),
+        {"info": APPEND_ONLY},
+    )
+
+    version_id: Mapped[int] = mapped_column(
+        ForeignKey("listing_version.id"), primary_key=True, autoincrement=False
+    )
+    product_id: Mapped[int] = mapped_column(ForeignKey("product.id"))
+    min_quantity: Mapped[int] = mapped_column(default=1)
     relists_id: Mapped[int | None] = mapped_column(ForeignKey("listing.id"))
 
     version: Mapped[ListingVersion] = relationship()
