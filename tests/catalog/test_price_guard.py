@@ -325,15 +325,7 @@ def test_a_reference_is_published_once_a_day_by_those_who_may(stall: Stall, sess
 
 def test_a_jurisdiction_may_set_its_own_bounds(stall: Stall, session: Session) -> None:
     publish_reference(session, 10_000)
-    confirmed_policy(
-        session,
-        region_code="3610",
-        above_bp=1_000,
-        below_bp=1_000,
-        change_bp=500,
-        min_quotes=2,
-        valid_days=30,
-    )
+    confirmed_policy(session, region_code="3610", above_bp=1_000, below_bp=1_000, change_bp=500)
     assert stall.refusal(5_501).params["most"] == "10.00"
     assert stall.publish(4_400).current_version is not None
     assert (stall.check().verdict, stall.check().above_bp) == (Verdict.LOW, 1_000)

@@ -48,9 +48,13 @@ def _certificate_ended(session: Session, offered: Offer) -> None:
 
 
 TOLD: list[tuple[Change, str, str]] = [
-    (_dearer, "单价从 ¥50.00 变为 ¥55.00", "Unit price from ¥50.00 to ¥55.00"),
-    (_smaller_share, "每 100 元归农户的从 ¥10.00 变为 ¥8.00", "Of each ¥100"),
-    (_renamed, "改了标题", "itle"),
+    (_dearer, "单价从 ¥50.00 变为 ¥55.00", "price from ¥50.00 to ¥55.00"),
+    (
+        _smaller_share,
+        "每 100 元归农户的从 ¥10.00 变为 ¥8.00",
+        "for households of each 100 yuan from ¥10.00 to ¥8.00",
+    ),
+    (_renamed, "改了标题", "changed: Title"),
     (_certificate_ended, "“绿色食品”认证已失效", "Green Food"),
 ]
 
@@ -96,7 +100,8 @@ def test_each_change_is_told_and_has_to_be_agreed_to(
     given = PLACE | ({"region": "outside"} if kind == "personal" else {})
     button = "提交订单" if kind == "personal" else "提交审批"
     refused = visitor.press(page, button, status=422, **given)
-    assert refused.has("请看过后勾选确认", zh, PLACE["address"])
+    assert refused.has("请看过后勾选确认", zh)
+    assert refused.button(button)[0].values["address"] == PLACE["address"]
     assert _counts(session) == (0, 1)
 
 
@@ -134,7 +139,7 @@ def test_what_cannot_be_bought_any_more_is_named_on_cart_and_checkout(
     page = visitor.open(checkout)
     assert page.has(*told, "有 3 种商品现在不能买", "回购物车移除或改数量")
     client.post("/language", data={"locale": "en"})
-    assert "cannot be bought" in visitor.open(checkout).text
+    assert "Cannot be bought now: 3" in visitor.open(checkout).text
     client.post("/language", data={"locale": "zh_CN"})
     given = PLACE | ({"region": "outside"} if kind == "personal" else {})
     visitor.press(page, "提交订单" if kind == "personal" else "提交审批", status=422, **given)

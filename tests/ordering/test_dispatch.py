@@ -141,7 +141,7 @@ def test_the_product_s_page_tells_when_where_to_and_for_how_much(
     RegionFactory(code=COUNTY)
     write_freight_sheet(session, manager, rates=[Rate(COUNTY, 400, 100, 1, 2)], free_from_fen=9_900)
     page = visitor.open(path)
-    assert page.has("每周 周二、周五", "下单后 2 天内备好", "满 ¥99.00 包邮", "4.00")
+    assert page.has("周二、周五", "下单后 2 天内备好", "满 ¥99.00 包邮", "4.00")
     assert not page.has("预计送到")
     page = visitor.open(f"{path}?to={COUNTY}")
     assert page.has("2026年6月5日 发出", "2026年6月6日 到 2026年6月7日", "4.00")
