@@ -10,8 +10,8 @@ from alembic import op
 from marketplace.core import db
 from marketplace.core.append_only import append_only_statements
 
-revision = "0046"
-down_revision = "0045"
+revision = "0047"
+down_revision = "0046"
 branch_labels = None
 depends_on = None
 

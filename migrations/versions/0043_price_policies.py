@@ -8,8 +8,8 @@ from alembic import op
 from marketplace.core import db
 from marketplace.core.append_only import append_only_statements
 
-revision = "0042"
-down_revision = "0041"
+revision = "0043"
+down_revision = "0042"
 branch_labels = None
 depends_on = None
 

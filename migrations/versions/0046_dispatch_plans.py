@@ -8,8 +8,8 @@ from alembic import op
 from marketplace.core import db
 from marketplace.core.append_only import append_only_statements
 
-revision = "0045"
-down_revision = "0044"
+revision = "0046"
+down_revision = "0045"
 branch_labels = None
 depends_on = None
 
