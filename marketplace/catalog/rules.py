@@ -6,7 +6,7 @@ stay within the whole, and when its category's certificate, where one is needed,
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 from sqlalchemy import select, update
@@ -14,12 +14,12 @@ from sqlalchemy.orm import Session
 
 from marketplace.catalog.certificates.claims import refuse_organic_claim
 from marketplace.catalog.certificates.queries import badges_of, is_in_force, may_claim_organic
+from marketplace.catalog.index_tasks import index_anew
 from marketplace.catalog.listings.models import EditState
 from marketplace.catalog.listings.queries import hold_open_edit
 from marketplace.catalog.models import (
     Category,
     Certificate,
-    IndexTask,
     LinkageTerm,
     Listing,
     ListingState,
@@ -332,12 +332,7 @@ def ask_for_index(session: Session, product: Product) -> None:
     """Have the search entry of a product's listing made anew by the indexing job."""
     listing = listing_of_product(session, product)
     if listing is not None:
-        session.add(IndexTask(listing_id=listing.id))
-
-
-def index_anew(session: Session, listing_ids: Iterable[int]) -> None:
-    """Have the search entries of listings made anew by the indexing job."""
-    session.add_all(IndexTask(listing_id=listing_id) for listing_id in sorted(set(listing_ids)))
+        index_anew(session, [listing.id])
 
 
 def count_sold(session: Session, units_by_listing: Mapping[int, int]) -> None:

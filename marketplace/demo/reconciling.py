@@ -59,7 +59,7 @@ def _moves(world: World) -> list[BalanceMove]:
         Refund.method == PaymentMethod.CARD, Refund.state == RefundState.RETURNED, Refund.returned_at < until
     )
     moves += [
-        _move(refund.returned_at, MoveKind.REFUND, refund.payment, -refund.amount_fen, 0)
+        _move(refund.returned_at, MoveKind.REFUND, refund.payment, -refund.own_fen, 0)
         for refund in world.session.scalars(returned)
         if refund.returned_at and refund.payment
     ]

@@ -1,17 +1,8 @@
-"""The words people read for the codes of the trail. A code without words is shown as it is, so nothing is hidden.
-
-The words of values repeat labels that the rooms above give to their own codes: this room may not import them, and the
-trail outlives them.
-"""
+"""The words people read for the codes of the trail. A code without words is shown as it is, so nothing is hidden."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-
 from marketplace.core.labels import N_
-from marketplace.core.money import format_rate, format_yuan
-from marketplace.core.quantity import format_kg
-from marketplace.identity.models import Role
 
 ROOMS = {
     "identity": N_("账号"),
@@ -29,6 +20,8 @@ ROOMS = {
 }
 ACTIONS = {
     "identity.add_user": N_("为同事开通账号"),
+    "identity.ask_for_file": N_("要求准备文件"),
+    "identity.cancel_file": N_("取消准备文件"),
     "identity.change_password": N_("修改密码"),
     "identity.change_roles": N_("调整岗位"),
     "identity.disable_user": N_("停用账号"),
@@ -195,16 +188,22 @@ ACTIONS = {
     "payments.decline_correction": N_("不同意入账更正"),
     "payments.decline_refund": N_("不同意退款"),
     "payments.import_statement": N_("导入银行流水"),
+    "payments.resume_statement": N_("继续银行流水入账"),
+    "payments.stop_statement": N_("停下银行流水入账"),
     "payments.issue_certificate": N_("开具消费帮扶凭证"),
     "payments.issue_slip": N_("出具收入凭条"),
     "payments.propose_correction": N_("提出入账更正"),
     "payments.received": N_("收到货款"),
+    "payments.refund_lost_part": N_("争议败诉，取消未发货的订单"),
     "payments.refund_failed": N_("退款没有退成"),
     "payments.refund_returned": N_("退款已退回"),
     "payments.resolve_line": N_("处理银行流水"),
     "payments.dispute_opened": N_("买方提出付款争议"),
     "payments.dispute_won": N_("付款争议胜诉"),
     "payments.dispute_lost": N_("付款争议败诉"),
+    "payments.part_dispute_opened": N_("订单有付款争议"),
+    "payments.part_dispute_won": N_("订单的付款争议胜诉"),
+    "payments.part_dispute_lost": N_("订单的付款争议败诉"),
     "payments.answer_dispute": N_("提交争议证据"),
     "payments.accept_dispute": N_("接受付款争议"),
     "payments.open_account": N_("申请收款账户"),
@@ -273,44 +272,45 @@ ACTIONS = {
     "search.cancel_rebuild": N_("取消重建搜索索引"),
 }
 SUBJECTS = {
+    "evidence_sheet": N_("登记表"),
+    "index_rebuild": N_("搜索索引"),
+    "inspection": N_("验收单"),
+    "lot_certificate": N_("批次合格证"),
+    "payment_dispute": N_("付款争议单"),
+    "purchase_certificate": N_("消费帮扶凭证"),
+    "reconciliation_item": N_("对账差异单"),
+    "reconciliation_run": N_("对账批次"),
+    "share_resolution": N_("分红决议"),
     "approval_chain": N_("审批步骤"),
     "budget_line": N_("预算科目"),
     "deputyship": N_("委托代办"),
     "dish": N_("菜"),
-    "order_list": N_("常用清单"),
-    "week_menu": N_("菜谱"),
-    "agreement": N_("协议"),
+    "order_list": N_("清单"),
+    "week_menu": N_("周菜谱"),
+    "agreement": N_("协议书"),
     "api_token": N_("接口令牌"),
     "asset_rent_receipt": N_("资产租金收据"),
     "bank_line": N_("银行流水"),
-    "bank_statement": N_("银行对账单"),
+    "bank_statement": N_("对账单"),
     "buyer_unit": N_("采购单位"),
     "canteen_sharing": N_("合用食堂"),
     "certificate": N_("证书"),
     "recognition": N_("扶贫产品认定"),
     "story": N_("合作社故事"),
-    "spot_check_round": N_("认定抽查"),
+    "spot_check_round": N_("抽查轮次"),
     "cooperative": N_("合作社"),
     "enrolment": N_("农户加入"),
     "evidence": N_("证据"),
     "gateway_notice": N_("支付通知"),
     "household": N_("农户"),
-    "household_member": N_("家庭成员"),
-    "index_rebuild": N_("搜索索引"),
-    "inspection": N_("验收记录"),
-    "lot_certificate": N_("批次合格证"),
-    "payment_dispute": N_("付款争议"),
-    "purchase_certificate": N_("消费帮扶凭证"),
-    "reconciliation_item": N_("对账差异"),
-    "reconciliation_run": N_("每日对账"),
-    "share_resolution": N_("分红决议"),
+    "household_member": N_("农户成员"),
     "income_slip": N_("收入凭条"),
     "linkage_period": N_("联结期"),
     "listing": N_("上架商品"),
     "lot": N_("批次"),
-    "group_purchase": N_("拼单"),
-    "order": N_("订单"),
-    "standing_order": N_("长期订单"),
+    "group_purchase": N_("拼单号"),
+    "order": N_("订单号"),
+    "standing_order": N_("长期订单号"),
     "order_line": N_("订单行"),
     "order_part": N_("分订单"),
     "organisation": N_("单位"),
@@ -319,173 +319,29 @@ SUBJECTS = {
     "supply": N_("供应"),
     "forward_order": N_("预订"),
     "deposit": N_("订金"),
-    "voucher_batch": N_("提货券"),
+    "voucher_batch": N_("提货券批次"),
     "account_sheet": N_("收款账号表"),
     "household_bank_account": N_("收款账号"),
     "payment": N_("付款单"),
     "late_interest": N_("逾期利息"),
     "invoice": N_("发票"),
     "payout_batch": N_("发放批次"),
-    "correction_set": N_("入账更正"),
+    "correction_set": N_("更正单"),
     "quota_filing": N_("预留份额申报"),
     "refund": N_("退款单"),
-    "provider_account": N_("收款账户"),
+    "provider_account": N_("在线收款账户"),
     "cooperative_transfer": N_("划付"),
     "transfer_reversal": N_("收回划付"),
-    "catalog_sheet": N_("表格"),
+    "catalog_sheet": N_("上传的表格"),
     "product": N_("产品"),
     "region": N_("地方"),
     "review_case": N_("审核件"),
+    "prepared_file": N_("文件"),
     "roster_import": N_("名册"),
-    "user": N_("账号"),
-}
-KEYS = {
-    "bad": N_("有问题的行"),
-    "failed": N_("失败"),
-    "actual_g": N_("实际产量"),
-    "agreement": N_("协议"),
-    "asked_fen": N_("申请减免"),
-    "charge_fen": N_("托管费"),
-    "closing": N_("关账"),
-    "difference_fen": N_("差异金额"),
-    "fee_fen": N_("费用"),
-    "format": N_("登记表"),
-    "from_agreement": N_("原协议"),
-    "from_day": N_("从"),
-    "from_on": N_("从"),
-    "households": N_("户数"),
-    "inspection_days": N_("验收期（工作日）"),
-    "method": N_("付款方式"),
-    "needs_certificates": N_("要批次合格证"),
-    "ordered_for": N_("下单人数"),
-    "patronage_bp": N_("按交易量返还"),
-    "person": N_("出工人"),
-    "price": N_("价格"),
-    "resolution_no": N_("决议编号"),
-    "result": N_("结果"),
-    "season": N_("年度"),
-    "size": N_("抽取数量"),
-    "stakes": N_("股份数"),
-    "surplus_fen": N_("可分配盈余"),
-    "taken_fen": N_("冲回金额"),
-    "top_up_fen": N_("补足金额"),
-    "waived_fen": N_("批准减免"),
-    "paid": N_("到账"),
-    "payouts": N_("笔数"),
-    "replaced": N_("更换账号"),
-    "unknown": N_("结果不明"),
-    "amount_fen": N_("金额"),
-    "approved": N_("通过"),
-    "as_deputy": N_("受托代办"),
-    "granted_fen": N_("预算金额"),
-    "limit_fen": N_("审批限额"),
-    "purpose": N_("预算科目"),
-    "until_on": N_("到"),
-    "year": N_("年度"),
-    "base_fen": N_("食材采购总额"),
-    "due_on": N_("申报截止日期"),
-    "is_late": N_("逾期申报"),
-    "members": N_("单位数"),
-    "percent_bp": N_("预留比例"),
-    "reserve_fen": N_("预留金额"),
-    "asset_no": N_("资产登记号"),
-    "day": N_("日期"),
-    "decision": N_("结论"),
-    "ends_on": N_("到"),
-    "enrolled_on": N_("加入日期"),
-    "item": N_("项目"),
-    "kind": N_("类型"),
-    "lines": N_("笔数"),
-    "lot": N_("批次"),
-    "lot_no": N_("批次"),
-    "matched": N_("已对上"),
-    "mechanism": N_("机制"),
-    "net_g": N_("净重"),
-    "note": N_("说明"),
-    "number": N_("号码"),
-    "objection": N_("异议"),
-    "parcel_no": N_("地块"),
-    "persons": N_("人数"),
-    "edit": N_("商品修改"),
-    "explanation": N_("价格说明"),
-    "payout": N_("渠道提现"),
-    "reason": N_("原因"),
-    "receipt_no": N_("收据号"),
-    "rent_fen": N_("租金"),
-    "retained_fen": N_("村集体留存"),
-    "role": N_("角色"),
-    "roles": N_("岗位"),
-    "rows": N_("行数"),
-    "slip_no": N_("单号"),
-    "starts_on": N_("从"),
-    "status": N_("状态"),
-    "step": N_("步骤"),
-    "steps": N_("步骤数"),
-    "total_fen": N_("金额"),
-    "unit_price_fen": N_("单价"),
-    "valid_from": N_("起始日期"),
-    "valid_to": N_("截止日期"),
-    "verdict": N_("核实结论"),
-    "version": N_("版本"),
-    "vouched": N_("村里代为确认"),
-    "worked_on": N_("出工日期"),
-}
-VALUES = {
-    "pass": N_("通过"),
-    "return": N_("退回补正"),
-    "reject": N_("不予通过"),
-    "upheld": N_("成立"),
-    "dismissed": N_("不成立"),
-    "leading_cadre": N_("村干部领办"),
-    "capable_leader": N_("能人参与"),
-    "party_member": N_("党员参与"),
-    "villager": N_("村民参与"),
-    "registered_household": N_("贫困户参与"),
-    "leading_organisation": N_("一个合作组织"),
-    "leading_industry": N_("一项主导产业"),
-    "leading_person": N_("一名致富带头人"),
-    "linkage_mechanism": N_("一套利益联结机制"),
-    "support_team": N_("一支帮扶服务队伍"),
-    "registered": N_("建档立卡贫困户"),
-    "exited": N_("脱贫户"),
-    "at_risk": N_("边缘易致贫户"),
-    "ineligible": N_("不符合条件"),
-    "contract_farming": N_("订单生产"),
-    "land_transfer": N_("土地流转"),
-    "office": N_("机关食堂"),
-    "school": N_("学校食堂"),
-    "hospital": N_("医院食堂"),
-    "enterprise": N_("企事业单位食堂"),
-    "cooperative_entry": N_("合作社准入"),
-    "certificate": N_("认证证书"),
-    "True": N_("是"),
-    "False": N_("否"),
-    **{role.value: role.label for role in Role},
+    "user": N_("用户账号"),
 }
 
 
 def trail_words(code: str) -> str:
     """The Chinese source string for an action ("room.verb") or a kind of subject; the code itself without words."""
     return ACTIONS.get(code) or SUBJECTS.get(code) or code
-
-
-def trail_detail(detail: Mapping[str, object], translate: Callable[[str], str]) -> list[str]:
-    """The detail of a row as short phrases such as "结论：通过"; money in yuan, mass in kilograms; nothing for None."""
-    phrases = []
-    for key, value in detail.items():
-        if value is None or value == "":
-            continue
-        if key.endswith("_fen") and isinstance(value, int):
-            text = f"¥{format_yuan(value)}"
-        elif key.endswith("_bp") and isinstance(value, int):
-            text = f"{format_rate(value)}%"
-        elif key.endswith("_g") and isinstance(value, int):
-            text = f"{format_kg(value)} kg"
-        else:
-            text = " ".join(
-                translate(VALUES[word]) if word in VALUES else word for word in str(value).split(" ")
-            )
-        phrases.append(
-            translate(N_("%(name)s：%(value)s")) % {"name": translate(KEYS.get(key, key)), "value": text}
-        )
-    return phrases

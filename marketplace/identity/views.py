@@ -26,7 +26,8 @@ from marketplace.identity.access import current_actor, current_passwords, public
 from marketplace.identity.forms import PasswordForm, RegisterForm, SignInForm, TokenForm, TrailForm
 from marketplace.identity.models import Role
 from marketplace.identity.permissions import Permission
-from marketplace.identity.trail_words import ROOMS, trail_detail, trail_words
+from marketplace.identity.trail_details import trail_detail
+from marketplace.identity.trail_words import ROOMS, trail_words
 from marketplace.web import scheme
 from marketplace.web.addresses import own_path
 from marketplace.web.downloads import download

@@ -38,7 +38,7 @@ from marketplace.linkage.models import (
 )
 from marketplace.linkage.voids import holding_voids, is_void
 from marketplace.registry.cooperatives.queries import cooperatives_within
-from marketplace.registry.models import Enrolment, EnrolmentState, Household, Region
+from marketplace.registry.models import Cooperative, Enrolment, EnrolmentState, Household, Region
 from marketplace.registry.queries import enrolled_households
 from marketplace.web.tasks import Task
 
@@ -259,6 +259,13 @@ def periods_visible_to(actor: Actor) -> Select[LinkagePeriod]:
     if actor.can(Permission.READ_AUDIT):
         return query.where(LinkagePeriod.cooperative_id.in_(cooperatives_within(actor)))
     return query.where(false())
+
+
+def cooperatives_of_periods(session: Session, periods: Sequence[LinkagePeriod]) -> dict[int, str]:
+    """The names of the cooperatives of some periods, by the cooperative's id."""
+    wanted = {period.cooperative_id for period in periods}
+    rows = session.execute(select(Cooperative.id, Cooperative.name).where(Cooperative.id.in_(wanted)))
+    return dict(rows.tuples().all())
 
 
 def period_on(session: Session, cooperative_id: int, day: date) -> LinkagePeriod | None:

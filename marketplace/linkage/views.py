@@ -397,5 +397,12 @@ def periods() -> ResponseReturnValue:
             return redirect(url_for(".periods"))
     page = page_of(session, queries.periods_visible_to(actor))
     totals = queries.period_totals(session, [period.id for period in page.rows])
-    shown = render_template("linkage/periods.html", page=page, totals=totals, form=form, today=today())
+    shown = render_template(
+        "linkage/periods.html",
+        page=page,
+        totals=totals,
+        names={} if actor.cooperative_id else queries.cooperatives_of_periods(session, page.rows),
+        form=form,
+        today=today(),
+    )
     return shown, 422 if form.errors else 200

@@ -262,6 +262,19 @@ def household_by_no(session: Session, actor: Actor, household_no: str) -> Househ
     return household
 
 
+def household_by_either_no(session: Session, actor: Actor, typed: str) -> Household:
+    """One visible household by what people type: 10 digits of the register or the public number. Raises NotFound."""
+    number = typed.strip().upper()
+    household = session.scalar(
+        households_visible_to(actor).where(
+            or_(Household.registry_no == number, Household.public_no == number)
+        )
+    )
+    if household is None:
+        raise NotFound
+    return household
+
+
 def household_of(session: Session, actor: Actor) -> Household | None:
     """The household whose account the actor uses."""
     return (

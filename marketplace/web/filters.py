@@ -43,7 +43,7 @@ def day(value: date | datetime | None) -> str:
 
 
 def month(value: date) -> str:
-    """The month of a day: 2026年11月, Nov 2026."""
+    """The month of a day in the reader's language: 2026年8月, Aug 2026."""
     return str(format_skeleton("yMMM", value, locale=get_locale()))
 
 

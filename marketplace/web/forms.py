@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from flask import flash
 from flask_wtf import FlaskForm
-from wtforms import HiddenField
+from flask_wtf.i18n import Translations, translations
+from wtforms import Form, HiddenField
 from wtforms.validators import InputRequired, Length
 
 from marketplace.core.errors import DomainError, Forbidden, NotFound
@@ -17,6 +18,17 @@ class OnceForm(FlaskForm):
     """A form that counts once: its key is made when the form is shown and comes back with every submit."""
 
     idempotency_key = HiddenField(validators=[InputRequired(), Length(min=16, max=64)], default=random_key)
+
+
+class RowForm(Form):
+    """One of several rows in a form: no token of its own, and its built-in messages in the reader's language."""
+
+    class Meta:
+        """A plain form would answer in English."""
+
+        def get_translations(self, _form: Form) -> Translations:
+            """The catalogue that the form around it speaks from."""
+            return translations
 
 
 def place_error(form: FlaskForm, error: DomainError) -> None:

@@ -13,7 +13,7 @@ from marketplace.identity.actors import actor_of
 from marketplace.identity.models import ApiToken, Role, TrailEntry, User
 from marketplace.identity.queries import TrailFilter, token_by_secret, trail_rows
 from marketplace.identity.trail import record_trail
-from marketplace.identity.trail_words import trail_detail
+from marketplace.identity.trail_details import trail_detail
 from marketplace.web.limits import limiter
 from tests.factories.identity import PASSWORD, UserFactory, actor_with, official_with
 from tests.factories.registry import CooperativeFactory, user_of

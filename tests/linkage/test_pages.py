@@ -318,6 +318,8 @@ def test_rent_is_recorded_in_a_linkage_period(client, session, enrolment):
     assert "的租金已记录，日期不能重叠" in again.text
     assert (count(session, Evidence), count(session, LinkagePeriod)) == (1, 1)
     assert "1,500.00" in client.get("/linkage/periods").text
+    client.sign_in(official_with(Role.SUPERVISOR))
+    assert enrolment.cooperative.name in client.get("/linkage/periods").text
 
 
 def test_the_confirmation_names_the_household_in_full(client, session, contract, lot):

@@ -49,6 +49,7 @@ def test_one_person_proposes_and_another_agrees(
         "reason": "动态管理复核",
     }
     assert Visitor(client).open("/corrections/new").has("提出更正")
+    data["household_no"] = household.registry_no  # what stands on the page of a household
     answer = client.post("/corrections/new", data=data)
     assert answer.status_code == 303
     page = Visitor(client).open(answer.location)
@@ -69,7 +70,8 @@ def test_one_person_proposes_and_another_agrees(
 def test_a_proposal_that_cannot_be_keeps_what_was_typed(
     client: MarketClient, session: Session, clock: HeldClock
 ) -> None:
-    household, _ = wrong_household(session)
+    household, (first, _) = wrong_household(session)
+    other = session.get_one(Household, first)
     client.sign_in(official_with(Role.COUNTY_REVIEWER))
     good = {
         "household_no": household.public_no,
@@ -81,8 +83,20 @@ def test_a_proposal_that_cannot_be_keeps_what_was_typed(
         ({"household_no": "H-0000000000"}, "没有这个编号的户"),
         ({"reason": " "}, "请填写这一项"),
         ({"kind": "merged"}, "并入或分出的另一户"),
-        ({"kind": "moved", "village_code": "999999999999"}, "没有这个区划代码"),
+        ({"kind": "moved"}, "请选择迁入的村"),
+        (
+            {
+                "kind": "moved",
+                "county_code": "360981",
+                "township_code": "360981999",
+                "village_code": "360981999999",
+            },
+            "没有这个村",
+        ),
         ({"from_on": "2026-05-01"}, "仍符合条件"),
+        ({"other_no": household.registry_no}, "只有并户、分户才填另一户"),
+        ({"share": "50"}, "只有分户才填比例"),
+        ({"kind": "split", "other_no": other.registry_no, "share": "0"}, "分户比例须大于 0"),
     ):
         answer = client.post("/corrections/new", data=good | change)
         assert answer.status_code == 422

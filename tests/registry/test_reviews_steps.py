@@ -93,6 +93,13 @@ def test_the_operator_configures_a_county_through_the_pages(client, session, ope
     refused = client.post(address, data=only_notice)
     assert refused.status_code == 422
     assert "不能只有公示" in refused.get_data(as_text=True)
+    nonsense = client.post(address, data={**rows, **empty, "rows-1-notice_days": "半个月"}).get_data(
+        as_text=True
+    )
+    assert "第 2 行 公示天数" in nonsense
+    assert "不是有效的整数" in nonsense
+    assert "半个月" in nonsense
+    assert names(session) == ["村级初审", "乡镇复核", "公示", "县级审定"]
     assert client.post(address, data={**rows, **empty}).headers["Location"] == "/review-steps"
     assert names(session) == ["公示", "县级审定"]
     assert client.get("/review-steps/another/36").status_code == 404

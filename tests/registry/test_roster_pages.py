@@ -163,7 +163,7 @@ def test_a_long_roster_is_checked_and_taken_by_the_worker_with_progress(session,
     assert 'http-equiv="refresh"' in page.text
     assert "hx-get" in page.text
     bar = office.get(f"{answer.location}/progress")
-    assert "2000 / 2201" in bar.text
+    assert "2,000 / 2,201" in bar.text
     assert "HX-Refresh" not in bar.headers
     jobs = app.extensions[EXTENSION]
     session.commit()

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from marketplace.identity.trail_words import ACTIONS, KEYS, ROOMS as WORDED_ROOMS, SUBJECTS
+from marketplace.identity.trail_details import KEYS
+from marketplace.identity.trail_words import ACTIONS, ROOMS as WORDED_ROOMS, SUBJECTS
 
 TOP = Path(__file__).resolve().parents[2]
 ROOMS = TOP / "marketplace"

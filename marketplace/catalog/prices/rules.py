@@ -10,8 +10,8 @@ from datetime import date, timedelta
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from marketplace.catalog.index_tasks import index_anew
 from marketplace.catalog.models import (
-    IndexTask,
     Listing,
     ListingState,
     ListingVersion,
@@ -251,7 +251,7 @@ def apply_explanation_outcome(session: Session, case: ReviewCase) -> None:
     listing = session.scalar(select(Listing).where(Listing.product_id == product.id)) if refused_low else None
     if listing is not None and listing.state is ListingState.PUBLISHED:
         listing.state = ListingState.WITHDRAWN
-        session.add(IndexTask(listing_id=listing.id))
+        index_anew(session, [listing.id])
         session.flush()
 
 

@@ -48,6 +48,6 @@ class CheckForm(FlaskForm):
     result = RadioField(
         _l("核查结果"),
         [InputRequired(_l("请选择结论"))],
-        choices=[SelectChoice("passed", _l("合格")), SelectChoice("failed", _l("不合格，取消认定"))],
+        choices=[SelectChoice("passed", _l("抽查合格")), SelectChoice("failed", _l("不合格，取消认定"))],
     )
     reason = TextAreaField(_l("核查情况"), [REQUIRED, Length(max=300, message=TOO_LONG)])

@@ -133,7 +133,7 @@ class CheckResult(LabelledEnum):
     """What a spot check found."""
 
     WAITING = "waiting", N_("待核查")
-    PASSED = "passed", N_("合格")
+    PASSED = "passed", N_("抽查合格")
     FAILED = "failed", N_("不合格")
 
 

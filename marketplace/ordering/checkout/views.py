@@ -11,13 +11,13 @@ from sqlalchemy import select
 from marketplace.core.errors import DomainError
 from marketplace.identity.access import current_actor, requires
 from marketplace.identity.permissions import Permission
-from marketplace.ordering import queries, rules
+from marketplace.ordering import rules
 from marketplace.ordering.addresses.forms import OUTSIDE
 from marketplace.ordering.addresses.models import SavedAddress
 from marketplace.ordering.addresses.queries import addresses_of
 from marketplace.ordering.addresses.rules import MOST, save_address
-from marketplace.ordering.cart_changes import changes_since_seen
-from marketplace.ordering.cart_pages import (
+from marketplace.ordering.cart.changes import changes_since_seen
+from marketplace.ordering.cart.pages import (
     cart_rows,
     has_agreed,
     prefilled,
@@ -25,10 +25,12 @@ from marketplace.ordering.cart_pages import (
     shown_of,
     wanted_kind,
 )
+from marketplace.ordering.cart.queries import cart_of
 from marketplace.ordering.checkout.forms import PersonalCheckoutForm
 from marketplace.ordering.freight.charging import Carriage, loads_of
 from marketplace.ordering.freight.queries import Freight, freights_of
 from marketplace.ordering.models import CartLine, Order, OrderKind
+from marketplace.ordering.served import require_served
 from marketplace.ordering.wishes import Wish
 from marketplace.registry.models import Cooperative
 from marketplace.web.forms import place_error
@@ -54,15 +56,16 @@ def show() -> ResponseReturnValue:
     kind = wanted_kind(actor)
     if kind is not OrderKind.PERSONAL:
         return redirect(url_for("unit_checkout.checkout", **{"for": kind.value}), 303)
+    require_served(kind)
     addresses = addresses_of(session, actor)
     form = _form(addresses)
-    lines = queries.cart_of(session, actor, kind)
+    lines = cart_of(session, actor, kind)
     if form.validate_on_submit() and has_agreed(form, changes_since_seen(lines)):
         try:
             placed = _place(form, lines)
         except DomainError as error:
             place_error(form, error)
-            lines = queries.cart_of(session, actor, kind)
+            lines = cart_of(session, actor, kind)
         else:
             return redirect(url_for("ordering.order", order_no=placed.public_no, placed=1), 303)
     if not lines:
@@ -79,7 +82,7 @@ def brief() -> ResponseReturnValue:
     addresses = addresses_of(session, actor)
     form = PersonalCheckoutForm(request.args, meta={"csrf": False})
     form.choose(addresses)
-    lines = queries.cart_of(session, actor, OrderKind.PERSONAL)
+    lines = cart_of(session, actor, OrderKind.PERSONAL)
     return render_template("ordering/_brief.html", form=form, oob=True, **_brief(form, lines, addresses))
 
 

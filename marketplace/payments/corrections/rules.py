@@ -130,14 +130,27 @@ def _check(
                 N_("登记显示这户在这一天仍符合条件，请先由县级审核员登记状态"),
                 field="from_on",
             )
-    if (kind in {CorrectionKind.MERGED, CorrectionKind.SPLIT}) != (other is not None):
+    _check_nothing_else(kind, other, share_bp, village)
+    if kind in {CorrectionKind.MERGED, CorrectionKind.SPLIT} and other is None:
         raise Refused("other_missing", N_("请填写并入或分出的另一户的编号"), field="other_no")
     if other is not None and other.id == household.id:
         raise Refused("same_household", N_("另一户不能是这一户本身"), field="other_no")
-    if (kind is CorrectionKind.SPLIT) != (share_bp is not None) or not 0 < (share_bp or 1) < 10_000:
+    if kind is CorrectionKind.SPLIT and (share_bp is None or not 0 < share_bp < 10_000):
         raise Refused("share", N_("分户比例须大于 0、小于百分之百"), field="share")
-    if (kind is CorrectionKind.MOVED) != (village is not None) or (village and len(village.code) != 12):
+    if kind is CorrectionKind.MOVED and (village is None or len(village.code) != 12):
         raise Refused("village", N_("请选择迁入的村"), field="village_code")
+
+
+def _check_nothing_else(
+    kind: CorrectionKind, other: Household | None, share_bp: int | None, village: Region | None
+) -> None:
+    """Raise Refused, naming the field, for what belongs to another kind of event."""
+    if other is not None and kind not in {CorrectionKind.MERGED, CorrectionKind.SPLIT}:
+        raise Refused("other_unasked", N_("只有并户、分户才填另一户，请清空这一项"), field="other_no")
+    if share_bp is not None and kind is not CorrectionKind.SPLIT:
+        raise Refused("share_unasked", N_("只有分户才填比例，请清空这一项"), field="share")
+    if village is not None and kind is not CorrectionKind.MOVED:
+        raise Refused("village_unasked", N_("只有迁移才选迁入的村，请不要选"), field="village_code")
 
 
 def _require_concerned(actor: Actor, found: CorrectionSet) -> None:

@@ -15,7 +15,7 @@ from marketplace.payments.corrections import queries, rules
 from marketplace.payments.corrections.forms import AgreeForm, DeclineForm, ProposalForm
 from marketplace.payments.corrections.models import CorrectionKind, CorrectionSet, CorrectionState
 from marketplace.registry.models import Household, Region
-from marketplace.registry.queries import household_by_no, region_by_code
+from marketplace.registry.queries import household_by_either_no, region_by_code
 from marketplace.web.forms import place_error
 from marketplace.web.locale import label
 from marketplace.web.paging import page_of
@@ -24,7 +24,7 @@ from marketplace.web.transaction import current_session
 bp = Blueprint("corrections", __name__)
 P = Permission
 UNKNOWN_HOUSEHOLD = N_("没有这个编号的户，或不在您的管辖范围内")
-UNKNOWN_VILLAGE = N_("没有这个区划代码的村")
+UNKNOWN_VILLAGE = N_("没有这个村，请重新选择")
 
 
 @bp.get("/corrections")
@@ -43,7 +43,8 @@ def propose() -> ResponseReturnValue:
     """Propose a correction; what it changes is shown before anybody agrees."""
     form = ProposalForm(household_no=request.args.get("household", ""))
     form.kind.choices = [SelectChoice(kind.value, label(kind)) for kind in CorrectionKind]
-    if form.validate_on_submit():
+    form.offer(current_session())
+    if "refresh" not in request.form and form.validate_on_submit():
         found = _proposed(form)
         if found is not None:
             flash(_("更正已提出，请另一人复核"), "success")
@@ -78,7 +79,7 @@ def _proposed(form: ProposalForm) -> CorrectionSet | None:
 def _household(form: ProposalForm, name: str) -> Household | None:
     field = form[name]
     try:
-        return household_by_no(current_session(), current_actor(), (field.data or "").strip().upper())
+        return household_by_either_no(current_session(), current_actor(), field.data or "")
     except NotFound:
         field.errors = [*field.errors, _(UNKNOWN_HOUSEHOLD)]
         return None

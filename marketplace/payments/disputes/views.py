@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
 from marketplace.core.errors import DomainError
+from marketplace.core.labels import N_
 from marketplace.identity.access import current_actor, requires
 from marketplace.identity.permissions import Permission
-from marketplace.ordering.models import Order
+from marketplace.ordering.models import Order, OrderPart
 from marketplace.payments.disputes import queries, rules
 from marketplace.payments.disputes.forms import EvidenceForm
 from marketplace.payments.disputes.models import PaymentDispute
+from marketplace.payments.gateways.protocol import GatewayRefused
 from marketplace.payments.online.views import current_gateway
 from marketplace.web.errors import explain
 from marketplace.web.forms import place_error
@@ -25,12 +29,20 @@ READERS = (Permission.MATCH_BANK_LINES, Permission.READ_AUDIT)
 
 @bp.app_context_processor
 def context() -> dict[str, object]:
-    """For the page of an order: the disputes of its payments."""
-    return {"payment_disputes_of": _disputes_of, "dispute_reason": queries.reason_words}
+    """For the pages of orders: the disputes of their payments."""
+    return {
+        "payment_disputes_of": _disputes_of,
+        "orders_in_dispute": _orders_in_dispute,
+        "dispute_reason": queries.reason_words,
+    }
 
 
 def _disputes_of(order: Order) -> list[PaymentDispute]:
     return queries.disputes_of_order(current_session(), order.id)
+
+
+def _orders_in_dispute(parts: Iterable[OrderPart]) -> set[int]:
+    return queries.undecided_orders(current_session(), [part.order_id for part in parts])
 
 
 @bp.get("/cashier/disputes")
@@ -85,6 +97,10 @@ def _tell(dispute_no: str, *, evidence: str) -> None:
     ref, key = found.provider_ref, f"{found.public_no}.{'answer' if evidence else 'accept'}"
     end_reading()
     gateway = current_gateway()
-    told = gateway.answer_dispute(ref, evidence, key) if evidence else gateway.accept_dispute(ref, key)
+    try:
+        told = gateway.answer_dispute(ref, evidence, key) if evidence else gateway.accept_dispute(ref, key)
+    except GatewayRefused as error:
+        message = N_("付款通道没有接受，请先到通道后台核对这笔争议的状态，再来办理")
+        raise GatewayRefused(error.code, error.detail, message) from error
     session = writing_session()
     rules.keep_answer(session, actor, queries.dispute_by_no(session, dispute_no), told, evidence=evidence)

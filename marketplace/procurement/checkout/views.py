@@ -12,8 +12,8 @@ from marketplace.core.clock import today
 from marketplace.core.errors import DomainError
 from marketplace.identity.access import current_actor, requires
 from marketplace.identity.permissions import Permission
-from marketplace.ordering.cart_changes import changes_since_seen
-from marketplace.ordering.cart_pages import (
+from marketplace.ordering.cart.changes import changes_since_seen
+from marketplace.ordering.cart.pages import (
     cart_rows,
     has_agreed,
     prefilled,
@@ -21,9 +21,10 @@ from marketplace.ordering.cart_pages import (
     shown_of,
     wanted_kind,
 )
+from marketplace.ordering.cart.queries import cart_of
 from marketplace.ordering.models import CartLine, Order, OrderKind
-from marketplace.ordering.queries import cart_of
 from marketplace.ordering.rules import Delivery
+from marketplace.ordering.served import require_served
 from marketplace.ordering.terms import terms_in_force
 from marketplace.procurement.approvals.queries import standing_ahead
 from marketplace.procurement.budgets.models import BudgetLine
@@ -47,6 +48,7 @@ def checkout() -> ResponseReturnValue:
     cart = url_for("ordering.cart") + f"?for={kind.value}"
     if kind is OrderKind.PERSONAL:
         return redirect(url_for("checkout.show"), 303)
+    require_served(kind)
     lines = cart_of(session, actor, kind)
     given: dict[str, object] = {**prefilled(actor, kind), "deliver_on": today() + timedelta(days=USUAL_DAYS)}
     form = UnitCheckoutForm(data=given) if request.method == "GET" else UnitCheckoutForm()

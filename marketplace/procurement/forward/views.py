@@ -19,6 +19,7 @@ from marketplace.identity.permissions import Permission
 from marketplace.linkage.queries import lot_by_no
 from marketplace.ordering.forms import ReasonForm
 from marketplace.ordering.rules import Delivery
+from marketplace.ordering.served import for_units
 from marketplace.procurement.forward import delivering, queries, rules, steps
 from marketplace.procurement.forward.forms import AheadForm, DeliverForm, LotForm
 from marketplace.procurement.forward.models import ForwardEvent, ForwardOrder, ForwardState
@@ -51,6 +52,7 @@ def index() -> ResponseReturnValue:
 
 @bp.route("/ahead/new/<listing_no>", methods=["GET", "POST"])
 @requires(P.ORDER_FOR_UNIT)
+@for_units
 def new(listing_no: str) -> ResponseReturnValue:
     """Order a listing before its harvest."""
     session, actor = current_session(), current_actor()

@@ -14,8 +14,8 @@ from marketplace.core.labels import N_
 from marketplace.identity.actors import Actor
 from marketplace.identity.permissions import Permission
 from marketplace.identity.trail import record_trail
+from marketplace.ordering.kinds import PERMISSION_OF
 from marketplace.ordering.models import CartLine, OrderKind
-from marketplace.ordering.rules import PERMISSION_OF
 from marketplace.ordering.wishes import MAX_LINES, check_quantity
 from marketplace.procurement.lists.basket import Assessed, Wanted, assess
 from marketplace.procurement.lists.models import OrderList, OrderListItem

@@ -7,7 +7,6 @@ from flask_wtf import FlaskForm
 from sqlalchemy.orm import Session
 from wtforms import (
     FieldList,
-    Form,
     FormField,
     HiddenField,
     IntegerField,
@@ -22,6 +21,7 @@ from wtforms.validators import InputRequired, Length, Optional
 from marketplace.registry.places.forms import PlaceForm
 from marketplace.registry.reviews.models import Decision, ReviewKind
 from marketplace.registry.reviews.steps import MAX_STEPS, PROVINCE, REVIEWERS
+from marketplace.web.forms import RowForm
 from marketplace.web.locale import label
 
 REQUIRED = InputRequired(_l("请填写这一项"))
@@ -37,7 +37,7 @@ class DecisionForm(FlaskForm):
         choices=[
             SelectChoice(Decision.PASS.value, _l("通过，进入下一步")),
             SelectChoice(Decision.RETURN.value, _l("退回补正，申请人修改后可以重新提交")),
-            SelectChoice(Decision.REJECT.value, _l("不予通过")),
+            SelectChoice(Decision.REJECT.value, _l("不予通过，这次申请到此为止")),
         ],
     )
     comment = TextAreaField(_l("审核意见"), [Length(max=500, message=_l("意见最多 500 个字"))])
@@ -64,7 +64,7 @@ class AnswerForm(FlaskForm):
     answer = TextAreaField(_l("核实情况"), [REQUIRED, Length(max=1000, message=_l("最多 1000 个字"))])
 
 
-class StepRow(Form):
+class StepRow(RowForm):
     """One step; a row without a name is no step."""
 
     name_zh = StringField(_l("中文名称"), [Length(max=40)], render_kw={"autocomplete": "off"})

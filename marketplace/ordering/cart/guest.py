@@ -20,8 +20,8 @@ from marketplace.core.labels import N_
 from marketplace.identity.actors import actor_of
 from marketplace.identity.models import User
 from marketplace.identity.permissions import Permission
+from marketplace.ordering.cart.rules import put_in_cart
 from marketplace.ordering.models import OrderKind
-from marketplace.ordering.rules import put_in_cart
 from marketplace.ordering.wishes import check_quantity, require_for_sale
 from marketplace.web.transaction import current_session
 
