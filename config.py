@@ -36,6 +36,7 @@ class Settings(BaseSettings):
     card_payments: bool = True
     card_methods: str = "card"
     card_collection: Literal["none", "platform"] = "none"
+    bank_transfers: bool = True
     smtp_url: str = ""
     mail_from: str = "赣品助农 <noreply@localhost>"
     bank_payee: str = "赣品助农平台（演示）"
@@ -63,12 +64,24 @@ class Settings(BaseSettings):
             raise ValueError(
                 f"CARD_METHODS names one or more of {', '.join(ONLINE_METHODS)}, separated by commas"
             )
+        self._require_a_way_to_pay()
         for name in ("secret_key", "data_key", "stripe_webhook_secret"):
             if getattr(self, name):
                 continue
             if self.environment == "production":
                 raise ValueError(f"{name.upper()} must be set in production")
             setattr(self, name, _kept_key(self.data_dir / "keys" / name))
+
+    def _require_a_way_to_pay(self) -> None:
+        """Refuse to start where nobody could pay: persons pay on line, units by bank transfer."""
+        if not self.card_payments and not self.bank_transfers:
+            raise ValueError(
+                "CARD_PAYMENTS and BANK_TRANSFERS are both false, so nobody could pay: set one of them to true"
+            )
+        if self.environment == "production" and self.card_payments and not self.stripe_api_key:
+            raise ValueError(
+                "CARD_PAYMENTS needs STRIPE_API_KEY in production: set the key, or CARD_PAYMENTS=false"
+            )
 
     @property
     def online_methods(self) -> tuple[str, ...]:

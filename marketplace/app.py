@@ -13,6 +13,7 @@ from flask_wtf.csrf import CSRFProtect
 
 from config import Settings
 from marketplace.audit import cli as audit_cli, views as audit_views
+from marketplace.audit.exports import sheets as audit_sheets, views as audit_export_views
 from marketplace.catalog import api as catalog_api, cli as catalog_cli, jobs as catalog_jobs
 from marketplace.catalog.certificates import views as product_certificate_views
 from marketplace.catalog.certificates.rules import apply_certificate_outcome
@@ -38,9 +39,12 @@ from marketplace.catalog.views.product_facts import Section
 from marketplace.core.crypto import DataKey
 from marketplace.core.db import open_engine
 from marketplace.core.files import FileStore
+from marketplace.core.sealed_files import SealedFolder
 from marketplace.demo import cli as demo_cli
 from marketplace.demo.accounts import demo_accounts
 from marketplace.identity import access, user_views, views as identity_views
+from marketplace.identity.downloads import jobs as download_jobs, views as download_views
+from marketplace.identity.downloads.kinds import FileKind
 from marketplace.identity.guides import views as guide_views
 from marketplace.ledger import api as ledger_api
 from marketplace.linkage import views as linkage_views
@@ -48,10 +52,12 @@ from marketplace.notices import jobs as notice_jobs, views as notice_views
 from marketplace.notices.mailers import FolderMailer, Mailer, SmtpMailer
 from marketplace.ordering import api as ordering_api, cli as ordering_cli, views as ordering_views
 from marketplace.ordering.addresses import views as address_views
+from marketplace.ordering.cart.guest import init_guest_cart
 from marketplace.ordering.checkout import views as checkout_views
+from marketplace.ordering.dispatch import views as dispatch_views
 from marketplace.ordering.freight import views as freight_views
-from marketplace.ordering.guest_cart import init_guest_cart
 from marketplace.ordering.sale_proofs import views as sale_proof_views
+from marketplace.ordering.served import init_served
 from marketplace.ordering.shelf import views as shelf_views
 from marketplace.payments import cli as payment_cli, jobs as payment_jobs, views as payment_views
 from marketplace.payments.closing import views as closing_views
@@ -122,7 +128,7 @@ from marketplace.registry.reviews import (
 )
 from marketplace.registry.reviews.models import ReviewKind
 from marketplace.registry.reviews.rules import Outcome
-from marketplace.registry.roster import views as roster_views
+from marketplace.registry.roster import marked as roster_marked, views as roster_views
 from marketplace.reporting import (
     api as reporting_api,
     dossier_views,
@@ -130,7 +136,7 @@ from marketplace.reporting import (
     simulator_views,
     views as reporting_views,
 )
-from marketplace.reporting.books import views as book_views
+from marketplace.reporting.books import books, views as book_views
 from marketplace.reporting.front import views as front_views
 from marketplace.reporting.listing_reach import reached_section
 from marketplace.reporting.quota import views as quota_report_views
@@ -158,6 +164,7 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
     identity_views.bp,
     user_views.bp,
     guide_views.bp,
+    download_views.bp,
     place_views.bp,
     registry_views.bp,
     roster_views.bp,
@@ -182,6 +189,7 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
     address_views.bp,
     checkout_views.bp,
     freight_views.bp,
+    dispatch_views.bp,
     shelf_views.bp,
     packing_views.bp,
     procurement_views.bp,
@@ -222,6 +230,7 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
     collecting_account_views.bp,
     collecting_views.bp,
     audit_views.bp,
+    audit_export_views.bp,
     reporting_views.bp,
     dossier_views.bp,
     simulator_views.bp,
@@ -243,6 +252,7 @@ COMMANDS: tuple[click.Command, ...] = (
     demo_cli.demo,
 )
 JOBS: tuple[Job, ...] = (
+    *download_jobs.JOBS,
     *registry_jobs.JOBS,
     *review_jobs.JOBS,
     *catalog_jobs.JOBS,
@@ -282,8 +292,17 @@ SUBJECTS: dict[ReviewKind, review_views.Subject] = {
 PUBLIC_SUBJECTS: dict[ReviewKind, review_views.Subject] = {
     ReviewKind.PRODUCT_RECOGNITION: recognition_subject,
 }
+FILE_KINDS: dict[str, FileKind] = {
+    **roster_marked.FILE_KINDS,
+    **audit_sheets.FILE_KINDS,
+    **books.FILE_KINDS,
+}
 PROVIDER_PAGES = "https://checkout.stripe.com https://pm-redirects.stripe.com https://hooks.stripe.com https://connect.stripe.com"
-LISTING_SECTIONS: tuple[Section, ...] = (reached_section, evaluation_section)
+LISTING_SECTIONS: tuple[Section, ...] = (
+    dispatch_views.delivery_section,
+    reached_section,
+    evaluation_section,
+)
 COOPERATIVE_SECTIONS: tuple[cooperative_views.Section, ...] = (story_views.stories_section,)
 UPLOAD_LIMIT = 32 * 1024 * 1024
 
@@ -319,6 +338,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     init_jobs(app, JOBS)
     navigation.init_navigation(app)
     init_guest_cart(app)
+    init_served(app)
     guide_views.init_guides(app)
     health.init_health(app)
     health.add_check(app, "search", storefront.check_search)
@@ -340,6 +360,8 @@ def _init_extensions(app: Flask, settings: Settings) -> None:
     data_key = DataKey.from_hex(settings.data_key)
     app.extensions["data_key"] = data_key
     app.extensions["files"] = FileStore(settings.data_dir / "files", data_key)
+    app.extensions["prepared_files"] = SealedFolder(settings.data_dir / "prepared", data_key)
+    app.extensions["file_kinds"] = FILE_KINDS
     app.extensions["search"] = _search(app, settings)
     app.extensions["gateway"] = _gateway(settings)
     app.extensions["collector"] = _collector(settings)

@@ -18,6 +18,7 @@ from marketplace.payments import verify as payment_checks
 from marketplace.payments.closing import verify as closing_checks
 from marketplace.payments.collecting import verify as collecting_checks
 from marketplace.payments.deposits import verify as deposit_checks
+from marketplace.payments.disputes import verify as dispute_checks
 from marketplace.payments.invoices import verify as invoice_checks
 from marketplace.payments.late_interest import verify as interest_checks
 from marketplace.payments.payouts import verify as payout_checks
@@ -33,6 +34,7 @@ CHECKS: tuple[Check, ...] = (
     *deposit_checks.CHECKS,
     *voucher_checks.CHECKS,
     *refund_checks.CHECKS,
+    *dispute_checks.CHECKS,
     *closing_checks.CHECKS,
     *payout_checks.CHECKS,
     *collecting_checks.CHECKS,

@@ -6,6 +6,7 @@ from flask import current_app
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from marketplace.catalog.index_tasks import INDEX_LISTINGS, index_anew
 from marketplace.catalog.indexing import index_listings, rebuild_index
 from marketplace.catalog.models import Certificate, CertificateState, IndexTask, Listing
 from marketplace.catalog.search.engine import SearchEngine
@@ -34,11 +35,11 @@ def drop_expired_badges(session: Session) -> bool:
             Listing.id.not_in(waiting),
         )
     )
-    session.add_all(IndexTask(listing_id=listing_id) for listing_id in expired)
+    index_anew(session, expired)
     return False
 
 
 JOBS = (
-    Job("index listings", follow_changes),
+    Job(INDEX_LISTINGS, follow_changes),
     Job("drop expired badges", drop_expired_badges, every_minutes=30),
 )

@@ -10,9 +10,11 @@ from marketplace.core.labels import N_
 
 
 class DomainError(Exception):
-    """A request that the rules refuse. `status` is the HTTP status the edge answers with."""
+    """A request that the rules refuse. `status` is the HTTP status the edge answers with; `title` heads its page where
+    the status says too little."""
 
     status = 422
+    title = ""
 
     def __init__(self, code: str, message: str, *, field: str | None = None, **params: object) -> None:
         super().__init__(code)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from io import BytesIO
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal
 
 import xlsxwriter
 
@@ -32,6 +32,7 @@ _LOOKS: dict[str, dict[str, Any]] = {
     "day": {"num_format": "yyyy-mm-dd", "align": "left"},
 }
 _A4, _LONGEST_NAME = 9, 31
+MOST_ROWS = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -57,11 +58,14 @@ class Column:
 
 
 class WorkbookWriter:
-    """A workbook being written; `finish` gives its bytes."""
+    """A workbook being written, to `target` where there is one; `finish` completes it and else gives its bytes.
 
-    def __init__(self, translate: Translate) -> None:
+    A sheet holds MOST_ROWS at most, as spreadsheets do; who may have more rows asks beforehand.
+    """
+
+    def __init__(self, translate: Translate, target: BinaryIO | None = None) -> None:
         self._stream = BytesIO()
-        self._book = xlsxwriter.Workbook(self._stream, _OPTIONS)
+        self._book = xlsxwriter.Workbook(target or self._stream, _OPTIONS)
         self._translate = translate
         self._plain = {kind: self._book.add_format(look) for kind, look in _LOOKS.items()}
         self._total = {
@@ -100,7 +104,7 @@ class WorkbookWriter:
         return line - 1
 
     def finish(self) -> bytes:
-        """The workbook."""
+        """Complete the workbook; its bytes, empty where they went to the target."""
         self._book.close()
         return self._stream.getvalue()
 

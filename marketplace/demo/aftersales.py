@@ -156,7 +156,7 @@ class Aftersales:
             return
         if refund.method is PaymentMethod.CARD:
             ref = f"re_demo{refund.id:06d}"
-            made = RefundMade(ref, "pi_demo", refund.total_fen, ProviderState.DONE)
+            made = RefundMade(ref, "pi_demo", refund.own_fen, ProviderState.DONE)
             keep_answer(self.world.session, refund.id, made)
         elif is_sent:
             mark_returned(

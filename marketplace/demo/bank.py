@@ -24,7 +24,7 @@ from marketplace.payments.models import (
     QueueReason,
 )
 from marketplace.payments.rules import bill_accepted_parts
-from marketplace.payments.statements import import_statement, resolve_bank_line
+from marketplace.payments.statements import import_statement, resolve_bank_line, take_statement_lines
 from marketplace.registry.models import BuyerUnit
 
 HEADER = ("交易日期", "交易流水号", "收入金额", "支出金额", "对方户名", "附言")
@@ -93,13 +93,15 @@ class Bank:
         writer = csv.writer(out)
         writer.writerows([HEADER, *lines])
         writer.writerow([upto.isoformat(), self._number(), "", "15.00", "演示银行", "手续费"])
-        import_statement(
+        statement = import_statement(
             self.world.session,
             self.world.operating,
             self.world.tools.files,
             content=out.getvalue().encode("gb18030"),
             file_name=f"收款账户明细-{upto:%Y%m%d}.csv",
         )
+        while statement.is_open:
+            take_statement_lines(self.world.session, self.world.tools.files, statement)
         self._resolve_old()
         self.world.sweep_soon()
 

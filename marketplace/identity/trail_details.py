@@ -108,6 +108,11 @@ KEYS = {
     "worked_on": N_("出工日期"),
 }
 VALUES = {
+    "audit_credits": N_("农户入账明细"),
+    "audit_settlements": N_("已结算订单行"),
+    "book_acceptances": N_("验收报告"),
+    "book_orders": N_("订单簿"),
+    "roster_marked": N_("标注好的名册"),
     "passed": N_("抽查合格"),
     "failed": N_("不合格"),
     "card": N_("在线支付"),

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Select, and_, func, insert, literal, select
+from sqlalchemy import Select, and_, exists, func, insert, literal, select
 from sqlalchemy.orm import Session
 
 from marketplace.core.ids import public_nos
@@ -24,9 +25,11 @@ from marketplace.notices.models import (
     NoticeCursor,
     NoticePreference,
 )
-from marketplace.ordering.models import Order, OrderPart
+from marketplace.ordering.models import Order, OrderKind, OrderPart
+from marketplace.ordering.states import PartState
 from marketplace.payments.models import Payment
 from marketplace.payments.refunds.models import Refund
+from marketplace.payments.vouchers.models import Voucher
 
 LOOK_BACK = 500
 A_PASS = 500
@@ -34,10 +37,13 @@ A_PASS = 500
 
 @dataclass(frozen=True)
 class _Behind:
-    """The order behind a row of the trail, and its personal buyer; None of a unit's order."""
+    """The order behind a row of the trail, and its personal buyer; None of a unit's order. `awaits_approval` now;
+    `is_handed_over` at a counter for a voucher, all its steps in one moment."""
 
     order_no: str
     buyer_user_id: int | None
+    awaits_approval: bool
+    is_handed_over: bool
 
 
 def collect_messages(session: Session, *, limit: int = A_PASS) -> bool:
@@ -63,7 +69,7 @@ def _tell(session: Session, rows: Sequence[TrailEntry]) -> None:
     duties = _people_with_duties(session, rows)
     wanted: dict[tuple[int, int], tuple[TrailEntry, Event, str]] = {}
     for row in rows:
-        for event in _events_of(row):
+        for event in _events_of(row, behind.get(row.id)):
             number = _number(row, event, behind)
             for user_id in _audience(row, event, behind, duties):
                 if user_id != row.actor_user_id and number:
@@ -73,8 +79,11 @@ def _tell(session: Session, rows: Sequence[TrailEntry]) -> None:
     _write(session, new)
 
 
-def _events_of(row: TrailEntry) -> list[Event]:
-    return [event for event in EVENTS if event.action == row.action and not row.detail.get(event.unless)]
+def _events_of(row: TrailEntry, order: _Behind | None) -> list[Event]:
+    if order is not None and order.is_handed_over:
+        return []  # nothing of it waits for anybody
+    awaits = order is not None and order.awaits_approval
+    return [event for event in EVENTS if event.action == row.action and (awaits or not event.asks_approval)]
 
 
 def _number(row: TrailEntry, event: Event, behind: dict[int, _Behind]) -> str:
@@ -110,21 +119,31 @@ def _orders_behind(session: Session, rows: Sequence[TrailEntry]) -> dict[int, _B
     found: dict[int, _Behind] = {}
     for kind, query in _ORDER_OF.items():
         asked = numbers.get(kind, {})
-        for number, order_no, buyer_id, unit_id in session.execute(query(list(asked))) if asked else ():
+        for number, order_no, buyer_id, unit_id, *facts in (
+            session.execute(query(list(asked))) if asked else ()
+        ):
             for row_id in asked[number]:
-                found[row_id] = _Behind(order_no, None if unit_id else buyer_id)
+                found[row_id] = _Behind(order_no, None if unit_id else buyer_id, *facts)
     return found
 
 
-def _order(numbers: list[str]) -> Select[tuple[str, str, int, int | None]]:
-    query = select(Order.public_no, Order.public_no, Order.buyer_user_id, Order.buyer_unit_id)
-    return query.where(Order.public_no.in_(numbers))
+_BEHIND = (
+    Order.public_no.label("order_no"),
+    Order.buyer_user_id,
+    Order.buyer_unit_id,
+    exists()
+    .where(OrderPart.order_id == Order.id, OrderPart.state == PartState.AWAITING_APPROVAL)
+    .correlate(Order),
+    exists().where(Voucher.order_id == Order.id, Order.kind == OrderKind.UNION).correlate(Order),
+)
 
 
-def _of(
-    model: type[OrderPart | Payment | Refund], numbers: list[str]
-) -> Select[tuple[str, str, int, int | None]]:
-    query = select(model.public_no, Order.public_no, Order.buyer_user_id, Order.buyer_unit_id)
+def _order(numbers: list[str]) -> Select[Any]:
+    return select(Order.public_no, *_BEHIND).where(Order.public_no.in_(numbers))
+
+
+def _of(model: type[OrderPart | Payment | Refund], numbers: list[str]) -> Select[Any]:
+    query = select(model.public_no, *_BEHIND)
     return query.join(Order, Order.id == model.order_id).where(model.public_no.in_(numbers))
 
 

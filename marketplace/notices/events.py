@@ -35,7 +35,7 @@ class Link(Enum):
 class Event:
     """One audience of one action: `title` is a Chinese source string that may name %(no)s.
 
-    A row of the trail whose detail says `unless` is no such event.
+    What asks for an approval is told while the order waits for one: some are approved in the moment they are placed.
     """
 
     action: str
@@ -44,7 +44,7 @@ class Event:
     title: str
     link: Link
     duty: Permission | None = None
-    unless: str = ""
+    asks_approval: bool = False
 
     @property
     def name(self) -> str:
@@ -54,7 +54,7 @@ class Event:
 
 A, L, P, C = Audience, Link, Permission, NoticeCategory
 EVENTS: tuple[Event, ...] = (
-    Event("ordering.place", A.UNIT, C.ORDERS, N_("采购单 %(no)s 待审批"), L.ORDER, P.APPROVE_ORDERS, "approved"),
+    Event("ordering.place", A.UNIT, C.ORDERS, N_("采购单 %(no)s 待审批"), L.ORDER, P.APPROVE_ORDERS, True),
     Event("ordering.reject", A.UNIT, C.ORDERS, N_("采购单 %(no)s 未获批准"), L.ORDER, P.ORDER_FOR_UNIT),
     Event("ordering.approve", A.COOPERATIVE, C.ORDERS, N_("新订单 %(no)s 待确认"), L.PART, P.FULFIL_ORDERS),
     Event("ordering.pass_on", A.COOPERATIVE, C.ORDERS, N_("新订单 %(no)s 待确认"), L.PART, P.FULFIL_ORDERS),
@@ -71,6 +71,14 @@ EVENTS: tuple[Event, ...] = (
     Event("ordering.expire", A.BUYER, C.MONEY, N_("订单 %(no)s 超时未付款，已取消"), L.ORDER),
     Event("payments.received", A.BUYER, C.MONEY, N_("订单 %(no)s 付款已到账"), L.ORDER),
     Event("payments.received", A.UNIT, C.MONEY, N_("订单 %(no)s 货款已到账"), L.ORDER, P.PAY_FOR_UNIT),
+    *(
+        Event(f"payments.part_dispute_{step}", A.COOPERATIVE, C.MONEY, title, L.PART, P.FULFIL_ORDERS)
+        for step, title in (
+            ("opened", N_("订单 %(no)s 的买方向银行提出付款争议，没发货的先不要发")),
+            ("won", N_("订单 %(no)s 的付款争议已胜诉，照常办理")),
+            ("lost", N_("订单 %(no)s 的付款争议已败诉，请看损失由谁承担")),
+        )
+    ),
     Event("payments.ask_refund", A.COOPERATIVE, C.MONEY, N_("退款申请 %(no)s 待处理"), L.REFUND, P.FULFIL_ORDERS),
     *(
         Event(action, audience, C.MONEY, title, L.REFUND, duty)

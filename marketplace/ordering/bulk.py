@@ -17,6 +17,7 @@ from typing import Any
 from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
+from marketplace.catalog.index_tasks import INDEX_LISTINGS
 from marketplace.catalog.models import IndexTask, Listing
 from marketplace.catalog.queries import listings_by_nos
 from marketplace.core.bulk import Rows, next_ids
@@ -25,17 +26,14 @@ from marketplace.core.db import Base
 from marketplace.core.errors import DomainError, Forbidden, Refused
 from marketplace.core.ids import public_nos
 from marketplace.core.labels import N_
+from marketplace.core.waking import wake_after_commit
 from marketplace.identity.actors import Actor
 from marketplace.identity.models import TrailEntry
 from marketplace.identity.trail import trail_row
 from marketplace.ordering.gi_caps import Caps
+from marketplace.ordering.kinds import FIRST_STATE
 from marketplace.ordering.models import LineGiUse, LineLot, Order, OrderKind, OrderLine, OrderPart, PartChange
-from marketplace.ordering.rules import (
-    FIRST_STATE,
-    Delivery,
-    check_delivery,
-    destination,
-)
+from marketplace.ordering.rules import Delivery, check_delivery, destination
 from marketplace.ordering.states import PartState
 from marketplace.ordering.stock import Shelves, Taken
 from marketplace.ordering.terms import NO_TERMS, PaymentTerms, terms_of_units
@@ -217,6 +215,8 @@ def _write(session: Session, ready: Sequence[_Ready]) -> list[Placed]:
     _add(rows, PartChange, _history_rows(ready, orders, parts, at))
     sold_out = [wish.listing.id for _part, wish, taken in wishes if taken.sold_out]
     _add(rows, IndexTask, [{"listing_id": listing_id, "asked_at": at} for listing_id in sold_out])
+    if sold_out:
+        wake_after_commit(session, INDEX_LISTINGS)
     rows.write()
     _write_trail(session, ready, orders, parts)
     return [Placed(order["id"], order["public_no"], order["total_fen"]) for order in orders]
@@ -317,7 +317,6 @@ def _write_trail(
             "ordering.place",
             subject=("order", order["public_no"]),
             total_fen=order["total_fen"],
-            **({"approved": True} if drafts[order["id"]].approval else {}),
         )
         for order in orders
     ]

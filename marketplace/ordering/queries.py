@@ -1,15 +1,15 @@
-"""Reading carts, orders and parts, as far as an actor may see them."""
+"""Reading orders and parts, as far as an actor may see them."""
 
 from __future__ import annotations
 
 from sqlalchemy import ColumnElement, Select, false, func, or_, select
-from sqlalchemy.orm import Session, selectinload
+from sqlalchemy.orm import Session
 
 from marketplace.core.errors import NotFound
 from marketplace.core.labels import N_
 from marketplace.identity.actors import Actor
 from marketplace.identity.permissions import Permission
-from marketplace.ordering.models import CartLine, Order, OrderKind, OrderPart
+from marketplace.ordering.models import Order, OrderKind, OrderPart
 from marketplace.ordering.states import PartState
 from marketplace.registry.cooperatives.queries import cooperatives_within
 from marketplace.web.tasks import Task
@@ -83,27 +83,6 @@ def part_by_no(session: Session, actor: Actor, part_no: str) -> OrderPart:
     if part is None:
         raise NotFound
     return part
-
-
-def cart_of(session: Session, actor: Actor, kind: OrderKind) -> list[CartLine]:
-    """The lines of the actor's cart in the order they were put in."""
-    query = (
-        select(CartLine)
-        .where(CartLine.user_id == actor.user_id, CartLine.kind == kind)
-        .order_by(CartLine.id)
-        .options(selectinload(CartLine.seen_version))
-    )
-    return list(session.scalars(query).unique())
-
-
-def cart_count(session: Session, actor: Actor, kind: OrderKind) -> int:
-    """How many listings are in the cart."""
-    query = (
-        select(func.count())
-        .select_from(CartLine)
-        .where(CartLine.user_id == actor.user_id, CartLine.kind == kind)
-    )
-    return session.scalar(query) or 0
 
 
 def _count(session: Session, query: Select[OrderPart]) -> int:

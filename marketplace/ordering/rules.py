@@ -1,4 +1,4 @@
-"""Buying: the cart, placing an order once, and moving its parts through their states."""
+"""Buying: placing an order once, and moving its parts through their states. Carts are in cart/rules.py."""
 
 from __future__ import annotations
 
@@ -7,24 +7,26 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from marketplace.catalog.models import Listing, ListingVersion
+from marketplace.catalog.index_tasks import index_anew
+from marketplace.catalog.models import ListingVersion
 from marketplace.catalog.queries import listings_by_nos
-from marketplace.catalog.rules import count_sold, index_anew
+from marketplace.catalog.rules import count_sold
 from marketplace.core.clock import now, today
 from marketplace.core.errors import Conflict, Forbidden, NotFound, Refused
 from marketplace.core.labels import N_
 from marketplace.identity.actors import Actor
 from marketplace.identity.permissions import Permission
 from marketplace.identity.trail import record_trail
+from marketplace.ordering.cart.rules import empty_cart
 from marketplace.ordering.freight.charging import Carriage, freight_charged
 from marketplace.ordering.freight.queries import FREE, Freight
 from marketplace.ordering.gi_caps import Caps, give_back
+from marketplace.ordering.kinds import FIRST_STATE, NOT_FOR, PERMISSION_OF
 from marketplace.ordering.models import (
-    CartLine,
     LineGiUse,
     Order,
     OrderKind,
@@ -36,13 +38,10 @@ from marketplace.ordering.states import SELLERS, PartEvent, PartState, duties_of
 from marketplace.ordering.stock import hold_grams, release_lines
 from marketplace.ordering.terms import PaymentTerms, terms_in_force
 from marketplace.ordering.wishes import (
-    MAX_LINES,
     Wish,
-    check_quantity,
     frozen_facts,
     goods_of,
     reference_fens,
-    require_for_sale,
     units_wanted,
     wishes_of,
 )
@@ -50,21 +49,6 @@ from marketplace.registry.models import BuyerUnit
 
 MAX_NOTE = 300
 MAX_CARRIER = 40
-PERMISSION_OF = {
-    OrderKind.PERSONAL: Permission.BUY_PERSONALLY,
-    OrderKind.CANTEEN: Permission.ORDER_FOR_UNIT,
-    OrderKind.UNION: Permission.ORDER_FOR_UNIT,
-}
-FIRST_STATE = {
-    OrderKind.PERSONAL: PartState.AWAITING_PAYMENT,
-    OrderKind.CANTEEN: PartState.AWAITING_APPROVAL,
-    OrderKind.UNION: PartState.AWAITING_APPROVAL,
-}
-NOT_FOR = {  # duties that an order of the other kind does not know
-    OrderKind.PERSONAL: frozenset({Permission.ORDER_FOR_UNIT, Permission.RECEIVE_FOR_UNIT}),
-    OrderKind.CANTEEN: frozenset({Permission.BUY_PERSONALLY}),
-    OrderKind.UNION: frozenset({Permission.BUY_PERSONALLY}),
-}
 DELIVERY_LENGTHS = {"recipient_name": 60, "recipient_phone": 20, "address": 200, "note": MAX_NOTE}
 RETURNS_GOODS = frozenset({PartEvent.CANCEL, PartEvent.EXPIRE, PartEvent.REJECT, PartEvent.DECLINE})
 
@@ -78,81 +62,6 @@ class Delivery:
     address: str
     note: str = ""
     region_code: str | None = None
-
-
-def put_in_cart(
-    session: Session, actor: Actor, *, kind: OrderKind, listing: Listing, quantity: int
-) -> CartLine:
-    """Add `quantity` units of a listing to the actor's cart.
-
-    Raises Refused for a quantity that cannot be or a full cart, Conflict when the listing is not for sale.
-    """
-    actor.require(PERMISSION_OF[kind])
-    check_quantity(quantity)
-    version = require_for_sale(listing)
-    own = select(CartLine).where(CartLine.user_id == actor.user_id, CartLine.kind == kind)
-    line = session.scalar(own.where(CartLine.listing_id == listing.id))
-    if line is None:
-        if (session.scalar(select(func.count()).select_from(own.subquery())) or 0) >= MAX_LINES:
-            raise Refused("too_many_lines", N_("一张订单最多 %(most)s 种商品，请分开下单"), most=MAX_LINES)
-        line = CartLine(
-            user_id=actor.user_id,
-            kind=kind,
-            listing=listing,
-            quantity=quantity,
-            seen_version_id=version.id,
-        )
-        session.add(line)
-    else:
-        check_quantity(line.quantity + quantity)
-        line.quantity += quantity
-    session.flush()
-    return line
-
-
-def change_cart(session: Session, actor: Actor, *, kind: OrderKind, listing_no: str, quantity: int) -> None:
-    """Set the quantity of a listing in the cart; zero takes it out. Raises NotFound when it is not there."""
-    line = session.scalar(
-        select(CartLine)
-        .join(Listing)
-        .where(CartLine.user_id == actor.user_id, CartLine.kind == kind, Listing.public_no == listing_no)
-    )
-    if line is None:
-        raise NotFound
-    if quantity == 0:
-        session.delete(line)
-    else:
-        check_quantity(quantity)
-        line.quantity = quantity
-        line.seen_version_id = line.listing.current_version_id  # the cart's page tells what has changed
-    session.flush()
-
-
-def put_again(session: Session, actor: Actor, order: Order) -> tuple[list[str], list[str]]:
-    """Put what one of the actor's personal orders held into the cart once more.
-
-    Returns the titles that were put in, and those that cannot be bought now. Raises NotFound for another's order.
-    """
-    if order.kind is not OrderKind.PERSONAL or order.buyer_user_id != actor.user_id:
-        raise NotFound
-    lines = [line for part in order.parts for line in part.lines]
-    query = (
-        select(ListingVersion.id, Listing)
-        .join(Listing, Listing.id == ListingVersion.listing_id)
-        .where(ListingVersion.id.in_([line.listing_version_id for line in lines]))
-    )
-    listings = dict(session.execute(query).unique().all())
-    added: list[str] = []
-    left: list[str] = []
-    for line in lines:
-        listing = listings[line.listing_version_id]
-        try:
-            put_in_cart(session, actor, kind=OrderKind.PERSONAL, listing=listing, quantity=line.quantity)
-        except (Conflict, Refused):
-            left.append(line.title)
-        else:
-            added.append(line.title)
-    return added, left
 
 
 def place_order(
@@ -217,7 +126,7 @@ def place_order(
         freight = freights.get(cooperative_id, FREE)
         _add_part(session, actor, order, cooperative_id, own, references, freight)
     if prices is None:  # what was agreed elsewhere did not come out of the cart
-        _empty_cart(session, actor, kind, [wish.listing.id for wish in wanted])
+        empty_cart(session, actor, kind, [wish.listing.id for wish in wanted])
     record_trail(
         session, actor, "ordering.place", subject=("order", order.public_no), total_fen=order.total_fen
     )
@@ -306,11 +215,6 @@ def _add_part(
     )
     index_anew(session, [wish.listing.id for wish in wanted if held[wish.listing.product_id].sold_out])
     _note_change(session, actor, part, None, "")
-
-
-def _empty_cart(session: Session, actor: Actor, kind: OrderKind, listing_ids: Sequence[int]) -> None:
-    bought = CartLine.listing_id.in_(listing_ids)
-    session.execute(delete(CartLine).where(CartLine.user_id == actor.user_id, CartLine.kind == kind, bought))
 
 
 def move_part(

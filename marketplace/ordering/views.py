@@ -11,11 +11,14 @@ from marketplace.core.errors import Conflict, DomainError, Refused
 from marketplace.identity.access import current_actor, public, requires
 from marketplace.identity.permissions import Permission
 from marketplace.ordering import queries, rules
-from marketplace.ordering.cart_changes import changes_since_seen
-from marketplace.ordering.cart_pages import cart_rows, wanted_kind
+from marketplace.ordering.cart.changes import changes_since_seen
+from marketplace.ordering.cart.guest import add_as_guest, change_as_guest, guest_count, guest_lines
+from marketplace.ordering.cart.pages import cart_rows, wanted_kind
+from marketplace.ordering.cart.queries import cart_of
+from marketplace.ordering.cart.rules import change_cart as change_quantity, put_again, put_in_cart
 from marketplace.ordering.forms import QuantityForm, ReasonForm, ShipForm
-from marketplace.ordering.guest_cart import add_as_guest, change_as_guest, guest_count, guest_lines
 from marketplace.ordering.models import Order, OrderKind, OrderPart
+from marketplace.ordering.served import NotServed, require_served
 from marketplace.ordering.states import PartState
 from marketplace.web.forms import tell
 from marketplace.web.jobs import nudge
@@ -41,12 +44,13 @@ def add_to_cart(listing_no: str) -> ResponseReturnValue:
     quantity = form.quantity.data or 0
     kind = wanted_kind(actor)
     try:
+        require_served(kind)
         if actor.user_id is None:
             units = add_as_guest(listing, quantity)
         else:
-            line = rules.put_in_cart(session, actor, kind=kind, listing=listing, quantity=quantity)
+            line = put_in_cart(session, actor, kind=kind, listing=listing, quantity=quantity)
             units = line.quantity
-    except (Refused, Conflict) as error:
+    except (Refused, Conflict, NotServed) as error:
         tell(error)
         return redirect(url_for("catalog.listing", listing_no=listing_no), 303)
     flash(
@@ -62,10 +66,10 @@ def cart() -> ResponseReturnValue:
     """The cart, grouped by cooperative."""
     session, actor = current_session(), current_actor()
     kind = wanted_kind(actor)
-    lines = queries.cart_of(session, actor, kind) if actor.user_id else []
+    lines = cart_of(session, actor, kind) if actor.user_id else guest_lines(session)
     return render_template(
         "ordering/cart.html",
-        rows=cart_rows(lines if actor.user_id else guest_lines(session)),
+        rows=cart_rows(lines),
         kind=kind,
         form=QuantityForm(),
         changes=changes_since_seen(lines),
@@ -81,9 +85,9 @@ def change_cart(listing_no: str) -> ResponseReturnValue:
     if not form.validate_on_submit():
         flash(_("数量须是 1 到 100000 的整数"), "error")
     elif actor.user_id is None:
-        change_as_guest(listing_no, form.quantity.data or 0)
+        change_as_guest(session, listing_no, form.quantity.data or 0)
     else:
-        rules.change_cart(session, actor, kind=kind, listing_no=listing_no, quantity=form.quantity.data or 0)
+        change_quantity(session, actor, kind=kind, listing_no=listing_no, quantity=form.quantity.data or 0)
     return redirect(url_for(".cart", **{"for": kind.value}), 303)
 
 
@@ -112,7 +116,8 @@ def buy_again(order_no: str) -> ResponseReturnValue:
     """Put what a personal order held into the cart once more, as far as it is for sale."""
     session, actor = current_session(), current_actor()
     found = queries.order_by_no(session, actor, order_no)
-    added, left = rules.put_again(session, actor, found)
+    require_served(OrderKind.PERSONAL)
+    added, left = put_again(session, actor, found)
     if added:
         flash(_("已放进购物车：%(titles)s", titles="、".join(added)), "success")
     if left:

@@ -97,9 +97,10 @@ def keep_returned(session: Session, actor: Actor, row: GoneBack, *, serial: str,
             row.returned_at = now()
             session.flush()
     except IntegrityError as taken:
-        raise Conflict(
-            "serial_taken",
-            N_("流水号 %(serial)s 已登记在另一笔退款上，请核对"),
-            field="serial_no",
-            serial=serial,
-        ) from taken
+        raise serial_taken(serial) from taken
+
+
+def serial_taken(serial: str) -> Conflict:
+    """The refusal of a serial number that stands for another transfer."""
+    message = N_("流水号 %(serial)s 已登记在另一笔退款上，请核对")
+    return Conflict("serial_taken", message, field="serial_no", serial=serial)

@@ -7,8 +7,19 @@ to the same fen.
 from __future__ import annotations
 
 from datetime import date, datetime
+from typing import Any
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint, text
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    CheckConstraint,
+    ForeignKey,
+    Index,
+    String,
+    Text,
+    UniqueConstraint,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from marketplace.core.append_only import APPEND_ONLY
@@ -63,6 +74,7 @@ class Payment(Base):
             postgresql_where=OPEN_CARD,
         ),
         Index("ix_payment_state", "state", "due_on"),
+        Index("uq_payment_amount", "id", "amount_fen", unique=True),  # what shares of refunds refer to
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -128,9 +140,16 @@ class GatewayNotice(Base):
 
 
 class BankStatement(Base):
-    """An imported statement file; the same file is the same statement."""
+    """An imported statement file; the same file is the same statement.
+
+    `lines_done` of its `lines_total` are taken in; `trouble` is why it stopped by itself (a message and its params).
+    """
 
     __tablename__ = "bank_statement"
+    __table_args__ = (
+        CheckConstraint("lines_done >= 0 AND lines_done <= lines_total", name="lines_done"),
+        CheckConstraint("stopped_at IS NULL OR lines_done < lines_total", name="stopped"),
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     public_no: Mapped[str] = mapped_column(String(16), unique=True, default=lambda: public_no("K"))
@@ -138,9 +157,17 @@ class BankStatement(Base):
     file_id: Mapped[int] = mapped_column(ForeignKey("stored_file.id"))
     file_name: Mapped[str] = mapped_column(String(200))
     lines_total: Mapped[int]
+    lines_done: Mapped[int]
     lines_matched: Mapped[int]
+    stopped_at: Mapped[datetime | None] = mapped_column(UtcInstant)
+    trouble: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     imported_by: Mapped[int | None] = mapped_column(ForeignKey("user_account.id"))
     imported_at: Mapped[datetime] = mapped_column(UtcInstant, default=now)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a worker goes on with it."""
+        return self.lines_done < self.lines_total and self.stopped_at is None
 
 
 class BankLineState(LabelledEnum):

@@ -3,6 +3,9 @@
 Only money that came in is kept. A line is matched when its remark holds known codes and the amount is exactly what they
 ask for (see `matching.py`); anything else waits for a person with its reason. The bank's serial number makes a line
 count once, whichever file it comes in.
+
+A short statement is taken in at once, a long one by the worker in passes of LINES_A_PASS, each one transaction. It may
+be stopped between two: what is taken in stays, the rest is untouched, and the same file goes on where it stopped.
 """
 
 from __future__ import annotations
@@ -18,7 +21,9 @@ from marketplace.core.clock import SHANGHAI, now
 from marketplace.core.errors import Conflict, NotFound, Refused
 from marketplace.core.files import FileStore
 from marketplace.core.labels import N_
+from marketplace.core.waking import wake_after_commit
 from marketplace.identity.actors import Actor
+from marketplace.identity.models import StoredFile
 from marketplace.identity.permissions import Permission
 from marketplace.identity.rules import keep_file
 from marketplace.identity.trail import record_trail
@@ -42,24 +47,27 @@ from marketplace.payments.reconciliation.payouts import match_payouts
 from marketplace.payments.rules import apply_payment
 from marketplace.payments.vouchers.rules import batch_named, take_batch, why_batch_not
 
+TAKE_STATEMENTS = "take statements"  # the job
+LINES_AT_ONCE = 150  # of which each may be a payment: about two seconds
+LINES_A_PASS = 100
 DIFFERS = (QueueReason.WRONG_AMOUNT, QueueReason.SEVERAL_CODES)
 
 
 def import_statement(
     session: Session, actor: Actor, files: FileStore, *, content: bytes, file_name: str
 ) -> BankStatement:
-    """Take in a statement: match what can be matched, queue the rest. The same file is the same statement.
+    """Take in a statement: match what can be matched, queue the rest; a long one as soon as a worker gets to it.
 
-    Raises Refused when the file cannot be read, Conflict when a serial number stands for two different credits; then
-    nothing of it is kept.
+    The same file is the same statement; one that was stopped goes on. Raises Refused when the file cannot be read,
+    Conflict when a serial number stands for two different credits; then nothing of it is kept.
     """
     actor.require(Permission.MATCH_BANK_LINES)
     digest = hashlib.sha256(content).hexdigest()
     first = session.scalar(select(BankStatement).where(BankStatement.content_hash == digest))
     if first is not None:
-        return first
+        return resume_statement(session, actor, first) if first.stopped_at else first
     rows = read_statement(content)
-    fresh = _unseen(session, rows)
+    _unseen(session, rows)
     file = keep_file(
         session, actor, files, content=content, name=file_name, media_type="text/csv", sealed=True
     )
@@ -68,27 +76,96 @@ def import_statement(
         file_id=file.id,
         file_name=file.name,
         lines_total=len(rows),
+        lines_done=0,
         lines_matched=0,
         imported_by=actor.user_id,
     )
     session.add(statement)
     session.flush()
-    codes = {row.serial_no: find_codes(row.remark) for row in fresh}
-    book = claims_by_code(session, {code for found in codes.values() for code in found})
-    statement.lines_matched = sum(
-        _take_line(session, statement, row, codes[row.serial_no], book) for row in fresh
-    )
-    session.flush()
-    match_payouts(session)
-    record_trail(
-        session,
-        actor,
-        "payments.import_statement",
-        subject=("bank_statement", statement.public_no),
-        lines=statement.lines_total,
-        matched=statement.lines_matched,
+    is_short = len(rows) <= LINES_AT_ONCE
+    if is_short:
+        _take_rows(session, statement, rows)
+    else:
+        wake_after_commit(session, TAKE_STATEMENTS)
+    matched = statement.lines_matched if is_short else None
+    _tell(
+        session, actor, "payments.import_statement", statement, lines=statement.lines_total, matched=matched
     )
     return statement
+
+
+def take_statement_lines(session: Session, files: FileStore, statement: BankStatement) -> bool:
+    """The next LINES_A_PASS lines of a statement that is not all taken in; True while there are more.
+
+    Where a serial number came meanwhile with another day or amount it stops, with the reason, and takes none of them.
+    """
+    session.refresh(statement, with_for_update=True)
+    if not statement.is_open:
+        return False
+    file = session.get_one(StoredFile, statement.file_id)
+    rows = read_statement(files.read(file.address, sealed=True))
+    try:
+        with session.begin_nested():
+            _take_rows(session, statement, rows[statement.lines_done :][:LINES_A_PASS])
+    except Conflict as trouble:
+        statement.stopped_at = now()
+        statement.trouble = {"message": trouble.message, "params": trouble.params}
+    session.flush()
+    return statement.is_open
+
+
+def next_statement(session: Session) -> BankStatement | None:
+    """The oldest statement that is not all taken in and was not stopped."""
+    waits = BankStatement.lines_done < BankStatement.lines_total
+    query = select(BankStatement).where(waits, BankStatement.stopped_at.is_(None))
+    return session.scalar(query.order_by(BankStatement.id).limit(1))
+
+
+def stop_statement(session: Session, actor: Actor, statement: BankStatement) -> BankStatement:
+    """Take in no more of a statement; what is taken in stays. Stopping twice changes nothing.
+
+    Raises Conflict when all of it is taken in.
+    """
+    actor.require(Permission.MATCH_BANK_LINES)
+    session.refresh(statement, with_for_update=True)
+    if statement.lines_done >= statement.lines_total:
+        raise Conflict("statement_done", N_("这份对账单已全部入账，没有什么可以停下的"))
+    if statement.stopped_at is None:
+        statement.stopped_at = now()
+        session.flush()
+        _tell(session, actor, "payments.stop_statement", statement, lines=statement.lines_done)
+    return statement
+
+
+def resume_statement(session: Session, actor: Actor, statement: BankStatement) -> BankStatement:
+    """Go on with a statement that was stopped, where it stopped; one that was not goes on anyway."""
+    actor.require(Permission.MATCH_BANK_LINES)
+    session.refresh(statement, with_for_update=True)
+    if statement.stopped_at is not None:
+        statement.stopped_at, statement.trouble = None, None
+        session.flush()
+        wake_after_commit(session, TAKE_STATEMENTS)
+        _tell(session, actor, "payments.resume_statement", statement, lines=statement.lines_done)
+    return statement
+
+
+def _tell(
+    session: Session, actor: Actor, action: str, statement: BankStatement, **detail: int | None
+) -> None:
+    record_trail(session, actor, action, subject=("bank_statement", statement.public_no), **detail)
+
+
+def _take_rows(session: Session, statement: BankStatement, rows: Sequence[StatementRow]) -> None:
+    """Take in these rows, all or none. Raises Conflict as `_unseen`."""
+    fresh = _unseen(session, rows)
+    codes = {row.serial_no: find_codes(row.remark) for row in fresh}
+    book = claims_by_code(session, {code for found in codes.values() for code in found})
+    statement.lines_matched += sum(
+        _take_line(session, statement, row, codes[row.serial_no], book) for row in fresh
+    )
+    statement.lines_done += len(rows)
+    session.flush()
+    match_payouts(session)
 
 
 def _unseen(session: Session, rows: Sequence[StatementRow]) -> list[StatementRow]:

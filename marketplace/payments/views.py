@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from flask import Blueprint, current_app, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from wtforms.fields.choices import SelectChoice
 
 from marketplace.core.clock import today
-from marketplace.core.errors import DomainError, NotFound, Refused
+from marketplace.core.errors import Conflict, DomainError, NotFound, Refused
+from marketplace.core.labels import N_
 from marketplace.core.money import format_yuan
 from marketplace.identity.access import current_actor, public, requires
 from marketplace.identity.permissions import Permission
@@ -19,18 +22,24 @@ from marketplace.payments.forms import ResolveForm, StatementForm
 from marketplace.payments.gateways.protocol import BadSignature, PaymentState as ProviderState
 from marketplace.payments.late_interest.queries import accruals, interest_of, waiver_of
 from marketplace.payments.matching import Claims, near_misses, suggestions_for
-from marketplace.payments.models import Payment, PaymentMethod, PaymentState
+from marketplace.payments.models import BankStatement, Payment, PaymentMethod, PaymentState
 from marketplace.payments.online import views as online_views
 from marketplace.payments.online.rules import choose_method
 from marketplace.payments.online.views import current_gateway, payment_page
 from marketplace.payments.reconciliation.payouts import payouts_of_amount
-from marketplace.payments.statements import import_statement, resolve_bank_line
+from marketplace.payments.statements import (
+    import_statement,
+    resolve_bank_line,
+    resume_statement,
+    stop_statement,
+)
 from marketplace.payments.vouchers.queries import batches_of_amount
 from marketplace.web.errors import explain
-from marketplace.web.forms import place_error
+from marketplace.web.forms import place_error, tell
 from marketplace.web.jobs import nudge
 from marketplace.web.locale import current_locale
 from marketplace.web.paging import page_of
+from marketplace.web.progress import Progress, progress_answer
 from marketplace.web.transaction import current_session, end_reading, writing_session
 
 bp = Blueprint("payments", __name__)
@@ -170,10 +179,60 @@ def statements() -> ResponseReturnValue:
 @bp.get("/cashier/statements/<statement_no>")
 @requires(Permission.MATCH_BANK_LINES)
 def statement(statement_no: str) -> ResponseReturnValue:
-    """One statement, line by line."""
+    """One statement, line by line, and how far it is taken in."""
     found = queries.statement_by_no(current_session(), statement_no)
     page = page_of(current_session(), queries.lines_of(found), size=50)
-    return render_template("payments/statement.html", statement=found, page=page)
+    return render_template(
+        "payments/statement.html",
+        statement=found,
+        page=page,
+        progress=_taking(found),
+        trouble=_words_of(found.trouble) if found.trouble else "",
+    )
+
+
+def _words_of(trouble: dict[str, Any]) -> str:
+    """Why a statement stopped by itself, in the reader's language."""
+    message, params = trouble["message"], trouble["params"]
+    return str(_(message)) % params
+
+
+def _taking(statement: BankStatement) -> Progress | None:
+    """How far a statement is taken in; None when nothing goes on."""
+    if not statement.is_open:
+        return None
+    return Progress(N_("正在逐笔入账"), statement.lines_done, statement.lines_total)
+
+
+@bp.get("/cashier/statements/<statement_no>/progress")
+@requires(Permission.MATCH_BANK_LINES)
+def statement_progress(statement_no: str) -> ResponseReturnValue:
+    """The progress alone, asked every second."""
+    found = queries.statement_by_no(current_session(), statement_no)
+    return progress_answer(_taking(found), url_for(".statement_progress", statement_no=statement_no))
+
+
+@bp.post("/cashier/statements/<statement_no>/stop")
+@requires(Permission.MATCH_BANK_LINES)
+def stop_taking(statement_no: str) -> ResponseReturnValue:
+    """Take in no more of a statement."""
+    session = current_session()
+    try:
+        found = stop_statement(session, current_actor(), queries.statement_by_no(session, statement_no))
+    except Conflict as error:
+        tell(error)
+    else:
+        flash(_("已停下：前 %(done)s 笔已入账，其余没有动", done=found.lines_done), "success")
+    return redirect(url_for(".statement", statement_no=statement_no), 303)
+
+
+@bp.post("/cashier/statements/<statement_no>/resume")
+@requires(Permission.MATCH_BANK_LINES)
+def resume_taking(statement_no: str) -> ResponseReturnValue:
+    """Go on with a statement that was stopped."""
+    session = current_session()
+    resume_statement(session, current_actor(), queries.statement_by_no(session, statement_no))
+    return redirect(url_for(".statement", statement_no=statement_no), 303)
 
 
 @bp.get("/cashier/queue")

@@ -50,13 +50,12 @@ def problem(status: int, code: str, detail: str, **extra: object) -> Response:
     return response
 
 
-def answer(status: int, code: str, detail: str, **extra: object) -> Response:
+def answer(status: int, code: str, detail: str, *, title: str = "", **extra: object) -> Response:
     """The error as the asker wants it: problem document or page."""
     if wants_json():
         return problem(status, code, detail, **extra)
-    page = render_template(
-        "error.html", status=status, title=gettext(TITLES.get(status, TITLES[400])), detail=detail, code=code
-    )
+    heading = gettext(title or TITLES.get(status, TITLES[400]))
+    page = render_template("error.html", status=status, title=heading, detail=detail, code=code)
     return make_response(page, status)
 
 
@@ -91,7 +90,7 @@ def _refused(error: DomainError) -> Response:
     if isinstance(error, NotFound):
         log.warning("not_found", path=request.path, user=g.get("user_no"))
     extra = {"field": error.field} if error.field else {}
-    return answer(error.status, error.code, explain(error), **extra)
+    return answer(error.status, error.code, explain(error), title=error.title, **extra)
 
 
 def _constraint(error: IntegrityError) -> Response:

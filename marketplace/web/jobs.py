@@ -20,6 +20,7 @@ from sqlalchemy.orm import Session
 
 from config import Settings
 from marketplace.core import clock
+from marketplace.core.waking import jobs_to_wake
 from marketplace.web.transaction import runner
 
 EXTENSION = "marketplace_jobs"
@@ -136,14 +137,17 @@ def current_jobs() -> Jobs:
 def nudge(name: str) -> None:
     """Run job `name` as soon as the present transaction is committed, instead of at its next round.
 
-    Called several times it wakes the job once. Raises KeyError for a job that does not exist.
+    Called several times it wakes the job once. A rule names what has to follow itself, by `core/waking.py`. Raises
+    KeyError for a job that does not exist.
     """
     g.setdefault("nudged", {})[current_jobs().table[name].name] = None
 
 
 def _wake_nudged(_error: BaseException | None) -> None:
     """After the commit. When that failed the sweep finds nothing, which does no harm."""
-    for name in g.pop("nudged", ()):
+    session: Session | None = g.get("session")
+    left_by_rules = jobs_to_wake(session) if session is not None else []
+    for name in dict.fromkeys([*g.pop("nudged", ()), *left_by_rules]):
         try:
             current_jobs().wake(name)
         except Exception:  # the answer is already right; the next round does the work

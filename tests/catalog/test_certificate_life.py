@@ -33,8 +33,8 @@ from marketplace.core.clock import today
 from marketplace.core.errors import Conflict, DomainError, Forbidden, NotFound
 from marketplace.identity.actors import actor_of
 from marketplace.identity.models import Role
+from marketplace.ordering.cart.rules import put_in_cart
 from marketplace.ordering.models import CartLine, OrderKind
-from marketplace.ordering.rules import put_in_cart
 from marketplace.ordering.sale_proofs.queries import sale_proof
 from tests.factories.certificates import certified
 from tests.factories.identity import official_with

@@ -46,7 +46,7 @@ def test_a_rebuild_is_asked_for_done_by_the_worker_and_listed(app, session, offi
     found = app.extensions["search"].search(SearchRequest())
     assert found.listing_nos == (offered.listing.public_no,)
     assert office.open("/operations/search").has("已完成", "1 / 1", "重建索引")
-    assert office.open("/operations/search/progress").has("重建已结束。")
+    assert office.client.get("/operations/search/progress").headers["HX-Refresh"] == "true"
 
 
 def test_a_listing_that_changed_twice_waits_once(session, office):

@@ -12,7 +12,9 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from marketplace.core.clock import now
+from marketplace.core.crypto import DataKey
 from marketplace.core.errors import Conflict, DomainError, NotFound
+from marketplace.core.files import FileStore
 from marketplace.identity.actors import actor_of
 from marketplace.identity.models import Role, TrailEntry, User
 from marketplace.identity.trail_words import ACTIONS as WORDS
@@ -39,6 +41,7 @@ from tests.factories.refunds import asked
 from tests.factories.registry import BuyerUnitFactory, CooperativeFactory, actor_at, user_of
 from tests.factories.trade import DELIVERY, buy, deliver, offer, pay_by_card
 from tests.journeys.paper import Visitor
+from tests.payments.voucher_world import Union
 
 
 class Post:
@@ -163,6 +166,16 @@ def test_what_was_approved_beforehand_waits_for_its_cooperative_and_for_no_appro
         assert told(session, seller) == ["ordering.pass_on:cooperative"]
         (message,) = session.scalars(select(Message).where(Message.user_id == seller.id))
         assert message.subject_no == part.public_no
+
+
+def test_what_is_handed_over_for_a_voucher_waits_for_nobody(
+    session: Session, cadre: User, clock: HeldClock, files: FileStore, data_key: DataKey
+) -> None:
+    union = Union(session, files, data_key)
+    _batch, codes = union.printed()
+    union.redeem(codes[0])
+    collect_messages(session)
+    assert session.scalar(select(func.count()).select_from(Message)) == 0
 
 
 def test_what_somebody_of_a_unit_buys_at_home_is_told_to_nobody_there(session: Session, cadre: User) -> None:

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from marketplace.catalog.rules import withdraw_listing
 from marketplace.identity.actors import actor_of
 from marketplace.identity.models import Role
-from marketplace.ordering.guest_cart import MOST_LINES
+from marketplace.ordering.cart.guest import MOST_LINES
 from marketplace.ordering.models import CartLine
 from tests.conftest import MarketClient
 from tests.factories.identity import PASSWORD, UserFactory

@@ -15,8 +15,9 @@ from marketplace.core.clock import today
 from marketplace.core.errors import DomainError, Forbidden
 from marketplace.identity.actors import Actor
 from marketplace.identity.models import Role
+from marketplace.ordering.cart.rules import change_cart, put_in_cart
 from marketplace.ordering.models import CartLine, LineLot, Order, OrderKind, OrderLine, OrderPart, PartChange
-from marketplace.ordering.rules import Delivery, change_cart, place_order, put_in_cart
+from marketplace.ordering.rules import Delivery, place_order
 from marketplace.ordering.states import PartState
 from marketplace.registry.models import CooperativeState
 from tests.conftest import HeldClock

@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 import requests
 from flask import Flask
+from flask_babel import force_locale, gettext
 from pydantic import ValidationError
 from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
@@ -26,6 +27,7 @@ from marketplace.payments.gateways.protocol import OnlineMethod
 from marketplace.payments.models import GatewayNotice, NoticeOutcome, Payment, PaymentState
 from marketplace.payments.online.models import AttemptState, PaymentAttempt
 from marketplace.payments.online.rules import choose_method
+from marketplace.payments.online.words import FAILURES, failure_words
 from marketplace.payments.rules import ask_card_payment
 from tests.conftest import HeldClock, MarketClient
 from tests.factories.identity import UserFactory
@@ -252,7 +254,7 @@ def test_what_was_paid_at_the_page_that_is_left_needs_no_other_page(till: Till) 
 
 def test_no_second_page_is_opened_while_the_first_cannot_be_closed(till: Till) -> None:
     till.choose("card")
-    till.stripe.control("outages", mode="error", path="/v1/checkout/sessions", times=3)
+    till.stripe.control("outages", mode="error", path="/v1/checkout/sessions", times=1)
     assert till.choose("alipay") == till.here
     assert till.page().has("上一次打开的付款页面还没有关闭")
     assert till.attempts() == [
@@ -390,3 +392,69 @@ def test_nothing_of_the_buyer_reaches_the_provider(till: Till, app: Flask) -> No
     for private in (till.order.recipient_name, till.order.recipient_phone, till.order.address):
         assert private not in sent
     assert session.customer_email is None
+
+
+def test_a_page_that_was_never_opened_is_asked_for_anew_when_the_provider_would_find_it_too_short(
+    till: Till, clock: HeldClock
+) -> None:
+    """No answer at first; half an hour later the provider takes no page that ends when the first one would have."""
+    till.stripe.control("outages", mode="error", path="/v1/checkout/sessions", times=3)
+    assert till.choose("card") == till.here
+    clock.set_to(till.payment.opened_at + timedelta(minutes=35))
+    till.stripe.set_clock(clock.now)
+    assert till.choose("card").startswith(f"{till.stripe.base_url}/c/pay/")
+    assert till.attempts() == [
+        (OnlineMethod.CARD, AttemptState.CLOSED),
+        (OnlineMethod.CARD, AttemptState.OPEN),
+    ]
+    till.stripe.pay(till.ref(), "pm_card_visa")
+    till.hear()
+    assert till.page().has("付款成功")
+
+
+def test_a_page_the_provider_refuses_ends_and_the_next_choice_begins_another(
+    till: Till, clock: HeldClock
+) -> None:
+    till.stripe.control("outages", mode="error", path="/v1/checkout/sessions", times=3)
+    till.choose("card")
+    clock.set_to(till.payment.opened_at + timedelta(minutes=35))
+    till.stripe.set_clock(clock.now)
+    assert till.follow() == till.here  # the same request again: the provider says no
+    assert till.page().has("付款通道没有接受这次请求", "继续付款")
+    assert till.attempts() == [(OnlineMethod.CARD, AttemptState.CLOSED)]
+    assert till.is_payable()
+    assert till.choose("card").startswith(f"{till.stripe.base_url}/c/pay/")
+
+
+def test_a_provider_that_hangs_keeps_nobody_waiting_for_long(till: Till) -> None:
+    """The waiting page asks once, gets no answer, and says so by waiting on; nothing is asked again behind it."""
+    where = till.choose("card")
+    till.stripe.control("outages", mode="error", path="/v1/checkout/sessions", times=1)
+    assert till.page().has("等待到账", "继续付款")
+    assert (
+        till.stripe.client().v1.checkout.sessions.retrieve(till.ref()).status == "open"
+    )  # the outage is over
+    assert till.is_payable()
+    assert till.follow() == where
+
+
+def test_where_cards_were_switched_off_meanwhile_the_order_ends_with_its_time(
+    till: Till, app: Flask, clock: HeldClock
+) -> None:
+    till.choose("card")
+    app.extensions["gateway"] = None
+    assert till.payment.expires_at is not None
+    clock.set_to(till.payment.expires_at + timedelta(minutes=6))
+    till.work("expire card payments")
+    till.session.expire_all()
+    assert (till.payment.state, till.order.parts[0].state) == (PaymentState.EXPIRED, PartState.CANCELLED)
+
+
+@pytest.mark.parametrize("code", [*FAILURES, "never_heard_of"])
+def test_why_a_try_failed_is_said_in_both_languages_with_what_to_do(app: Flask, code: str) -> None:
+    words = failure_words(code)
+    with app.test_request_context():
+        assert gettext(words) == words
+        assert "没有扣款" in words
+    with app.test_request_context(), force_locale("en"):
+        assert gettext(words) != words

@@ -128,7 +128,7 @@ def test_no_refund_while_a_dispute_is_open_nor_after_it_was_lost(case: Case, ses
     case.payment.order.parts[0].state = PartState.SHIPPED
     ref = case.disputed()
     case.hear()
-    for code in ("disputed", "dispute_lost"):
+    for code in ("disputed", "more_than_paid"):
         with pytest.raises(Conflict) as refused, session.begin_nested():
             refunded(session, case.payment.order, 2, key=f"refund-{code}-of-goods")
         assert refused.value.code == code

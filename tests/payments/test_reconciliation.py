@@ -15,6 +15,8 @@ from marketplace.core.errors import Conflict, Forbidden, Refused
 from marketplace.identity.models import Role
 from marketplace.ledger.accounts import AccountKey
 from marketplace.ledger.queries import balances
+from marketplace.ordering.freight.charging import Carriage
+from marketplace.ordering.freight.rules import Rate, write_freight_sheet
 from marketplace.payments.gateways.protocol import CheckoutRequest
 from marketplace.payments.models import Payment
 from marketplace.payments.notices import settle_lookup
@@ -34,12 +36,13 @@ from marketplace.payments.reconciliation.rules import (
     reconcile_card,
     send_item_back,
 )
+from marketplace.payments.refunds.models import RefundState
 from marketplace.payments.refunds.sending import send_refunds
 from marketplace.payments.rules import apply_payment, ask_card_payment, keep_checkout
 from tests.conftest import HeldClock, Listening, MarketClient
 from tests.factories.identity import actor_with, official_with
 from tests.factories.refunds import refunded
-from tests.factories.registry import CooperativeFactory
+from tests.factories.registry import CooperativeFactory, actor_at
 from tests.factories.trade import Offer, bill, buy, offer, staff_buyer
 from tests.journeys.paper import Visitor
 from tests.payments.stripe_world import StripeWorld
@@ -55,11 +58,12 @@ class Day:
         stripe.set_clock(clock.now)
         self.goods: Offer = offer(session, CooperativeFactory())
         self.buyer = staff_buyer()
+        self.carriage: Carriage | None = None
 
     def pays(self, units: int) -> Payment:
         """An order of 50.00 yuan a unit, paid by card."""
         key = f"order-of-{units}-units"
-        order = buy(self.session, self.buyer, (self.goods, units), key=key)
+        order = buy(self.session, self.buyer, (self.goods, units), key=key, carriage=self.carriage)
         payment = ask_card_payment(self.session, self.buyer, order=order)
         assert payment.expires_at is not None
         gateway = self.stripe.gateway()
@@ -323,3 +327,21 @@ def test_the_pages_do_not_ask_per_row(
             assert client.get("/cashier/reconciliation").status_code == 200
         costs.append(len(sent))
     assert costs[0] == costs[1]
+
+
+def test_a_day_on_which_an_order_is_called_off_with_its_freight_balances(day: Day, session: Session) -> None:
+    cooperative = day.goods.cooperative
+    write_freight_sheet(
+        session, actor_at(cooperative), rates=(Rate("", 1_200, 500, 3, 7),), free_from_fen=None
+    )
+    day.carriage = Carriage("")
+    payment = day.pays(2)
+    assert payment.amount_fen > 10_000
+    refund = refunded(session, payment.order, 2)
+    session.commit()
+    send_refunds(session, day.stripe.gateway())
+    session.commit()
+    assert refund.state is RefundState.RETURNED
+    day.ends()
+    assert figures(day.compared())[2:] == (0, 0)
+    assert day.items() == []

@@ -14,8 +14,9 @@ from marketplace.core import clock as core_clock
 from marketplace.core.clock import now
 from marketplace.core.db import session_maker
 from marketplace.identity.models import Role
+from marketplace.ordering.cart.rules import put_in_cart
 from marketplace.ordering.models import CartLine, Order, OrderKind
-from marketplace.ordering.rules import Delivery, put_in_cart
+from marketplace.ordering.rules import Delivery
 from marketplace.ordering.states import PartState
 from marketplace.payments.expiry import expire_unasked_orders
 from marketplace.procurement.group_purchases.closing import REASONS, close_group, close_next_group

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import gc
 from datetime import date
 from io import BytesIO
 from typing import Any
 
 import openpyxl
 import pytest
+from sqlalchemy import func, select
 
 from marketplace.core.clock import now
 from marketplace.core.workbooks import Column, WorkbookWriter
+from marketplace.identity.downloads.models import PreparedFile
+from marketplace.identity.downloads.rules import PREPARE_FILES
 from marketplace.identity.models import Role
+from marketplace.ordering.models import OrderLine
 from marketplace.payments.rules import apply_payment
-from tests.factories.registry import BuyerUnitFactory, CooperativeFactory, user_of
+from marketplace.reporting.books import books, views as book_views
+from marketplace.reporting.books.books import BOOKS
+from tests.factories.registry import BuyerUnitFactory, CooperativeFactory, actor_at, user_of
 from tests.factories.trade import bill, offer
 
 pytestmark = pytest.mark.usefixtures("clock")
@@ -86,3 +93,82 @@ def test_no_cell_becomes_a_formula_and_amounts_are_exact():
     assert (*first[:3], str(first[3])[:10]) == ("=1+1", 0.1, 0.1235, "2026-01-02")
     assert second == ("http://a", -0.05, -0.0001, None)
     assert total == ("合计", 0.05, None, None)
+
+
+def test_a_long_book_is_made_by_the_worker_and_a_short_one_at_once(session, client, work, monkeypatch):
+    monkeypatch.setattr(book_views, "AT_ONCE_ROWS", 1)
+    cooperative = CooperativeFactory()
+    offered = offer(session, cooperative)
+    bill(session, offered, 10)
+    clerk = user_of(cooperative, Role.COOPERATIVE_CLERK)
+    session.commit()
+    client.sign_in(clerk)
+    asked = {"since": "2026-01-01", "until": "2026-06-01"}
+    short = client.post("/books", data={"book": "orders", **asked})
+    assert (short.status_code, short.location) == (
+        303,
+        "/books?book=orders&since=2026-01-01&until=2026-06-01",
+    )
+    assert session.scalar(select(func.count()).select_from(PreparedFile)) == 0
+    bill(session, offered, 3, key="another-order-of-a-unit")
+    session.commit()
+    refused = client.get(f"/books?book=orders&{SPAN}")
+    assert refused.status_code == 422
+    assert "这本有 2 行，要在后台准备" in refused.text
+    long = client.post("/books", data={"book": "orders", **asked})
+    assert long.location.startswith("/downloads/DL-")
+    work(PREPARE_FILES)
+    answer = client.get(f"{long.location}/file")
+    assert answer.mimetype.endswith("spreadsheetml.sheet")
+    title, _head, first, second, total = cells(answer.data)
+    assert title[0] == "订单簿 2026-01-01 — 2026-06-01"
+    assert [row[10] for row in (first, second, total)] == [500, 150, 650]
+
+
+def test_a_book_longer_than_a_sheet_is_refused(session, client, monkeypatch):
+    for name in ("AT_ONCE_ROWS", "MOST_ROWS"):
+        monkeypatch.setattr(book_views, name, 0)
+    cooperative = CooperativeFactory()
+    bill(session, offer(session, cooperative), 10)
+    clerk = user_of(cooperative, Role.COOPERATIVE_CLERK)
+    session.commit()
+    client.sign_in(clerk)
+    asked = {"book": "orders", "since": "2026-01-01", "until": "2026-06-01"}
+    answer = client.post("/books", data=asked)
+    assert answer.status_code == 422
+    assert "这本有 1 行，一张表格装不下，请分开下载" in answer.text
+    assert session.scalar(select(func.count()).select_from(PreparedFile)) == 0
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"book": "orders", "since": "2026-06-02", "until": "2026-06-01"},
+        {"book": "orders", "since": "2025-01-01", "until": "2026-06-01"},
+        {"book": "passwords", "since": "2026-01-01", "until": "2026-06-01"},
+        {"book": "orders"},
+    ],
+)
+def test_what_cannot_be_asked_for_is_refused(session, client, given):
+    user = user_of(BuyerUnitFactory(), Role.UNIT_ORDERER)
+    session.commit()
+    client.sign_in(user)
+    assert client.post("/books", data=given).status_code == 422
+    assert session.scalar(select(func.count()).select_from(PreparedFile)) == 0
+
+
+def test_a_book_of_any_length_holds_few_rows_in_memory(session, monkeypatch):
+    monkeypatch.setattr(books, "ROWS_A_READ", 2)
+    cooperative = CooperativeFactory()
+    offered = offer(session, cooperative)
+    for number in range(9):
+        bill(session, offered, 1, key=f"order-number-{number}-of-nine")
+    session.commit()
+    session.expunge_all()
+    gc.collect()
+    actor = actor_at(cooperative)
+    session.flush()
+    rows = BOOKS["orders"].rows_of(session, actor, date(2026, 1, 1), date(2026, 12, 31))
+    held = [sum(isinstance(one, OrderLine) for one in session.identity_map.values()) for _row in rows]
+    assert len(held) == 9
+    assert max(held) <= 4  # the portion being written, and the one before it until it is collected

@@ -40,7 +40,6 @@ from marketplace.registry.reviews.models import ReviewKind
 from marketplace.registry.reviews.queries import last_case_of
 from marketplace.web.checks import CHECKS, check_page
 from marketplace.web.forms import place_error
-from marketplace.web.jobs import nudge
 from marketplace.web.limits import limiter
 from marketplace.web.locale import label
 from marketplace.web.paging import page_of
@@ -262,7 +261,6 @@ def turn(certificate_no: str, deed: str) -> ResponseReturnValue:
         except DomainError as error:
             place_error(form, error)
         else:
-            nudge("index listings")
             flash(_("已办理：%(decision)s", decision=label(known)), "success")
             return redirect(url_for(".certificate", certificate_no=certificate_no), 303)
     return _page(_found(certificate_no), reason_form=form), 422

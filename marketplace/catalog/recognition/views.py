@@ -26,7 +26,6 @@ from marketplace.registry.reviews.models import ReviewKind
 from marketplace.registry.reviews.queries import last_case_of
 from marketplace.web.checks import CHECKS, check_page
 from marketplace.web.forms import place_error
-from marketplace.web.jobs import nudge
 from marketplace.web.limits import limiter
 from marketplace.web.locale import label
 from marketplace.web.paging import page_of
@@ -95,7 +94,6 @@ def revoke(recognition_no: str) -> ResponseReturnValue:
         except DomainError as error:
             place_error(form, error)
         else:
-            nudge("index listings")
             flash(_("认定已取消"), "success")
             return redirect(url_for(".recognition", recognition_no=recognition_no), 303)
     return _page(_found(recognition_no), form), 422
@@ -242,7 +240,6 @@ def record(round_no: str, check_id: int) -> ResponseReturnValue:
         except DomainError as error:
             place_error(form, error)
         else:
-            nudge("index listings")
             flash(_("核查结果已登记"), "success")
             return redirect(url_for(".round_", round_no=round_no), 303)
     return _round_page(drawn, found, form), 422

@@ -40,7 +40,6 @@ from marketplace.registry.models import Cooperative
 from marketplace.registry.queries import children_of
 from marketplace.web.downloads import download
 from marketplace.web.forms import place_error
-from marketplace.web.jobs import nudge
 from marketplace.web.locale import label
 from marketplace.web.paging import page_of
 from marketplace.web.transaction import current_session
@@ -209,7 +208,6 @@ def assign_lot(product_no: str) -> ResponseReturnValue:
     session, actor = current_session(), current_actor()
     lot = lot_by_no(session, actor, request.form.get("lot", ""))
     rules.assign_lot(session, actor, _product(product_no), lot)
-    nudge("index listings")
     flash(_("批次 %(lot)s 已归入这个产品", lot=lot.lot_no), "success")
     return redirect(url_for(".product", product_no=product_no), 303)
 
@@ -340,7 +338,6 @@ def _after_offer(product: Product, edit: ListingEdit) -> ResponseReturnValue:
     if edit.state is EditState.WAITING:
         flash(_("已提交县里核对，核对前买家看到的还是原来的内容"), "success")
         return redirect(url_for(".product", product_no=product.public_no), 303)
-    nudge("index listings")
     flash(_("已上架，买家马上就能看到"), "success")
     listing = queries.listing_of_product(current_session(), product)
     return redirect(url_for("catalog.listing", listing_no=listing.public_no if listing else ""), 303)
@@ -377,6 +374,5 @@ def withdraw(product_no: str) -> ResponseReturnValue:
     listing = queries.listing_of_product(session, found)
     if listing is not None:
         rules.withdraw_listing(session, current_actor(), listing)
-        nudge("index listings")
         flash(_("已下架，已下的订单不受影响"), "success")
     return redirect(url_for(".product", product_no=product_no), 303)

@@ -24,6 +24,7 @@ _REVIEW = (
     Step(N_("办一件审核"), N_("看材料，选通过或退回，写清意见。"), "reviews.queue"),
     Step(N_("认识辖区的农户"), N_("打开一户，看它的协议、收入和每一步记录。"), "registry.households"),
 )
+ABOUT_TRANSFERS = frozenset({"payments.payables", "payments.statements"})  # nothing where units do not buy
 TOURS: dict[Role, tuple[Step, Step, Step]] = {
     Role.COOPERATIVE_MANAGER: (
         Step(

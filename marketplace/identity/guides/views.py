@@ -12,7 +12,7 @@ from marketplace.core.errors import NotFound
 from marketplace.identity import rules
 from marketplace.identity.access import current_actor, public, signed_in
 from marketplace.identity.guides.queries import read_guide
-from marketplace.identity.guides.tours import TOURS, Step
+from marketplace.identity.guides.tours import ABOUT_TRANSFERS, TOURS, Step
 from marketplace.identity.models import Role
 from marketplace.web.locale import current_locale
 from marketplace.web.transaction import current_session
@@ -60,7 +60,12 @@ def _address_of(name: str) -> str:
 
 
 def _steps_of(role: Role) -> list[Step]:
-    return [step for step in TOURS[role] if step.endpoint in current_app.view_functions]
+    hidden = frozenset() if current_app.config["SETTINGS"].bank_transfers else ABOUT_TRANSFERS
+    return [
+        step
+        for step in TOURS[role]
+        if step.endpoint in current_app.view_functions and step.endpoint not in hidden
+    ]
 
 
 def first_steps() -> list[Step]:

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 
 from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 
+from marketplace.catalog.queries import sale_stop
+from marketplace.core.clock import today
 from marketplace.core.errors import DomainError
 from marketplace.identity.access import current_actor, requires
 from marketplace.identity.permissions import Permission
-from marketplace.ordering import queries, rules
+from marketplace.ordering import rules
 from marketplace.ordering.addresses.forms import OUTSIDE
 from marketplace.ordering.addresses.models import SavedAddress
 from marketplace.ordering.addresses.queries import addresses_of
 from marketplace.ordering.addresses.rules import MOST, save_address
-from marketplace.ordering.cart_changes import changes_since_seen
-from marketplace.ordering.cart_pages import (
+from marketplace.ordering.cart.changes import changes_since_seen
+from marketplace.ordering.cart.pages import (
     cart_rows,
     has_agreed,
     prefilled,
@@ -25,10 +28,14 @@ from marketplace.ordering.cart_pages import (
     shown_of,
     wanted_kind,
 )
+from marketplace.ordering.cart.queries import cart_of
 from marketplace.ordering.checkout.forms import PersonalCheckoutForm
+from marketplace.ordering.dispatch.days import arrival
+from marketplace.ordering.dispatch.queries import current_plans, leaving_day
 from marketplace.ordering.freight.charging import Carriage, loads_of
 from marketplace.ordering.freight.queries import Freight, freights_of
 from marketplace.ordering.models import CartLine, Order, OrderKind
+from marketplace.ordering.served import require_served
 from marketplace.ordering.wishes import Wish
 from marketplace.registry.models import Cooperative
 from marketplace.web.forms import place_error
@@ -39,11 +46,19 @@ bp = Blueprint("checkout", __name__)
 
 @dataclass(frozen=True)
 class Carrying:
-    """What one cooperative's goods and their carrying cost; `freight` is None where it does not deliver."""
+    """What one cooperative's goods and their carrying cost; `freight` is None where it does not deliver, `arrives` the
+    first and last day on which they come, where the cooperative has said when they leave."""
 
     name: str
     goods_fen: int
     freight: Freight | None
+    leaves_on: date | None = None
+
+    @property
+    def arrives(self) -> tuple[date, date] | None:
+        """See above."""
+        days = self.freight.days if self.freight else None
+        return arrival(self.leaves_on, days) if self.leaves_on is not None and days else None
 
 
 @bp.route("/checkout", methods=["GET", "POST"])
@@ -54,15 +69,16 @@ def show() -> ResponseReturnValue:
     kind = wanted_kind(actor)
     if kind is not OrderKind.PERSONAL:
         return redirect(url_for("unit_checkout.checkout", **{"for": kind.value}), 303)
+    require_served(kind)
     addresses = addresses_of(session, actor)
     form = _form(addresses)
-    lines = queries.cart_of(session, actor, kind)
+    lines = cart_of(session, actor, kind)
     if form.validate_on_submit() and has_agreed(form, changes_since_seen(lines)):
         try:
             placed = _place(form, lines)
         except DomainError as error:
             place_error(form, error)
-            lines = queries.cart_of(session, actor, kind)
+            lines = cart_of(session, actor, kind)
         else:
             return redirect(url_for("ordering.order", order_no=placed.public_no, placed=1), 303)
     if not lines:
@@ -79,7 +95,7 @@ def brief() -> ResponseReturnValue:
     addresses = addresses_of(session, actor)
     form = PersonalCheckoutForm(request.args, meta={"csrf": False})
     form.choose(addresses)
-    lines = queries.cart_of(session, actor, OrderKind.PERSONAL)
+    lines = cart_of(session, actor, OrderKind.PERSONAL)
     return render_template("ordering/_brief.html", form=form, oob=True, **_brief(form, lines, addresses))
 
 
@@ -122,7 +138,7 @@ def _brief(
     wanted = [
         Wish(line.listing, line.listing.current_version, line.quantity)
         for line in lines
-        if line.listing.current_version is not None
+        if line.listing.current_version is not None and sale_stop(line.listing, today()) is None
     ]
     loads = loads_of(wanted)
     is_known = bool(form.region.data)
@@ -131,6 +147,7 @@ def _brief(
     names = dict(
         session.execute(select(Cooperative.id, Cooperative.name).where(Cooperative.id.in_(loads))).all()
     )
+    plans = current_plans(session, loads)
     form.shown_freight.data = " ".join(f"{key}:{one.fen}" for key, one in freights.items() if one and one.fen)
     form.clear_place()
     form.offer_regions(session)
@@ -138,7 +155,10 @@ def _brief(
         "rows": cart_rows(lines),
         "changes": changes_since_seen(lines),
         "addresses": addresses,
-        "carrying": [Carrying(names[key], load.goods_fen, freights.get(key)) for key, load in loads.items()],
+        "carrying": [
+            Carrying(names[key], load.goods_fen, freights.get(key), leaving_day(plans.get(key), today()))
+            for key, load in loads.items()
+        ],
         "is_known": is_known,
         "total": sum(load.goods_fen for load in loads.values())
         + sum(one.fen for one in freights.values() if one),

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable, Iterable, Sequence
-from io import StringIO
+from io import BytesIO
 
+from marketplace.core.csv_sheets import write_csv
 from marketplace.core.labels import N_
-from marketplace.core.money import format_yuan
 from marketplace.core.workbooks import Column, Translate, WorkbookWriter
 from marketplace.payments.closing.queries import FigureRow
 
-CSV = "text/csv"
 COLUMNS = (
     Column(N_("联结方式"), 12),
     Column(N_("农户编号"), 16),
@@ -50,15 +48,7 @@ def figures_xlsx(
 
 def figures_csv(rows: Iterable[FigureRow], *, translate: Translate, shown_name: ShownName) -> bytes:
     """The same as comma-separated text in UTF-8 with its mark, so that Excel reads the characters right."""
-    stream = StringIO(newline="")
-    writer = csv.writer(stream)
-    writer.writerow([translate(column.title) for column in COLUMNS])
-    for row in rows:
-        amounts = [format_yuan(fen, grouped=False) for fen in _amounts(row)]
-        writer.writerow([*map(_plain, _texts(row, translate, shown_name)), *amounts])
-    return stream.getvalue().encode("utf-8-sig")
-
-
-def _plain(text: str) -> str:
-    """Text that a spreadsheet does not take for a formula."""
-    return f"'{text}" if text[:1] in {"=", "+", "-", "@", "\t", "\r"} else text
+    stream = BytesIO()
+    cells = ((*_texts(row, translate, shown_name), *_amounts(row)) for row in rows)
+    write_csv(stream, COLUMNS, cells, translate=translate)
+    return stream.getvalue()

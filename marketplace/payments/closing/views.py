@@ -9,6 +9,7 @@ from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
+from marketplace.core.csv_sheets import CSV
 from marketplace.core.errors import DomainError, NotFound
 from marketplace.core.workbooks import XLSX
 from marketplace.identity.access import current_actor, requires
@@ -33,7 +34,7 @@ bp = Blueprint("closing", __name__)
 CLOSERS = Permission.CLOSE_PERIODS
 READERS = (CLOSERS, Permission.READ_AUDIT)
 PRINTED_ROWS = 2_000
-SHEETS = {"xlsx": XLSX, "csv": sheets.CSV}
+SHEETS = {"xlsx": XLSX, "csv": CSV}
 
 
 def _period(period_no: str) -> LinkagePeriod:

@@ -162,17 +162,16 @@ def _is_under_way() -> ColumnElement[bool]:
 
 def _due() -> Fen:
     earned = _earned()
-    on_line = _received() - _refunded_on_line() - _lost()
+    on_line = _received() - _refunded_on_line() + _lost()
     return case((earned < on_line, earned), else_=on_line) - _covered()
 
 
 def _earned() -> Fen:
     lines = select(OrderLine.id).where(OrderLine.part_id == OrderPart.id).correlate(OrderPart)
-    disputes = select(PaymentDispute.id).where(PaymentDispute.payment_id == Payment.id).correlate(Payment)
     return _sum(
         _moved("order_line", Entry.subject_id.in_(lines), BY_LINE),
         _moved("order_part", Entry.subject_id == OrderPart.id, (K.FREIGHT,)),
-        _moved("payment_dispute", Entry.subject_id.in_(disputes), (K.DISPUTE_LOST,)),
+        _lost(),
     )
 
 
@@ -206,8 +205,9 @@ def _received() -> Fen:
 
 
 def _lost() -> Fen:
+    """What lost disputes moved, less than nothing; a refund that one met came back, and counts as given."""
     disputes = select(PaymentDispute.id).where(PaymentDispute.payment_id == Payment.id).correlate(Payment)
-    return _posted("payment_dispute", Entry.subject_id.in_(disputes), K.DISPUTE_LOST)
+    return _moved("payment_dispute", Entry.subject_id.in_(disputes), (K.DISPUTE_LOST,))
 
 
 def _posted(subject_kind: str, subject: ColumnElement[bool], kind: EntryKind) -> Fen:
@@ -229,7 +229,7 @@ def _posted(subject_kind: str, subject: ColumnElement[bool], kind: EntryKind) ->
 
 def _refunded_on_line() -> Fen:
     return (
-        select(func.coalesce(func.sum(Refund.amount_fen + Refund.freight_fen), 0))
+        select(func.coalesce(func.sum(Refund.own_fen), 0))
         .where(
             Refund.part_id == OrderPart.id,
             Refund.method == PaymentMethod.CARD,

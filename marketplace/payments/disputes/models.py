@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, String, Text
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
+from marketplace.core.append_only import APPEND_ONLY
+from marketplace.core.clock import now
 from marketplace.core.db import Base, UtcInstant, code_of
 from marketplace.core.ids import public_no
+from marketplace.ledger.models import Entry
+from marketplace.ordering.models import OrderPart
 from marketplace.payments.gateways.disputes import DisputeStatus
 from marketplace.payments.models import Payment
 
@@ -40,3 +44,26 @@ class PaymentDispute(Base):
     ended_at: Mapped[datetime | None] = mapped_column(UtcInstant)
 
     payment: Mapped[Payment] = relationship()
+    losses: Mapped[list[DisputeLoss]] = relationship(order_by="DisputeLoss.part_id", viewonly=True)
+
+
+class DisputeLoss(Base):
+    """What the cooperative of one part bears of a lost dispute. Append-only; together they are its amount."""
+
+    __tablename__ = "dispute_loss"
+    __table_args__ = (
+        UniqueConstraint("dispute_id", "part_id"),
+        CheckConstraint("amount_fen > 0", name="amount"),
+        Index("ix_dispute_loss_part_id", "part_id"),
+        {"info": APPEND_ONLY},
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    dispute_id: Mapped[int] = mapped_column(ForeignKey("payment_dispute.id"))
+    part_id: Mapped[int] = mapped_column(ForeignKey("order_part.id"))
+    amount_fen: Mapped[int] = mapped_column(BigInteger)
+    entry_id: Mapped[int] = mapped_column(ForeignKey("entry.id"), unique=True)
+    lost_at: Mapped[datetime] = mapped_column(UtcInstant, default=now)
+
+    part: Mapped[OrderPart] = relationship()
+    entry: Mapped[Entry] = relationship()

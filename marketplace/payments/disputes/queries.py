@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from sqlalchemy import Select, case, func, select
 from sqlalchemy.orm import Session, joinedload
 
@@ -10,7 +12,7 @@ from marketplace.core.labels import N_
 from marketplace.identity.actors import Actor
 from marketplace.identity.permissions import Permission
 from marketplace.ordering.models import Order
-from marketplace.payments.disputes.models import PaymentDispute
+from marketplace.payments.disputes.models import DisputeLoss, PaymentDispute
 from marketplace.payments.gateways.disputes import DisputeStatus
 from marketplace.payments.models import Payment
 from marketplace.web.tasks import Task
@@ -49,14 +51,35 @@ def disputes_of_order(session: Session, order_id: int) -> list[PaymentDispute]:
     return list(session.scalars(query.where(Payment.order_id == order_id).order_by(PaymentDispute.id)))
 
 
+def undecided_payments(session: Session, payment_ids: Collection[int]) -> set[int]:
+    """Those of these payments whose buyer's bank has not decided yet."""
+    query = select(PaymentDispute.payment_id).where(
+        PaymentDispute.payment_id.in_(payment_ids), PaymentDispute.state.in_(UNDECIDED)
+    )
+    return set(session.scalars(query)) if payment_ids else set()
+
+
+def undecided_orders(session: Session, order_ids: Collection[int]) -> set[int]:
+    """Those of these orders one of whose payments is disputed and undecided."""
+    query = (
+        select(Payment.order_id)
+        .join(PaymentDispute, PaymentDispute.payment_id == Payment.id)
+        .where(Payment.order_id.in_(order_ids), PaymentDispute.state.in_(UNDECIDED))
+    )
+    return set(session.scalars(query)) if order_ids else set()
+
+
+def lost_of_part(session: Session, part_id: int) -> int:
+    """What lost disputes took of the money of a part, in fen."""
+    query = select(func.coalesce(func.sum(DisputeLoss.amount_fen), 0)).where(DisputeLoss.part_id == part_id)
+    return int(session.scalar(query) or 0)
+
+
 def require_undisputed(session: Session, payment_id: int) -> None:
-    """Raise Conflict while a dispute of a payment is undecided, and when it was lost: its money has gone back."""
-    query = select(PaymentDispute.state).where(PaymentDispute.payment_id == payment_id)
-    states = set(session.scalars(query))
-    if states & set(UNDECIDED):
+    """Raise Conflict while a dispute of a payment is undecided: nobody knows yet whose its money is. What a lost one
+    took does not go back a second time; that stands in refunds/ways.py."""
+    if undecided_payments(session, [payment_id]):
         raise Conflict("disputed", N_("买方已向银行提出争议，银行裁定之前不能退款"))
-    if DisputeStatus.LOST in states:
-        raise Conflict("dispute_lost", N_("这笔付款已因争议退还买方，不能再次退款"))
 
 
 def reason_words(code: str) -> str:

@@ -2,8 +2,10 @@
 
     opened    clearing of the channel -> an account of its own: the provider has taken the money back
     won       the opposite
-    lost      the cooperatives bear it: cooperative payable -> the held account; of a part that was never shipped the
-              money lies in escrow and goes from there, and its goods are free again
+    lost      the cooperatives bear it: cooperative payable -> the held account. A refund that was agreed to and not
+              sent is met by it: clearing -> cooperative payable. When the whole payment is lost, a part
+              that was never shipped is called off and its money leaves escrow: what was lost goes to the cooperative
+              that bore it, what vouchers paid to their unit; its goods are free again
 
 A household keeps what it was credited, whether paid out or not. Messages come in any order: a status only moves
 forward.
@@ -13,7 +15,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from marketplace.core.clock import now
@@ -24,20 +26,22 @@ from marketplace.identity.actors import SYSTEM, Actor
 from marketplace.identity.permissions import Permission
 from marketplace.identity.trail import record_trail
 from marketplace.ledger.accounts import AccountKey
-from marketplace.ledger.models import EntryKind
+from marketplace.ledger.models import Entry, EntryKind
 from marketplace.ledger.posting import EntryDraft, TransferDraft, post_entries
 from marketplace.ordering.models import OrderPart
-from marketplace.ordering.rules import move_part
-from marketplace.ordering.states import PartEvent
-from marketplace.payments.disputes.models import PaymentDispute
+from marketplace.payments.disputes.models import DisputeLoss, PaymentDispute
 from marketplace.payments.gateways.disputes import DisputeStatus, DisputeTold
 from marketplace.payments.models import Payment, PaymentMethod
-from marketplace.payments.refunds.models import Refund, RefundedLine
+from marketplace.payments.refunds.lost_parts import refund_lost_part
+from marketplace.payments.refunds.models import Refund, RefundState
 from marketplace.payments.refunds.queries import BEFORE_SHIPPING
+from marketplace.payments.refunds.ways import left_of
+from marketplace.payments.rules import hold_payment
 
 CLEARING = AccountKey.clearing(PaymentMethod.CARD.value)
 HELD = AccountKey.clearing("card_disputed")
 FORWARD = {status: place for place, status in enumerate(DisputeStatus)}
+MET_BY_LOSS = N_("买方的银行已把这笔款退给买方，不再另退")
 MAX_EVIDENCE = 2_000
 ENDED = (DisputeStatus.WON, DisputeStatus.LOST)
 
@@ -66,7 +70,7 @@ def take_dispute(session: Session, payment: Payment, told: DisputeTold) -> Payme
             (TransferDraft(HELD, CLEARING, dispute.amount_fen),),
             told.opened_at,
         )
-        _note(session, SYSTEM, "payments.dispute_opened", dispute)
+        _tell(session, dispute, payment, "opened")
     if FORWARD[told.status] > FORWARD[dispute.state] and dispute.state not in ENDED:
         _move_on(session, dispute, payment, told.status)
     return dispute
@@ -80,44 +84,54 @@ def _move_on(session: Session, dispute: PaymentDispute, payment: Payment, status
     if status is DisputeStatus.WON:
         back = (TransferDraft(CLEARING, HELD, dispute.amount_fen),)
         _post(session, dispute, EntryKind.DISPUTE_WON, back, now())
-        _note(session, SYSTEM, "payments.dispute_won", dispute)
+        _tell(session, dispute, payment, "won")
     elif status is DisputeStatus.LOST:
         _bear(session, dispute, payment)
-        _note(session, SYSTEM, "payments.dispute_lost", dispute)
+        _tell(session, dispute, payment, "lost")
 
 
 def _bear(session: Session, dispute: PaymentDispute, payment: Payment) -> None:
-    """The cooperatives of the order bear a loss, each by what is left of its part, to the fen."""
+    """The cooperatives of the order bear a loss, each by what was here of the payment for its part."""
     parts = sorted(payment.order.parts, key=lambda part: part.id)
-    left = _left_of_parts(session, parts)
-    weights = [max(left[part.id], 0) for part in parts]
-    shares = split_by_weights(
-        dispute.amount_fen, weights if any(weights) else [part.total_fen for part in parts]
-    )
-    is_whole = dispute.amount_fen == sum(weights)
-    transfers = []
-    for part, share in zip(parts, shares, strict=True):
-        if not share:
-            continue
-        unshipped = is_whole and part.state in BEFORE_SHIPPING
-        payer = AccountKey.escrow if unshipped else AccountKey.cooperative_payable
-        transfers.append(TransferDraft(payer(part.cooperative_id), HELD, share))
-        if unshipped:
-            move_part(session, SYSTEM, part, PartEvent.DECLINE, note=N_("付款争议败诉"), system=True)
-    for number, transfer in enumerate(transfers):
-        _post(session, dispute, EntryKind.DISPUTE_LOST, (transfer,), now(), suffix=f":{number}")
+    left = {part.id: left_of(session, part, payment).own_fen for part in parts}
+    unsent = _unsent_refunds(session, payment)
+    here = [left[part.id] + sum(one.own_fen for one in unsent if one.part_id == part.id) for part in parts]
+    weights = here if any(here) else [part.total_fen + part.freight_fen for part in parts]
+    for part, share in zip(parts, split_by_weights(dispute.amount_fen, weights), strict=True):
+        if share:
+            _keep_loss(session, dispute, part, share)
+    session.flush()
+    if dispute.amount_fen < sum(here):
+        return
+    for refund in unsent:
+        _meet_by_loss(session, dispute, refund)
+    for part in parts:
+        if left[part.id] and part.state in BEFORE_SHIPPING:
+            refund_lost_part(session, dispute, part, payment, lost_fen=left[part.id])
 
 
-def _left_of_parts(session: Session, parts: list[OrderPart]) -> dict[int, int]:
-    """What each part cost less what was given back of it, in fen."""
-    query = (
-        select(Refund.part_id, func.sum(RefundedLine.amount_fen))
-        .join(Refund, Refund.id == RefundedLine.refund_id)
-        .where(Refund.part_id.in_([part.id for part in parts]))
-        .group_by(Refund.part_id)
+def _unsent_refunds(session: Session, payment: Payment) -> list[Refund]:
+    """Refunds of the payment that were agreed to and never left: the buyer's bank took their money as well."""
+    query = select(Refund).where(
+        Refund.payment_id == payment.id,
+        Refund.method == PaymentMethod.CARD,
+        Refund.state.in_((RefundState.AGREED, RefundState.FAILED)),
     )
-    refunded = dict(session.execute(query).all())
-    return {part.id: part.total_fen - int(refunded.get(part.id, 0)) for part in parts}
+    return list(session.scalars(query.order_by(Refund.id).with_for_update(of=Refund)))
+
+
+def _keep_loss(session: Session, dispute: PaymentDispute, part: OrderPart, fen: int) -> None:
+    transfer = TransferDraft(AccountKey.cooperative_payable(part.cooperative_id), HELD, fen)
+    entry = _post(session, dispute, EntryKind.DISPUTE_LOST, (transfer,), now(), suffix=f":{part.id}")
+    session.add(DisputeLoss(dispute_id=dispute.id, part_id=part.id, amount_fen=fen, entry_id=entry.id))
+
+
+def _meet_by_loss(session: Session, dispute: PaymentDispute, refund: Refund) -> None:
+    """What a refund was to send to the buyer came by the dispute: it is not sent, and who gave it has it back."""
+    back = TransferDraft(CLEARING, AccountKey.cooperative_payable(refund.cooperative_id), refund.own_fen)
+    _post(session, dispute, EntryKind.DISPUTE_LOST, (back,), now(), suffix=f":refund:{refund.id}")
+    refund.state, refund.failure, refund.returned_at = RefundState.RETURNED, MET_BY_LOSS, now()
+    session.flush()
 
 
 def _post(
@@ -128,7 +142,7 @@ def _post(
     at: datetime,
     *,
     suffix: str = "",
-) -> None:
+) -> Entry:
     owners = {key.cooperative_id for one in transfers for key in (one.debit, one.credit)} - {None}
     draft = EntryDraft(
         kind=kind,
@@ -138,7 +152,7 @@ def _post(
         cooperative_id=owners.pop() if owners else None,
         subject=("payment_dispute", dispute.id),
     )
-    post_entries(session, [draft])
+    return post_entries(session, [draft])[0]
 
 
 def require_answerable(actor: Actor, dispute: PaymentDispute) -> None:
@@ -159,10 +173,25 @@ def evidence_of(text: str) -> str:
 def keep_answer(
     session: Session, actor: Actor, dispute: PaymentDispute, told: DisputeTold, *, evidence: str
 ) -> PaymentDispute:
-    """What was sent to the provider, and where the dispute stands now."""
+    """What was sent to the provider, and where the dispute stands now. Its payment is held first, as a notice does."""
+    hold_payment(session, dispute.payment)
+    session.refresh(dispute, with_for_update={"of": PaymentDispute})
     dispute.evidence, dispute.answered_by, dispute.answered_at = evidence, actor.user_id, now()
     _note(session, actor, "payments.answer_dispute" if evidence else "payments.accept_dispute", dispute)
     return take_dispute(session, dispute.payment, told)
+
+
+def _tell(session: Session, dispute: PaymentDispute, payment: Payment, action: str) -> None:
+    """The trail of the dispute, and of each part for the cooperative that delivers it."""
+    _note(session, SYSTEM, f"payments.dispute_{action}", dispute)
+    for part in payment.order.parts:
+        record_trail(
+            session,
+            SYSTEM,
+            f"payments.part_dispute_{action}",
+            subject=("order_part", part.public_no),
+            cooperative_id=part.cooperative_id,
+        )
 
 
 def _note(session: Session, actor: Actor, action: str, dispute: PaymentDispute) -> None:

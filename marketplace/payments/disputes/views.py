@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
@@ -10,7 +12,7 @@ from marketplace.core.errors import DomainError
 from marketplace.core.labels import N_
 from marketplace.identity.access import current_actor, requires
 from marketplace.identity.permissions import Permission
-from marketplace.ordering.models import Order
+from marketplace.ordering.models import Order, OrderPart
 from marketplace.payments.disputes import queries, rules
 from marketplace.payments.disputes.forms import EvidenceForm
 from marketplace.payments.disputes.models import PaymentDispute
@@ -27,12 +29,20 @@ READERS = (Permission.MATCH_BANK_LINES, Permission.READ_AUDIT)
 
 @bp.app_context_processor
 def context() -> dict[str, object]:
-    """For the page of an order: the disputes of its payments."""
-    return {"payment_disputes_of": _disputes_of, "dispute_reason": queries.reason_words}
+    """For the pages of orders: the disputes of their payments."""
+    return {
+        "payment_disputes_of": _disputes_of,
+        "orders_in_dispute": _orders_in_dispute,
+        "dispute_reason": queries.reason_words,
+    }
 
 
 def _disputes_of(order: Order) -> list[PaymentDispute]:
     return queries.disputes_of_order(current_session(), order.id)
+
+
+def _orders_in_dispute(parts: Iterable[OrderPart]) -> set[int]:
+    return queries.undecided_orders(current_session(), [part.order_id for part in parts])
 
 
 @bp.get("/cashier/disputes")

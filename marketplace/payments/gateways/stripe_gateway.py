@@ -37,6 +37,9 @@ if TYPE_CHECKING:
     from stripe.params import RefundCreateParams
     from stripe.params.checkout import SessionCreateParams
 
+LOOK_TIMEOUT_S = (
+    4.0  # a page that waits asks every few seconds: a provider that hangs must not hold our threads
+)
 REFUND_STATES = {"succeeded": RefundState.DONE, "failed": RefundState.FAILED, "canceled": RefundState.FAILED}
 
 
@@ -66,6 +69,9 @@ class StripeGateway:
         self._secret = webhook_secret
         self._methods = tuple(methods)
         self._client = stripe_client(api_key, api_base=api_base, timeout_s=timeout_s, retries=retries)
+        self._looking = stripe_client(
+            api_key, api_base=api_base, timeout_s=min(timeout_s, LOOK_TIMEOUT_S), retries=0
+        )
 
     @property
     def methods(self) -> tuple[OnlineMethod, ...]:
@@ -88,11 +94,12 @@ class StripeGateway:
         return CheckoutOpened(session.id, session.url, instant_of(session.expires_at))
 
     def find_payment(self, provider_ref: str) -> PaymentFound:
-        """The state of a Checkout Session or of a wallet's PaymentIntent. Raises GatewayUnavailable, GatewayRefused."""
+        """The state of a Checkout Session or of a wallet's PaymentIntent, asked once and briefly: without an answer
+        it is asked again later. Raises GatewayUnavailable, GatewayRefused."""
         if stripe_intents.is_intent(provider_ref):
-            return stripe_intents.find_wallet(self._client, provider_ref)
+            return stripe_intents.find_wallet(self._looking, provider_ref)
         with provider_errors():
-            session = self._client.v1.checkout.sessions.retrieve(
+            session = self._looking.v1.checkout.sessions.retrieve(
                 provider_ref, {"expand": ["payment_intent.latest_charge"]}
             )
         intent = session.payment_intent

@@ -18,15 +18,19 @@ from marketplace.core.labels import N_
 from marketplace.identity.actors import Actor
 from marketplace.identity.permissions import Permission
 from marketplace.identity.trail import record_trail
-from marketplace.payments.gateways.protocol import CheckoutOpened, CheckoutRequest, OnlineMethod
+from marketplace.payments.gateways.protocol import (
+    CheckoutOpened,
+    CheckoutRequest,
+    GatewayRefused,
+    OnlineMethod,
+)
 from marketplace.payments.models import Payment, PaymentMethod
-from marketplace.payments.online.attempts import leave_page, open_attempt
+from marketplace.payments.online.attempts import FAILURE_LENGTH, leave_page, open_attempt
 from marketplace.payments.online.models import AttemptState, PaymentAttempt
 from marketplace.payments.rules import hold_payment, is_awaited, keep_checkout
 
-SHORTEST_PAGE = timedelta(
-    minutes=31
-)  # the provider takes nothing shorter than 30; we close it earlier when time is over
+PROVIDER_SHORTEST = timedelta(minutes=30)  # the provider opens no page for less
+SHORTEST_PAGE = PROVIDER_SHORTEST + timedelta(minutes=1)  # we close it earlier when time is over
 
 
 def choose_method(
@@ -54,7 +58,7 @@ def choose_method(
     if payment.expires_at <= now():
         raise Conflict("payment_time_over", N_("付款时间已过，订单即将自动取消，请重新下单"))
     current = open_attempt(session, payment.id)
-    if current is not None and current.method is method and current.expires_at > now():
+    if current is not None and current.method is method and _is_good(current):
         return current
     leave_page(session, payment)
     numbers = select(func.max(PaymentAttempt.number)).where(PaymentAttempt.payment_id == payment.id)
@@ -71,6 +75,13 @@ def choose_method(
         session, actor, "payments.choose_method", subject=("payment", payment.public_no), method=method.value
     )
     return attempt
+
+
+def _is_good(attempt: PaymentAttempt) -> bool:
+    """Whether an open attempt leads somewhere: its page is open, or may still be opened under its key."""
+    if attempt.provider_ref is not None:
+        return attempt.expires_at > now()
+    return attempt.expires_at - now() >= PROVIDER_SHORTEST
 
 
 def attempt_request(
@@ -108,6 +119,15 @@ def keep_opened(session: Session, attempt_id: int, opened: CheckoutOpened) -> bo
     if is_current:
         keep_checkout(session, attempt.payment_id, opened)
     return is_current
+
+
+def keep_refused(session: Session, attempt_id: int, refusal: GatewayRefused) -> None:
+    """The provider opened no page for an attempt and never will: the next choice begins another one."""
+    attempt = session.get_one(PaymentAttempt, attempt_id, with_for_update={"of": PaymentAttempt})
+    if attempt.provider_ref is None and attempt.state is AttemptState.OPEN:
+        attempt.state, attempt.ended_at = AttemptState.CLOSED, now()
+        attempt.failure = refusal.code[:FAILURE_LENGTH]
+        session.flush()
 
 
 def method_of(value: str) -> OnlineMethod | None:

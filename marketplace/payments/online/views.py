@@ -13,13 +13,24 @@ from marketplace.core.labels import N_
 from marketplace.identity.access import current_actor, requires
 from marketplace.identity.permissions import Permission
 from marketplace.payments import rules
-from marketplace.payments.gateways.protocol import CheckoutRequest, OnlineMethod, PaymentGateway
+from marketplace.payments.gateways.protocol import (
+    CheckoutRequest,
+    GatewayRefused,
+    OnlineMethod,
+    PaymentGateway,
+)
 from marketplace.payments.models import Payment, PaymentMethod
 from marketplace.payments.online.attempts import last_attempt, open_attempt
 from marketplace.payments.online.closing import close_page, keep_closed, left_pages
 from marketplace.payments.online.forms import MethodForm
 from marketplace.payments.online.models import AttemptState, PaymentAttempt
-from marketplace.payments.online.rules import attempt_request, choose_method, keep_opened, method_of
+from marketplace.payments.online.rules import (
+    attempt_request,
+    choose_method,
+    keep_opened,
+    keep_refused,
+    method_of,
+)
 from marketplace.payments.online.words import failure_words
 from marketplace.payments.queries import payment_by_no
 from marketplace.web.errors import explain
@@ -98,11 +109,14 @@ def _close(left: list[tuple[int, str | None]], payment_no: str) -> ResponseRetur
 
 
 def _open(key: int, asked: CheckoutRequest, here: str) -> ResponseReturnValue:
-    """Open the page of an attempt. Without an answer the next try sends the same under the same key."""
+    """Open the page of an attempt. Without an answer the next try sends the same under the same key; after a clear no
+    it begins another attempt."""
     end_reading()
     try:
         opened = current_gateway().open_checkout(asked)
     except DomainError as error:
+        if isinstance(error, GatewayRefused):
+            keep_refused(writing_session(), key, error)
         flash(explain(error), "error")
         return redirect(here)
     if not keep_opened(writing_session(), key, opened) or opened.qr_text:

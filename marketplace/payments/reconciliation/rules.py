@@ -141,7 +141,7 @@ def _clearing_fen(session: Session, channel: str, until: datetime, *, debits_onl
 
 
 def _pending_refunds(session: Session, until: datetime) -> int:
-    query = select(func.coalesce(func.sum(Refund.amount_fen), 0)).where(
+    query = select(func.coalesce(func.sum(Refund.own_fen), 0)).where(
         Refund.method == PaymentMethod.CARD,
         or_(Refund.state.in_(ON_ITS_WAY), Refund.returned_at >= until),
         Refund.decided_at < until,

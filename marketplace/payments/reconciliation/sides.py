@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, Select, case, func, or_, select, union
 from sqlalchemy.orm import Session, aliased
 
 from marketplace.ledger.accounts import AccountKey
-from marketplace.ledger.models import Account, Entry, Transfer
+from marketplace.ledger.models import Account, Entry, EntryKind, Transfer
 from marketplace.payments.deposits.models import Deposit
 from marketplace.payments.disputes.models import PaymentDispute
 from marketplace.payments.gateways.balance import MoveKind
@@ -118,6 +118,17 @@ def _ledger_by_payment(session: Session, refs: Collection[str], until: datetime)
         .where(_reference().in_(refs), Refund.method == PaymentMethod.CARD)
         .distinct()
     )
+    carried = (  # freight goes back beside the lines, in an entry of its own
+        select(_reference().label("ref"), Entry.id.label("entry_id"))
+        .join(Refund, Refund.payment_id == Payment.id)
+        .join(Entry, (Entry.subject_kind == "order_part") & (Entry.subject_id == Refund.part_id))
+        .where(
+            _reference().in_(refs),
+            Refund.method == PaymentMethod.CARD,
+            Refund.freight_fen > 0,
+            Entry.kind == EntryKind.REFUND,
+        )
+    )
     disputed = (
         select(_reference().label("ref"), Entry.id.label("entry_id"))
         .join(
@@ -127,7 +138,7 @@ def _ledger_by_payment(session: Session, refs: Collection[str], until: datetime)
         .join(Payment, Payment.id == PaymentDispute.payment_id)
         .where(_reference().in_(refs))
     )
-    own = received.union(refunded, disputed).subquery()
+    own = received.union(refunded, carried, disputed).subquery()
     sums = clearing_sums(PaymentMethod.CARD.value, until).subquery()
     query = (
         select(own.c.ref, func.sum(sums.c.fen))
@@ -155,7 +166,7 @@ def clearing_sums(channel: str, until: datetime, *, debits_only: bool = False) -
 
 def _pending_by_payment(session: Session, refs: Collection[str], until: datetime) -> dict[str, int]:
     query = (
-        select(_reference(), func.sum(Refund.amount_fen))
+        select(_reference(), func.sum(Refund.own_fen))
         .join(Refund, Refund.payment_id == Payment.id)
         .where(
             _reference().in_(refs),

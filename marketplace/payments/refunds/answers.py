@@ -14,6 +14,7 @@ from marketplace.core.errors import Conflict, NotFound
 from marketplace.core.labels import N_
 from marketplace.identity.actors import Actor
 from marketplace.ordering.models import OrderPart
+from marketplace.payments.disputes.queries import require_undisputed
 from marketplace.payments.models import Payment, PaymentState
 from marketplace.payments.refunds.queries import payment_behind
 from marketplace.payments.refunds.rejections import refund_rejection
@@ -34,8 +35,8 @@ def agree_rejection(
 ) -> RejectionOutcome:
     """The cooperative agrees to a rejection, or the county decides for it: what was rejected is not paid for.
 
-    Raises NotFound for who is neither, Conflict when the rejection has ended, Refused without the reason that a
-    contested one needs.
+    Raises NotFound for who is neither, Conflict when the rejection has ended or the buyer's bank decides on a dispute
+    of the payment, Refused without the reason that a contested one needs.
     """
     part = inspection.part
     if side_of(actor, part) not in (Side.COOPERATIVE, Side.MEDIATOR):
@@ -80,4 +81,6 @@ def _payment_held(session: Session, part: OrderPart) -> Payment | None:
     payment = payment_behind(session, part)
     if payment is None or payment.state is not PaymentState.PAID:
         raise Conflict("not_paid", N_("这张订单还没有付款，不能办理"))
-    return hold_payment(session, payment)
+    hold_payment(session, payment)
+    require_undisputed(session, payment.id)
+    return payment

@@ -18,7 +18,9 @@ from sqlalchemy import (
     Index,
     String,
     UniqueConstraint,
+    text,
 )
+from sqlalchemy.ext.hybrid import hybrid_property
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from marketplace.core.append_only import APPEND_ONLY
@@ -31,7 +33,9 @@ from marketplace.ledger.models import Entry
 from marketplace.linkage.models import Mechanism
 from marketplace.ordering.models import Order, OrderLine, OrderPart
 from marketplace.payments.models import Credit, Payment, PaymentMethod
-from marketplace.registry.models import Household
+from marketplace.registry.models import BuyerUnit, Household
+
+WAITING = text("buyer_unit_id IS NOT NULL AND returned_at IS NULL")
 
 
 class RefundState(LabelledEnum):
@@ -49,9 +53,11 @@ class RefundState(LabelledEnum):
 class Refund(Base):
     """Money asked back for goods of one part. The buyer's idempotency key makes a repeated submit the same refund.
 
-    `amount_fen` is what the goods cost; `voucher_fen` of it was paid with vouchers and goes back to the unit that
-    bought them, the rest to the buyer. `freight_fen` comes on top where the part is called off before it was shipped.
-    `inspection_id` is set on what follows from a rejection at the inspection: one refund a rejection.
+    `amount_fen` is what the goods cost; `freight_fen` comes on top where the part is called off before it was shipped.
+    `voucher_fen` of both was paid with vouchers and goes back to the unit that bought them, `lost_fen` the buyer's bank
+    took back itself, the rest goes to the buyer by `method`: state, failure and serial number are of that. A refund of
+    vouchers alone has their method. `inspection_id` is set on what follows from a rejection at the inspection, one
+    refund a rejection; `dispute_id` on what follows from a lost dispute, where nobody decides.
     """
 
     __tablename__ = "refund"
@@ -59,7 +65,10 @@ class Refund(Base):
         UniqueConstraint("asked_by", "idempotency_key"),
         CheckConstraint("amount_fen > 0 AND freight_fen >= 0", name="amount"),
         CheckConstraint("(state = 'asked') = (decided_at IS NULL)", name="decided"),
-        CheckConstraint("(decided_at IS NULL) = (decided_by IS NULL)", name="decided_by_somebody"),
+        CheckConstraint(
+            "(decided_at IS NULL) = (decided_by IS NULL) OR dispute_id IS NOT NULL",
+            name="decided_by_somebody",
+        ),
         CheckConstraint("decided_by <> asked_by", name="separate_duties"),
         CheckConstraint("state <> 'declined' OR note <> ''", name="declined_with_reason"),
         CheckConstraint("(state = 'returned') = (returned_at IS NOT NULL)", name="returned"),
@@ -67,7 +76,12 @@ class Refund(Base):
             "state NOT IN ('agreed', 'sent', 'failed', 'returned') OR method IS NOT NULL", name="way"
         ),
         CheckConstraint("voucher_fen >= 0 AND voucher_fen <= amount_fen", name="voucher"),
-        CheckConstraint("voucher_fen = 0 OR method = 'bank_transfer'", name="voucher_way"),
+        CheckConstraint("lost_fen >= 0 AND voucher_fen + lost_fen <= amount_fen + freight_fen", name="lost"),
+        CheckConstraint("lost_fen = 0 OR dispute_id IS NOT NULL", name="lost_by_dispute"),
+        CheckConstraint(
+            "method <> 'voucher' OR voucher_fen = amount_fen + freight_fen - lost_fen", name="voucher_way"
+        ),
+        UniqueConstraint("dispute_id", "part_id"),
         Index("ix_refund_part", "part_id", "id"),
         Index("ix_refund_state", "state", "method", "id"),
     )
@@ -82,6 +96,7 @@ class Refund(Base):
     amount_fen: Mapped[int] = mapped_column(BigInteger)
     voucher_fen: Mapped[int] = mapped_column(BigInteger, default=0)
     freight_fen: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
+    lost_fen: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
     reason: Mapped[str] = mapped_column(String(300))
     asked_by: Mapped[int] = mapped_column(ForeignKey("user_account.id"))
     asked_at: Mapped[datetime] = mapped_column(UtcInstant, default=now)
@@ -90,6 +105,7 @@ class Refund(Base):
     note: Mapped[str] = mapped_column(String(300), default="")
     payment_id: Mapped[int | None] = mapped_column(ForeignKey("payment.id"), index=True)
     inspection_id: Mapped[int | None] = mapped_column(ForeignKey("inspection.id"), unique=True)
+    dispute_id: Mapped[int | None] = mapped_column(ForeignKey("payment_dispute.id"))
     method: Mapped[PaymentMethod | None] = mapped_column(code_of(PaymentMethod, "method"))
     provider_refund_ref: Mapped[str | None] = mapped_column(String(120), unique=True)
     failure: Mapped[str] = mapped_column(String(300), default="")
@@ -104,11 +120,77 @@ class Refund(Base):
     decider: Mapped[User | None] = relationship(foreign_keys=[decided_by])
     lines: Mapped[list[RefundLine]] = relationship(order_by="RefundLine.line_id", lazy="selectin")
     files: Mapped[list[RefundFile]] = relationship(order_by="RefundFile.id")
+    shares: Mapped[list[RefundShare]] = relationship(
+        back_populates="refund", order_by="RefundShare.id", lazy="selectin"
+    )
+
+    @hybrid_property
+    def total_fen(self) -> int:
+        """What is given back: goods and freight."""
+        return self.amount_fen + self.freight_fen
+
+    @hybrid_property
+    def own_fen(self) -> int:
+        """What goes back to the buyer, by the refund's method."""
+        return self.amount_fen + self.freight_fen - self.voucher_fen - self.lost_fen
 
     @property
-    def total_fen(self) -> int:
-        """What goes back to the buyer: goods and freight."""
-        return self.amount_fen + self.freight_fen
+    def of_vouchers(self) -> RefundShare | None:
+        """The share that goes to the unit whose vouchers paid."""
+        return next((share for share in self.shares if share.buyer_unit_id is not None), None)
+
+
+class RefundShare(Base):
+    """So much of a refund comes out of one payment, which brought `paid_fen`.
+
+    The share of the buyer's own money is sent as the refund says. One with a `buyer_unit_id` was paid with vouchers of
+    that unit: the cashier transfers it there, under a serial number of its own. `payment_fen` ties `paid_fen` to the
+    payment; it is NULL for a unit's bill, of which a deposit may have paid a part.
+    """
+
+    __tablename__ = "refund_share"
+    __table_args__ = (
+        UniqueConstraint("refund_id", "payment_id"),
+        UniqueConstraint("payment_id", "before_fen"),
+        UniqueConstraint("payment_id", "after_fen", "paid_fen", name="uq_refund_share_chain"),
+        ForeignKeyConstraint(
+            ["payment_id", "follows_fen", "paid_fen"],
+            ["refund_share.payment_id", "refund_share.after_fen", "refund_share.paid_fen"],
+            name="fk_refund_share_follows",
+        ),
+        ForeignKeyConstraint(
+            ["payment_id", "payment_fen"], ["payment.id", "payment.amount_fen"], name="fk_refund_share_paid"
+        ),
+        UniqueConstraint("serial_no"),
+        CheckConstraint("amount_fen > 0 AND before_fen >= 0", name="positive"),
+        CheckConstraint("after_fen = before_fen + amount_fen", name="counts_up"),
+        CheckConstraint("after_fen <= paid_fen", name="not_more_than_paid"),
+        CheckConstraint("payment_fen IS NULL OR payment_fen = paid_fen", name="paid"),
+        CheckConstraint(
+            "(before_fen = 0) = (follows_fen IS NULL) AND (follows_fen IS NULL OR follows_fen = before_fen)",
+            name="chain",
+        ),
+        CheckConstraint("returned_at IS NULL OR buyer_unit_id IS NOT NULL", name="to_unit"),
+        CheckConstraint("(returned_at IS NULL) = (serial_no IS NULL)", name="returned"),
+        Index("ix_refund_share_waiting", "refund_id", sqlite_where=WAITING, postgresql_where=WAITING),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    refund_id: Mapped[int] = mapped_column(ForeignKey("refund.id"))
+    payment_id: Mapped[int] = mapped_column(ForeignKey("payment.id"))
+    payment_fen: Mapped[int | None] = mapped_column(BigInteger)
+    paid_fen: Mapped[int] = mapped_column(BigInteger)
+    before_fen: Mapped[int] = mapped_column(BigInteger)
+    follows_fen: Mapped[int | None] = mapped_column(BigInteger)
+    amount_fen: Mapped[int] = mapped_column(BigInteger)
+    after_fen: Mapped[int] = mapped_column(BigInteger)
+    buyer_unit_id: Mapped[int | None] = mapped_column(ForeignKey("buyer_unit.id"))
+    serial_no: Mapped[str | None] = mapped_column(String(60))
+    returned_by: Mapped[int | None] = mapped_column(ForeignKey("user_account.id"))
+    returned_at: Mapped[datetime | None] = mapped_column(UtcInstant)
+
+    refund: Mapped[Refund] = relationship(back_populates="shares")
+    unit: Mapped[BuyerUnit | None] = relationship(lazy="joined")
 
 
 class RefundLine(Base):

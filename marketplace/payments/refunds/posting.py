@@ -13,12 +13,15 @@ from marketplace.identity.actors import Actor
 from marketplace.ledger.accounts import AccountKey
 from marketplace.ledger.models import EntryKind
 from marketplace.ledger.posting import EntryDraft, TransferDraft, post_entries
-from marketplace.payments.models import LinkagePool, Payment, PaymentState, Settlement
+from marketplace.payments.models import LinkagePool, Payment, PaymentMethod, PaymentState, Settlement
 from marketplace.payments.purchase_certificates.rules import withdraw_refunded
 from marketplace.payments.refunds.models import Refund, RefundedLine, RefundLine, ReversalCause
 from marketplace.payments.refunds.reversing import Reversal, Taking, reverse_credits
 from marketplace.payments.refunds.standing import PoolStanding, refunded_after_settlement, standing_of_pools
+from marketplace.payments.refunds.ways import spread
 from marketplace.procurement.budgets.rules import release_budget
+
+Goes = dict[AccountKey, int]  # fen by the account that they go to
 
 
 def post_refund(session: Session, actor: Actor, refund: Refund, payment: Payment) -> None:
@@ -28,42 +31,58 @@ def post_refund(session: Session, actor: Actor, refund: Refund, payment: Payment
     entries_of = dict(session.execute(query).all())
     settled = [line for line in refund.lines if line.line_id in entries_of]
     unsettled = [line for line in refund.lines if line.line_id not in entries_of]
-    target = _money_goes_to(refund, payment)
+    freight, *of_lines = _targets(refund, payment)
+    targets = {line.line_id: goes for line, goes in zip(refund.lines, of_lines, strict=True)}
     entries = dict(
         zip(
             (line.line_id for line in unsettled),
-            post_entries(session, [_early_entry(actor, refund, line, target) for line in unsettled]),
+            post_entries(
+                session, [_early_entry(actor, refund, line, targets[line.line_id]) for line in unsettled]
+            ),
             strict=True,
         )
     )
-    reversals = _reversals(session, actor, refund, settled, entries_of, target)
+    reversals = _reversals(session, actor, refund, settled, entries_of, targets)
     entries |= dict(zip((line.line_id for line in settled), reverse_credits(session, reversals), strict=True))
     if refund.freight_fen:
-        post_entries(session, [_freight_entry(actor, refund, target)])
+        post_entries(session, [_freight_entry(actor, refund, freight)])
     _keep(session, refund, {line_id: entry.id for line_id, entry in entries.items()}, set(entries_of))
     release_budget(session, part=refund.part, refund_no=refund.public_no, amount_fen=refund.amount_fen)
     withdraw_refunded(session, ids)
 
 
-def _money_goes_to(refund: Refund, payment: Payment) -> AccountKey:
-    """The channel the money goes back through; before it came, what the unit owes."""
+def _targets(refund: Refund, payment: Payment) -> list[Goes]:
+    """Where the money of the freight and of each line goes, in fen by account: back through the channels it came
+    through, to the cooperative where a dispute took it before, off what a unit owes where it had not come yet."""
     unit_id = refund.order.buyer_unit_id
-    if payment.state is PaymentState.PAID or unit_id is None:
-        return AccountKey.clearing((refund.method or payment.method).value)
-    return AccountKey.buyer_receivable(unit_id)
+    amounts = [refund.freight_fen, *(line.amount_fen for line in refund.lines)]
+    if payment.state is not PaymentState.PAID and unit_id is not None:
+        return [{AccountKey.buyer_receivable(unit_id): amount} for amount in amounts]
+    pots = {
+        AccountKey.cooperative_payable(refund.cooperative_id): refund.lost_fen,
+        AccountKey.clearing(payment.method.value): refund.own_fen,
+    }
+    by_hand = AccountKey.clearing(PaymentMethod.BANK_TRANSFER.value)  # what vouchers paid came from the bank
+    pots[by_hand] = pots.get(by_hand, 0) + refund.voucher_fen
+    rows = spread(list(pots.values()), amounts)
+    return [{key: fen for key, fen in zip(pots, row, strict=True) if fen} for row in rows]
+
+
+def _out_of(source: AccountKey, goes: Goes) -> tuple[TransferDraft, ...]:
+    return tuple(TransferDraft(source, target, fen) for target, fen in goes.items())
 
 
 def _key_of(refund: Refund, line: RefundLine) -> str:
     return f"refund:{refund.public_no}:{line.line_id}"
 
 
-def _early_entry(actor: Actor, refund: Refund, line: RefundLine, target: AccountKey) -> EntryDraft:
+def _early_entry(actor: Actor, refund: Refund, line: RefundLine, goes: Goes) -> EntryDraft:
     """Before the line settled its money lies in escrow."""
     return EntryDraft(
         kind=EntryKind.REFUND,
         idempotency_key=_key_of(refund, line),
         occurred_at=refund.decided_at or now(),
-        transfers=(TransferDraft(AccountKey.escrow(refund.cooperative_id), target, line.amount_fen),),
+        transfers=_out_of(AccountKey.escrow(refund.cooperative_id), goes),
         subject=("order_line", line.line_id),
         cooperative_id=refund.cooperative_id,
         actor_user_id=actor.user_id,
@@ -71,13 +90,13 @@ def _early_entry(actor: Actor, refund: Refund, line: RefundLine, target: Account
     )
 
 
-def _freight_entry(actor: Actor, refund: Refund, target: AccountKey) -> EntryDraft:
+def _freight_entry(actor: Actor, refund: Refund, goes: Goes) -> EntryDraft:
     """Goods that were never carried cost no freight: it is still in escrow."""
     return EntryDraft(
         kind=EntryKind.REFUND,
         idempotency_key=f"refund:{refund.public_no}:freight",
         occurred_at=refund.decided_at or now(),
-        transfers=(TransferDraft(AccountKey.escrow(refund.cooperative_id), target, refund.freight_fen),),
+        transfers=_out_of(AccountKey.escrow(refund.cooperative_id), goes),
         subject=("order_part", refund.part_id),
         cooperative_id=refund.cooperative_id,
         actor_user_id=actor.user_id,
@@ -91,7 +110,7 @@ def _reversals(
     refund: Refund,
     lines: Sequence[RefundLine],
     entries_of: dict[int, int],
-    target: AccountKey,
+    targets: dict[int, Goes],
 ) -> list[Reversal]:
     """What a refund takes back of settled lines. The pools are held, so that none is shared out meanwhile."""
     if not lines:
@@ -120,7 +139,7 @@ def _reversals(
                 reason=refund.reason,
                 at=refund.decided_at or now(),
                 actor_user_id=actor.user_id,
-                transfers=(*waiting, TransferDraft(cooperative, target, line.amount_fen)),
+                transfers=(*waiting, *_out_of(cooperative, targets[line.line_id])),
             )
         )
     return reversals

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Select, and_, func, or_, select
+from sqlalchemy import Select, func, or_, select
 from sqlalchemy.orm import Session, joinedload, lazyload
 
 from marketplace.core.errors import NotFound
@@ -22,14 +22,12 @@ from marketplace.payments.refunds.models import (
     Refund,
     RefundedLine,
     RefundLine,
+    RefundShare,
     RefundState,
 )
-from marketplace.payments.vouchers.models import Voucher, VoucherBatch
 from marketplace.registry.cooperatives.queries import cooperatives_within
-from marketplace.registry.models import BuyerUnit
 from marketplace.web.tasks import Task
 
-BY_HAND = (RefundState.AGREED, RefundState.FAILED)
 BEFORE_SHIPPING = frozenset({PartState.PLACED, PartState.CONFIRMED})
 PAID_STATES = BEFORE_SHIPPING | {PartState.SHIPPED, PartState.RECEIVED, PartState.ACCEPTED}
 FOR_LISTS = (
@@ -98,14 +96,25 @@ def refunds_in_state(actor: Actor, state: RefundState | None) -> Select[Refund]:
 
 
 def refunds_by_hand() -> Select[Refund]:
-    """Money that a person has to send back: bank transfers, and what the card channel refused; oldest first."""
+    """Money that a person has to send back: bank transfers, what the card channel refused, and what vouchers paid;
+    oldest first."""
     transfer = (Refund.state == RefundState.AGREED) & (Refund.method == PaymentMethod.BANK_TRANSFER)
+    to_unit = select(RefundShare.refund_id).where(
+        RefundShare.buyer_unit_id.is_not(None), RefundShare.returned_at.is_(None)
+    )
     return (
         select(Refund)
-        .where(or_(transfer, Refund.state == RefundState.FAILED))
+        .where(or_(transfer, Refund.state == RefundState.FAILED, Refund.id.in_(to_unit)))
         .order_by(Refund.id)
         .options(*FOR_LISTS, joinedload(Refund.payment))
     )
+
+
+def is_by_hand(refund: Refund) -> bool:
+    """Whether a person has to send the buyer's share of a refund now."""
+    if refund.state is RefundState.AGREED:
+        return refund.method is PaymentMethod.BANK_TRANSFER
+    return refund.state is RefundState.FAILED
 
 
 def refund_by_hand(session: Session, number: str) -> Refund:
@@ -126,30 +135,13 @@ def payers_of(session: Session, payment_ids: Collection[int]) -> dict[int, BankL
     return {payment_id: line for payment_id, line in session.execute(query).all() if payment_id}
 
 
-def voucher_units_of(session: Session, refunds: Collection[Refund]) -> dict[int, str]:
-    """The name of the unit that what vouchers paid goes back to, by refund id, for refunds with such a share."""
-    own = [refund.id for refund in refunds if refund.voucher_fen]
-    query = (
-        select(Refund.id, func.min(BuyerUnit.name))
-        .join(
-            Voucher,
-            and_(Voucher.order_id == Refund.order_id, Voucher.cooperative_id == Refund.cooperative_id),
-        )
-        .join(VoucherBatch, VoucherBatch.id == Voucher.batch_id)
-        .join(BuyerUnit, BuyerUnit.id == VoucherBatch.buyer_unit_id)
-        .where(Refund.id.in_(own))
-        .group_by(Refund.id)
-    )
-    return dict(session.execute(query).all()) if own else {}
-
-
 def refunds_to_send(session: Session, *, limit: int) -> Sequence[tuple[int, str, int, str]]:
     """Card refunds that wait for the gateway, oldest first: (id, payment at the provider, fen, our number)."""
     query = (
         select(
             Refund.id,
             Payment.provider_payment_ref,
-            Refund.amount_fen + Refund.freight_fen,
+            Refund.own_fen,
             Refund.public_no,
         )
         .join(Payment, Payment.id == Refund.payment_id)

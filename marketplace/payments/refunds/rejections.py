@@ -71,6 +71,7 @@ def refund_rejection(session: Session, actor: Actor, inspection: Inspection, pay
         idempotency_key=f"rejection:{inspection.public_no}",
         inspection_id=inspection.id,
         amount_fen=amount_fen,
+        freight_fen=0,
         reason="；".join(line.words for line in inspection.lines if line.line_id in off)[:300],
         asked_by=inspection.inspected_by,
         asked_at=inspection.inspected_at,

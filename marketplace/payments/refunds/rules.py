@@ -153,8 +153,9 @@ def decline_refund(session: Session, actor: Actor, refund: Refund, *, reason: st
 def agree_refund(session: Session, actor: Actor, refund: Refund, *, note: str = "") -> Refund:
     """The cooperative agrees: everything is posted now, the money is sent by a job or by the cashier.
 
-    Raises NotFound for another cooperative's, Conflict when it was decided, when the bill is not written yet, or when
-    the goods were shipped after they were asked to be called off.
+    Raises NotFound for another cooperative's, Conflict when it was decided, when the bill is not written yet, when the
+    goods were shipped after they were asked to be called off, while a dispute of the payment is undecided, or when less
+    is left of what was paid.
     """
     _require_own(actor, refund)
     part = refund.part

@@ -14,7 +14,8 @@ from marketplace.core.errors import Conflict, NotFound
 from marketplace.core.labels import N_
 from marketplace.identity.actors import SYSTEM, Actor
 from marketplace.identity.trail import record_trail
-from marketplace.payments.by_hand import keep_returned, require_serial
+from marketplace.payments.by_hand import keep_returned, require_serial, serial_taken
+from marketplace.payments.disputes.queries import require_undisputed
 from marketplace.payments.gateways.protocol import (
     GatewayRefused,
     GatewayUnavailable,
@@ -23,10 +24,11 @@ from marketplace.payments.gateways.protocol import (
     RefundState as ProviderState,
 )
 from marketplace.payments.models import GatewayNotice, Payment, PaymentMethod
-from marketplace.payments.refunds.models import Refund, RefundState
-from marketplace.payments.refunds.queries import BY_HAND, refunds_to_send
+from marketplace.payments.refunds.models import Refund, RefundShare, RefundState
+from marketplace.payments.refunds.queries import is_by_hand, refunds_to_send
 
 BATCH = 20
+RETURNED_BEFORE = N_("这笔退款已经登记为退回")
 CHANNEL_REFUSED = N_("付款通道没有接受这笔退款，请核实后由人工退回")
 
 
@@ -86,10 +88,10 @@ def match_refund_notice(session: Session, notice: GatewayNotice, payment: Paymen
         .order_by(Refund.id)
         .with_for_update(of=Refund)
     ).all()
-    if notice.amount_fen > sum(refund.total_fen for refund in ours):
+    if notice.amount_fen > sum(refund.own_fen for refund in ours):
         return False
     told = [refund for refund in ours if refund.state is not RefundState.AGREED]
-    if notice.amount_fen >= sum(refund.total_fen for refund in told):
+    if notice.amount_fen >= sum(refund.own_fen for refund in told):
         for refund in told:
             if refund.state is RefundState.SENT:
                 refund.state, refund.returned_at = RefundState.RETURNED, notice.occurred_at
@@ -97,29 +99,65 @@ def match_refund_notice(session: Session, notice: GatewayNotice, payment: Paymen
 
 
 def mark_returned(session: Session, actor: Actor, refund: Refund, *, serial_no: str) -> Refund:
-    """The cashier has transferred a refund: it is done, once, under the bank's serial number.
+    """The cashier has transferred to the buyer what a refund gives back: done, once, under the bank's serial number.
 
     Raises NotFound when it is not the cashier's to send, Refused without a number, Conflict when the number stands for
-    another refund or this one was sent meanwhile.
+    another refund, when this one was sent meanwhile, or while the buyer's bank decides on a dispute of its payment.
     """
     serial = require_serial(actor, serial_no)
+    payment = session.get_one(Payment, refund.payment_id) if refund.payment_id else None
+    if payment is not None:
+        session.refresh(payment, with_for_update=True)
     session.refresh(refund, with_for_update={"of": Refund})
     if refund.state is RefundState.RETURNED:
-        raise Conflict("returned", N_("这笔退款已经登记为退回"))
-    by_card = refund.method is PaymentMethod.CARD and refund.state is not RefundState.FAILED
-    if refund.state not in BY_HAND or by_card:
+        raise Conflict("returned", RETURNED_BEFORE)
+    if not is_by_hand(refund):
         raise NotFound
+    if payment is not None:
+        require_undisputed(session, payment.id)
+    _require_free(session, serial)
     keep_returned(session, actor, refund, serial=serial, state=RefundState.RETURNED)
-    _note(session, actor, "payments.refund_returned", refund)
+    _note(session, actor, "payments.refund_returned", refund, refund.own_fen)
     return refund
 
 
-def _note(session: Session, actor: Actor, action: str, refund: Refund) -> None:
+def mark_unit_returned(session: Session, actor: Actor, refund: Refund, *, serial_no: str) -> Refund:
+    """The cashier has transferred to a unit what its vouchers paid of a refund: done, once, under a serial number of
+    its own. A refund of vouchers alone has come to its end with it.
+
+    Raises NotFound when vouchers paid nothing, Refused without a number, Conflict when the number stands for another
+    transfer or this one was made meanwhile.
+    """
+    serial = require_serial(actor, serial_no)
+    session.refresh(refund, with_for_update={"of": Refund})
+    share = refund.of_vouchers
+    if share is None:
+        raise NotFound
+    session.refresh(share, with_for_update={"of": RefundShare})
+    if share.returned_at is not None:
+        raise Conflict("returned", RETURNED_BEFORE)
+    _require_free(session, serial)
+    keep_returned(session, actor, share, serial=serial)
+    if refund.method is PaymentMethod.VOUCHER:
+        refund.state, refund.returned_at = RefundState.RETURNED, share.returned_at
+        session.flush()
+    _note(session, actor, "payments.refund_returned", refund, share.amount_fen)
+    return refund
+
+
+def _require_free(session: Session, serial: str) -> None:
+    """Of one refund two transfers may be made: each has a number that no other refund has."""
+    taken = select(Refund.id).where(Refund.serial_no == serial)
+    if session.scalar(taken.union(select(RefundShare.id).where(RefundShare.serial_no == serial)).limit(1)):
+        raise serial_taken(serial)
+
+
+def _note(session: Session, actor: Actor, action: str, refund: Refund, amount_fen: int | None = None) -> None:
     record_trail(
         session,
         actor,
         action,
         subject=("refund", refund.public_no),
         cooperative_id=refund.cooperative_id,
-        amount_fen=refund.total_fen,
+        amount_fen=refund.own_fen if amount_fen is None else amount_fen,
     )

@@ -20,9 +20,11 @@ from marketplace.payments.refunds.models import (
     CreditReversal,
     Refund,
     RefundedLine,
+    RefundShare,
     RefundState,
 )
 from marketplace.payments.refunds.standing import PoolStanding, refunded_after_settlement, standing_of_pools
+from marketplace.payments.refunds.ways import GONE_BACK
 from marketplace.procurement.receiving.models import Inspection
 from marketplace.procurement.receiving.queries import lines_off
 
@@ -69,13 +71,42 @@ def _refunds_add_up(session: Session) -> Answer:
     return count_of(session, Refund), rows_found(session, "refunds_add_up", message, query)
 
 
+def _shares_add_up(session: Session) -> Answer:
+    """What payments gave for a refund, with what a lost dispute took, is what it gives back; for any other nothing."""
+    given = (
+        select(RefundShare.refund_id, func.sum(RefundShare.amount_fen).label("fen"))
+        .group_by(RefundShare.refund_id)
+        .subquery()
+    )
+    fen = func.coalesce(given.c.fen, 0) + Refund.lost_fen
+    query = (
+        select(Refund.public_no.label("refund"), Refund.total_fen, fen.label("given_fen"))
+        .outerjoin(given, given.c.refund_id == Refund.id)
+        .where(
+            or_(
+                and_(Refund.state.in_(GONE_BACK), fen != Refund.total_fen),
+                and_(Refund.state.not_in(GONE_BACK), fen != 0),
+            )
+        )
+        .order_by(Refund.id)
+    )
+    message = N_("退款 %(refund)s 应退 %(total_fen)s 分，各笔付款退出 %(given_fen)s 分")
+    return count_of(session, RefundShare), rows_found(session, "refund_shares", message, query)
+
+
 def _refunds_are_posted(session: Session) -> Answer:
-    """What was given back of a line is what its entry moves to the channel, or off what the unit owes."""
+    """What was given back of a line is what its entry moves to the channels or off what the unit owes, and out of
+    escrow to the cooperative that bore a lost dispute."""
+    source = aliased(Account)
+    to_who_bore = and_(
+        Account.kind == AccountKind.COOPERATIVE_PAYABLE, source.kind == AccountKind.ORDER_ESCROW
+    )
     posted = (
         select(Transfer.entry_id, func.sum(Transfer.amount_fen).label("fen"))
         .join(Account, Account.id == Transfer.credit_account_id)
+        .join(source, source.id == Transfer.debit_account_id)
         .join(Entry, Entry.id == Transfer.entry_id)
-        .where(Account.kind.in_(MONEY_BACK), Entry.kind == EntryKind.REFUND)
+        .where(or_(Account.kind.in_(MONEY_BACK), to_who_bore), Entry.kind == EntryKind.REFUND)
         .group_by(Transfer.entry_id)
         .subquery()
     )
@@ -250,6 +281,7 @@ CHECKS: tuple[Check, ...] = (
     Check("rejections_are_refunded", N_("验收拒收的商品都已从货款中扣减或退回"), _rejections_are_refunded),
     Check("refunds_within_line", N_("每个订单行的退款不超过净额"), _refunds_within_the_line),
     Check("refunds_add_up", N_("每笔退款等于各行退款之和，未同意的没有退"), _refunds_add_up),
+    Check("refund_shares", N_("每笔退款等于各笔付款退出之和与争议已退之和"), _shares_add_up),
     Check("refunds_are_posted", N_("每行退款都按原额记账一次"), _refunds_are_posted),
     Check("reversals_of_pools", N_("退款冲销等于联结资金乘退款比例，各户按原入账冲销"), _reversals_of_pools),
     Check("reversals_are_posted", N_("每户冲销和补记与台账记账一致"), _reversals_are_posted),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from io import BytesIO
 
 from flask import (
@@ -21,6 +22,7 @@ from flask_babel import gettext as _
 from marketplace.core.errors import DomainError, NotFound
 from marketplace.identity.access import current_actor, requires
 from marketplace.identity.permissions import Permission
+from marketplace.payments.disputes.queries import undecided_payments
 from marketplace.payments.models import PaymentMethod
 from marketplace.payments.refunds import queries, rules, sending
 from marketplace.payments.refunds.forms import AgreeForm, DeclineForm, RefundForm, SerialForm, form_for
@@ -176,20 +178,35 @@ def transfers() -> ResponseReturnValue:
     page = page_of(session, queries.refunds_by_hand())
     payers = queries.payers_of(session, [row.payment_id for row in page.rows if row.payment_id])
     form = SerialForm(formdata=None)
-    units = queries.voucher_units_of(session, page.rows)
     return render_template(
-        "payments/refunds/transfers.html", page=page, payers=payers, units=units, form=form
+        "payments/refunds/transfers.html",
+        page=page,
+        payers=payers,
+        disputed=undecided_payments(session, [row.payment_id for row in page.rows if row.payment_id]),
+        by_hand=queries.is_by_hand,
+        form=form,
     )
 
 
 @bp.post("/cashier/refunds/<refund_no>")
 @requires(P.MATCH_BANK_LINES)
 def returned(refund_no: str) -> ResponseReturnValue:
-    """A refund was transferred back."""
+    """The buyer's share of a refund was transferred back."""
+    return _returned(refund_no, sending.mark_returned)
+
+
+@bp.post("/cashier/refunds/<refund_no>/unit")
+@requires(P.MATCH_BANK_LINES)
+def returned_to_unit(refund_no: str) -> ResponseReturnValue:
+    """What vouchers paid of a refund was transferred to the unit that bought them."""
+    return _returned(refund_no, sending.mark_unit_returned)
+
+
+def _returned(refund_no: str, mark: Callable[..., Refund]) -> ResponseReturnValue:
     session, form = current_session(), SerialForm()
     found = queries.refund_by_hand(session, refund_no)
     try:
-        sending.mark_returned(session, current_actor(), found, serial_no=form.serial_no.data or "")
+        mark(session, current_actor(), found, serial_no=form.serial_no.data or "")
     except DomainError as error:
         session.rollback()
         flash(explain(error), "error")

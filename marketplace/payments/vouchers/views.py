@@ -11,6 +11,7 @@ from marketplace.catalog.queries import listing_by_no
 from marketplace.core.errors import DomainError, NotFound
 from marketplace.identity.access import current_actor, requires
 from marketplace.identity.permissions import Permission
+from marketplace.ordering.served import for_units
 from marketplace.payments.by_hand import lines_of_amount
 from marketplace.payments.deposits.forms import MatchForm
 from marketplace.payments.queries import queued_line_by_no
@@ -57,6 +58,7 @@ def index() -> ResponseReturnValue:
 
 @bp.route("/vouchers/new", methods=["GET", "POST"])
 @requires(P.ORDER_FOR_UNIT)
+@for_units
 def new() -> ResponseReturnValue:
     """Ask for a batch."""
     session, actor, form = current_session(), current_actor(), BatchForm()

@@ -9,7 +9,7 @@ from __future__ import annotations
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from marketplace.catalog.rules import index_anew
+from marketplace.catalog.index_tasks import index_anew
 from marketplace.linkage.models import Lot
 from marketplace.ordering.models import OrderPart
 from marketplace.ordering.stock import promise_grams

@@ -15,6 +15,8 @@ from marketplace.identity.access import current_actor, requires
 from marketplace.identity.actors import Actor
 from marketplace.identity.permissions import Permission
 from marketplace.ordering.forms import QuantityForm
+from marketplace.ordering.models import OrderKind
+from marketplace.ordering.served import require_served, serves_persons, serves_units
 from marketplace.procurement.group_purchases import queries, rules
 from marketplace.procurement.group_purchases.forms import GroupForm, ShareForm
 from marketplace.procurement.group_purchases.models import Paying
@@ -68,8 +70,14 @@ def new() -> ResponseReturnValue:
 
 
 def _ways(actor: Actor) -> list[Paying]:
+    """Who may pay: the union where the actor spends its money, or each person; as far as the deployment sells to them.
+    Raises NotServed when nobody is left."""
     pays_for_unit = actor.can(P.ORDER_FOR_UNIT) and actor.buyer_unit_id is not None
-    return [Paying.UNION, Paying.EACH] if pays_for_unit else [Paying.EACH]
+    ways = [Paying.UNION] if pays_for_unit and serves_units() else []
+    ways += [Paying.EACH] if serves_persons() else []
+    if not ways:
+        require_served(OrderKind.UNION if pays_for_unit else OrderKind.PERSONAL)
+    return ways
 
 
 def _first_typed(actor: Actor, ways: list[Paying]) -> dict[str, object]:
@@ -119,6 +127,8 @@ def put(listing_no: str) -> ResponseReturnValue:
     if form.validate_on_submit():
         group = queries.group_by_no(session, actor, form.group.data)
         try:
+            if group.paying is Paying.EACH:
+                require_served(OrderKind.PERSONAL)
             rules.put_share(
                 session,
                 actor,

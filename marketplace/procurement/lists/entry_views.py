@@ -10,7 +10,7 @@ from marketplace.core.errors import DomainError
 from marketplace.identity.access import current_actor, requires
 from marketplace.identity.permissions import Permission
 from marketplace.linkage.sheet_views import explain_finding
-from marketplace.ordering.cart_pages import wanted_kind
+from marketplace.ordering.cart.pages import wanted_kind
 from marketplace.ordering.models import OrderKind
 from marketplace.ordering.wishes import MAX_LINES
 from marketplace.procurement.lists import queries, rules

@@ -14,9 +14,10 @@ from marketplace.core.errors import DomainError, Refused
 from marketplace.core.labels import N_
 from marketplace.identity.access import current_actor, requires
 from marketplace.identity.permissions import Permission
-from marketplace.ordering.cart_pages import wanted_kind
+from marketplace.ordering.cart.pages import wanted_kind
+from marketplace.ordering.cart.queries import cart_of
 from marketplace.ordering.models import OrderKind
-from marketplace.ordering.queries import cart_of, order_by_no
+from marketplace.ordering.queries import order_by_no
 from marketplace.procurement.lists import queries, rules
 from marketplace.procurement.lists.basket import Assessed, Wanted, assess
 from marketplace.procurement.lists.forms import ItemForm, NameForm

@@ -13,7 +13,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from marketplace.catalog.rules import index_anew
+from marketplace.catalog.index_tasks import index_anew
 from marketplace.core.clock import now
 from marketplace.core.errors import Conflict, NotFound, Refused
 from marketplace.core.files import FileStore

@@ -14,6 +14,7 @@ from marketplace.identity.access import current_actor, requires
 from marketplace.identity.permissions import Permission
 from marketplace.ordering.forms import ReasonForm
 from marketplace.ordering.rules import Delivery
+from marketplace.ordering.served import for_units
 from marketplace.ordering.terms import PaymentTerms, terms_in_force
 from marketplace.procurement.requests import awarding, board_views, comparison, queries, rules, seller_views
 from marketplace.procurement.requests.forms import AheadAwardForm, AwardForm, RequestForm, typed_of
@@ -59,6 +60,7 @@ def index() -> ResponseReturnValue:
 
 @bp.route("/requests/new", methods=["GET", "POST"])
 @requires(P.ORDER_FOR_UNIT)
+@for_units
 def new() -> ResponseReturnValue:
     """Write down what is wanted; `?like=` begins with what an earlier request said."""
     session, actor = current_session(), current_actor()
@@ -149,6 +151,7 @@ def _page(found: PurchaseRequest, form: ReasonForm | None = None) -> str:
 
 @bp.post("/requests/<request_no>/publish")
 @requires(P.ORDER_FOR_UNIT)
+@for_units
 def publish(request_no: str) -> ResponseReturnValue:
     """Let cooperatives offer."""
     session, actor = current_session(), current_actor()
@@ -224,6 +227,7 @@ def record(request_no: str) -> ResponseReturnValue:
 
 @bp.route("/requests/<request_no>/award/<offer_no>", methods=["GET", "POST"])
 @requires(P.ORDER_FOR_UNIT)
+@for_units
 def award(request_no: str, offer_no: str) -> ResponseReturnValue:
     """Give the request to an offer: where the goods go, and why when it is not the cheapest."""
     session, actor = current_session(), current_actor()

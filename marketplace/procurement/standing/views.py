@@ -18,6 +18,7 @@ from marketplace.core.money import format_yuan
 from marketplace.identity.access import current_actor, requires
 from marketplace.identity.permissions import Permission
 from marketplace.ordering.forms import ReasonForm
+from marketplace.ordering.served import for_units
 from marketplace.procurement.standing import plans, queries, rules, windows
 from marketplace.procurement.standing.forms import (
     AnswerForm,
@@ -83,6 +84,7 @@ def attention() -> ResponseReturnValue:
 
 @bp.get("/new")
 @requires(P.ORDER_FOR_UNIT)
+@for_units
 def choose() -> ResponseReturnValue:
     """Whom the goods are to come from."""
     return render_template(f"{PLACE}choose.html", page=page_of(current_session(), queries.sellers()))
@@ -90,6 +92,7 @@ def choose() -> ResponseReturnValue:
 
 @bp.route("/new/<cooperative_no>", methods=["GET", "POST"])
 @requires(P.ORDER_FOR_UNIT)
+@for_units
 def open_one(cooperative_no: str) -> ResponseReturnValue:
     """The plan; then its windows and what they cost, to look at; then the standing order."""
     session, actor = current_session(), current_actor()

@@ -2,47 +2,43 @@
 
 from __future__ import annotations
 
-import tempfile
+from io import BytesIO
 
 import structlog
-from flask import (
-    Blueprint,
-    Response,
-    current_app,
-    flash,
-    redirect,
-    render_template,
-    request,
-    send_file,
-    url_for,
-)
+from flask import Blueprint, current_app, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
-from marketplace.core.errors import DomainError, NotFound, Refused
+from marketplace.core.errors import DomainError, NotFound
 from marketplace.identity.access import current_actor, requires
+from marketplace.identity.downloads.views import hand_in
 from marketplace.identity.permissions import Permission
 from marketplace.registry.jobs import CHECK_ROSTERS, TAKE_ROSTERS
-from marketplace.registry.models import ImportState, RosterFinding, RosterImport
+from marketplace.registry.models import ImportState, RosterImport
 from marketplace.registry.roster import queries, rules
 from marketplace.registry.roster.checking import LINES_A_STEP, check_at_once, progress_of
 from marketplace.registry.roster.columns import Column
 from marketplace.registry.roster.forms import UploadForm
-from marketplace.registry.roster.sheets import SheetReader
-from marketplace.registry.roster.workbooks import HOW_TO_FILL, template, write_marked
+from marketplace.registry.roster.marked import (
+    MARKED,
+    XLSX,
+    can_mark,
+    explain_finding,
+    write_marked_roster,
+)
+from marketplace.registry.roster.workbooks import HOW_TO_FILL, template
 from marketplace.web.downloads import download
-from marketplace.web.forms import place_error
+from marketplace.web.forms import place_error, tell
 from marketplace.web.jobs import nudge
 from marketplace.web.paging import page_of
+from marketplace.web.progress import progress_answer
 from marketplace.web.transaction import current_session
 
 bp = Blueprint("roster", __name__)
 enrolling = requires(Permission.ENROL_HOUSEHOLDS)
 log = structlog.get_logger()
-XLSX = rules.MEDIA_TYPES["xlsx"]
 FINDINGS_A_PAGE = 50
 WHOLE_ROW = "-"
-IN_MEMORY = 4 * 1024 * 1024
 
 
 @bp.route("/rosters", methods=["GET", "POST"])
@@ -101,7 +97,8 @@ def show(roster_no: str) -> ResponseReturnValue:
         chosen=chosen,
         page=page_of(session, queries.findings_of(roster, column=column), size=FINDINGS_A_PAGE),
         explain=explain_finding,
-        can_mark=_can_mark(roster),
+        can_mark=can_mark(roster),
+        is_long=roster.rows_total > LINES_A_STEP,
     )
 
 
@@ -109,11 +106,7 @@ def show(roster_no: str) -> ResponseReturnValue:
 @enrolling
 def progress(roster_no: str) -> ResponseReturnValue:
     """The progress alone, asked every second; lets the page load anew once the state has changed."""
-    roster = _roster(roster_no)
-    now = progress_of(roster)
-    if now is None:
-        return "", 200, {"HX-Refresh": "true"}
-    return render_template("registry/roster/progress.html", roster=roster, progress=now)
+    return progress_answer(progress_of(_roster(roster_no)), url_for(".progress", roster_no=roster_no))
 
 
 @bp.post("/rosters/<roster_no>/take")
@@ -155,34 +148,31 @@ def recheck(roster_no: str) -> ResponseReturnValue:
 @bp.get("/rosters/<roster_no>/marked.xlsx")
 @enrolling
 def marked(roster_no: str) -> ResponseReturnValue:
-    """The uploaded sheet with bad cells red and what to do beside them."""
-    session, roster = current_session(), _roster(roster_no)
-    if not _can_mark(roster):
-        raise NotFound
-    try:
-        reader = SheetReader(current_app.extensions["files"].read(roster.content_hash, sealed=True))
-    except Refused as refusal:
-        raise NotFound from refusal
-    if reader.header is None:
-        raise NotFound
-    findings = session.scalars(queries.findings_of(roster).execution_options(yield_per=1000))
-    sheet = tempfile.SpooledTemporaryFile(max_size=IN_MEMORY)  # noqa: SIM115 - closed by the response
-    write_marked(sheet, reader, findings, heading=_("问题与修改办法"), explain=explain_finding)
-    sheet.seek(0)
+    """The uploaded sheet with bad cells red and what to do beside them, where it is short."""
+    roster = _roster(roster_no)
+    if roster.rows_total > LINES_A_STEP:
+        flash(_("这份名册较长，请按“准备标注好的名册”，在后台做好再下载"), "warning")
+        return redirect(url_for(".show", roster_no=roster_no), 303)
+    sheet = BytesIO()
+    write_marked_roster(current_session(), roster, sheet)
     log.info("roster_marked", roster=roster.public_no, actor=current_actor().user_id)
-    name = roster.file_name.rsplit(".", 1)[0]
-    response: Response = send_file(
-        sheet, mimetype=XLSX, as_attachment=True, download_name=_("%(name)s（已标注）", name=name) + ".xlsx"
-    )
-    return response
+    return download(sheet.getvalue(), XLSX, name=_marked_name(roster) + ".xlsx")
 
 
-def _can_mark(roster: RosterImport) -> bool:
-    return roster.state in (ImportState.CHECKED, ImportState.TAKEN) and roster.rows_bad > 0
+@bp.post("/rosters/<roster_no>/marked")
+@enrolling
+def prepare_marked(roster_no: str) -> ResponseReturnValue:
+    """The same of a long roster, made by the worker."""
+    roster = _roster(roster_no)
+    if not can_mark(roster):
+        raise NotFound
+    params = {"roster": roster.public_no}
+    try:
+        return hand_in(MARKED, params=params, title=_marked_name(roster), total_count=roster.rows_total)
+    except DomainError as error:
+        tell(error)
+        return redirect(url_for(".show", roster_no=roster_no), 303)
 
 
-def explain_finding(finding: RosterFinding) -> str:
-    """The message of a finding in the reader's language."""
-    params = {key: _(value) if isinstance(value, str) else value for key, value in finding.params.items()}
-    text = str(_(finding.message))
-    return text % params if params else text
+def _marked_name(roster: RosterImport) -> str:
+    return _("%(name)s（已标注）", name=roster.file_name.rsplit(".", 1)[0])

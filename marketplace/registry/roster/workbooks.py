@@ -62,6 +62,7 @@ class Marked(Protocol):
 
 
 Found = TypeVar("Found", bound=Marked)
+Line = tuple[int, Cells]
 
 
 def template(translate: Translate) -> bytes:
@@ -110,10 +111,11 @@ def write_marked(
     *,
     heading: str,
     explain: Callable[[Found], str],
+    follow: Callable[[Iterable[Line]], Iterator[Line]] = iter,
 ) -> None:
     """Write the sheet of `reader` (fresh, with a header) to `target`, bad cells red and what to do in a last column.
 
-    `findings` come in the order of the sheet.
+    `findings` come in the order of the sheet; the lines go through `follow`, which may watch or end the writing.
     """
     header = reader.header
     assert header is not None
@@ -133,7 +135,7 @@ def write_marked(
         titles = tuple(reader.titles)
         found = _by_row(findings)
         row_found = next(found, None)
-        for number, cells in _lines_from_header(reader, header.row, titles):
+        for number, cells in follow(_lines_from_header(reader, header.row, titles)):
             while row_found and row_found[0] < number:
                 row_found = next(found, None)
             here = row_found[1] if row_found and row_found[0] == number else []
@@ -150,7 +152,7 @@ def write_marked(
                 sheet.write_string(number - 1, width, "；".join(map(explain, here)), formats["words"])
 
 
-def _lines_from_header(reader: SheetReader, row: int, titles: Cells) -> Iterator[tuple[int, Cells]]:
+def _lines_from_header(reader: SheetReader, row: int, titles: Cells) -> Iterator[Line]:
     yield row, titles
     while not reader.at_end:
         yield from reader.lines(BATCH)

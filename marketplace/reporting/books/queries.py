@@ -6,7 +6,7 @@ from datetime import date
 from typing import Any
 
 from sqlalchemy import Select, func, select
-from sqlalchemy.orm import contains_eager, joinedload, lazyload
+from sqlalchemy.orm import Session, contains_eager, joinedload, lazyload
 
 from marketplace.core.clock import end_of, start_of
 from marketplace.identity.actors import Actor
@@ -34,6 +34,18 @@ def ordered_lines(actor: Actor, since: date, until: date) -> Select[Any]:
             lazyload(OrderLine.lots),
         )
     )
+
+
+def count_ordered(session: Session, actor: Actor, since: date, until: date) -> int:
+    """How many rows `ordered_lines` has."""
+    query = ordered_lines(actor, since, until).order_by(None)
+    return session.scalar(query.with_only_columns(func.count(OrderLine.id))) or 0
+
+
+def count_inspected(session: Session, actor: Actor, since: date, until: date) -> int:
+    """How many rows `inspected_lines` has."""
+    query = inspected_lines(actor, since, until).order_by(None)
+    return session.scalar(query.with_only_columns(func.count(InspectionLine.id))) or 0
 
 
 def inspected_lines(actor: Actor, since: date, until: date) -> Select[InspectionLine]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, BinaryIO
 
 from marketplace.core.clock import business_day
 from marketplace.core.labels import N_
@@ -50,9 +50,11 @@ INSPECTED = (
 INSPECTED_SUMS = (9,)
 
 
-def order_book(rows: Iterable[Any], *, title: str, translate: Translate) -> bytes:
-    """The order book: rows of `queries.ordered_lines`."""
-    book = WorkbookWriter(translate)
+def order_book(
+    rows: Iterable[Any], *, title: str, translate: Translate, target: BinaryIO | None = None
+) -> bytes:
+    """The order book: rows of `queries.ordered_lines`; goes to `target` where there is one."""
+    book = WorkbookWriter(translate, target)
     lines = (_ordered(line, int(refunded_fen), translate) for line, refunded_fen in rows)
     total = translate(N_("合计"))
     book.write_sheet(translate(N_("订单簿")), title, ORDERED, lines, sums=ORDERED_SUMS, total_label=total)
@@ -81,9 +83,11 @@ def _ordered(line: OrderLine, refunded_fen: int, translate: Translate) -> Sequen
     ]
 
 
-def acceptance_report(rows: Iterable[InspectionLine], *, title: str, translate: Translate) -> bytes:
-    """The acceptance report: rows of `queries.inspected_lines`."""
-    book = WorkbookWriter(translate)
+def acceptance_report(
+    rows: Iterable[InspectionLine], *, title: str, translate: Translate, target: BinaryIO | None = None
+) -> bytes:
+    """The acceptance report: rows of `queries.inspected_lines`; goes to `target` where there is one."""
+    book = WorkbookWriter(translate, target)
     lines = (_inspected(found, translate) for found in rows)
     total = translate(N_("合计"))
     book.write_sheet(

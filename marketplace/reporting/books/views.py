@@ -1,10 +1,10 @@
-"""The page of the books, and the books as downloads."""
+"""The page of the books: a short one is the answer at once, a long one is made by the worker."""
 
 from __future__ import annotations
 
 from datetime import date, timedelta
 
-from flask import Blueprint, Response, render_template, request
+from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _, lazy_gettext as _l
 from flask_wtf import FlaskForm
@@ -12,63 +12,89 @@ from wtforms import DateField
 from wtforms.validators import InputRequired
 
 from marketplace.core.clock import today
-from marketplace.core.workbooks import XLSX
+from marketplace.core.errors import DomainError
+from marketplace.core.workbooks import MOST_ROWS, XLSX
 from marketplace.identity.access import current_actor, requires
-from marketplace.identity.permissions import Permission
-from marketplace.reporting.books import queries, sheets
+from marketplace.identity.downloads.views import hand_in
+from marketplace.reporting.books.books import BOOKS, READERS, Book
 from marketplace.web.downloads import download
+from marketplace.web.forms import place_error
 from marketplace.web.transaction import current_session
 
 bp = Blueprint("books", __name__)
-P = Permission
 MOST_DAYS = 366
-ROWS_A_READ = 500
-BUYERS = (P.BUY_PERSONALLY, P.ORDER_FOR_UNIT, P.APPROVE_ORDERS, P.RECEIVE_FOR_UNIT, P.PAY_FOR_UNIT)
-READERS = (*BUYERS, P.FULFIL_ORDERS, P.READ_AUDIT)
+AT_ONCE_ROWS = 2_000  # about a second; see docs/decisions/what-takes-long-is-a-prepared-file.md
 
 
 class SpanForm(FlaskForm):
     """The days of a book, both included."""
 
-    class Meta:
-        """It only asks, so it needs no token."""
-
-        csrf = False
-
     since = DateField(_l("从"), [InputRequired(_l("请选择开始日期"))])
     until = DateField(_l("到"), [InputRequired(_l("请选择结束日期"))])
+
+    def days(self) -> tuple[date, date] | None:
+        """The span, None when it cannot be, with the reason at its field."""
+        since, until = self.since.data, self.until.data
+        if not self.validate() or since is None or until is None:
+            return None
+        if since > until:
+            self.since.errors = [_("开始日期不能晚于结束日期")]
+        elif until - since >= timedelta(days=MOST_DAYS):
+            self.since.errors = [_("一本最多写一年，请分开下载")]
+        return None if self.since.errors else (since, until)
 
 
 @bp.get("/books")
 @requires(*READERS)
 def index() -> ResponseReturnValue:
-    """Choose a book and its days; with both, the book itself."""
+    """Choose a book and its days; with both, the book itself where it is short."""
+    form, book = _form(), BOOKS.get(request.args.get("book", ""))
+    if book is None:
+        return _page(form)
+    if (days := form.days()) is None:
+        return _page(form), 422
+    count = book.count(current_session(), current_actor(), *days)
+    if count > AT_ONCE_ROWS:
+        form.form_errors = [_("这本有 %(rows)s 行，要在后台准备，请按下面的按钮", rows=count)]
+        return _page(form), 422
+    rows = book.rows_of(current_session(), current_actor(), *days)
+    title = _title(book, *days)
+    return download(book.write(rows, title=title, translate=_), XLSX, name=f"{title}.xlsx")
+
+
+def _form() -> SpanForm:
+    """The days in the address; it only asks there, so it needs no token."""
     year = today().replace(month=1, day=1)
-    form = SpanForm(request.args if "book" in request.args else None, since=year, until=today())
-    book = request.args.get("book", "")
-    if book in BOOKS and form.validate() and form.since.data and form.until.data:
-        since, until = form.since.data, form.until.data
-        if since > until:
-            form.since.errors = [_("开始日期不能晚于结束日期")]
-        elif until - since >= timedelta(days=MOST_DAYS):
-            form.since.errors = [_("一本最多写一年，请分开下载")]
-        else:
-            return BOOKS[book](since, until)
-    return render_template("reporting/books/index.html", form=form), 422 if form.errors else 200
+    given = request.args if "book" in request.args else None
+    return SpanForm(given, since=year, until=today(), meta={"csrf": False})
 
 
-def _orders(since: date, until: date) -> Response:
-    rows = current_session().execute(queries.ordered_lines(current_actor(), since, until))
-    title = f"{_('订单簿')} {since.isoformat()} — {until.isoformat()}"
-    content = sheets.order_book(rows.yield_per(ROWS_A_READ), title=title, translate=_)
-    return download(content, XLSX, name=f"{_('订单簿')}-{since.isoformat()}-{until.isoformat()}.xlsx")
+@bp.post("/books")
+@requires(*READERS)
+def take() -> ResponseReturnValue:
+    """Take a book: at once, or ask the worker for it."""
+    name, form = request.form.get("book", ""), SpanForm()
+    book = BOOKS.get(name)
+    if book is None or (days := form.days()) is None:
+        return _page(form), 422
+    since, until = days
+    count = book.count(current_session(), current_actor(), since, until)
+    params = {"since": since.isoformat(), "until": until.isoformat()}
+    if count <= AT_ONCE_ROWS:
+        return redirect(url_for(".index", book=name, **params), 303)
+    if count > MOST_ROWS:
+        form.since.errors = [_("这本有 %(rows)s 行，一张表格装不下，请分开下载", rows=count)]
+        return _page(form), 422
+    try:
+        return hand_in(f"book_{name}", params=params, title=_title(book, since, until), total_count=count)
+    except DomainError as error:
+        place_error(form, error)
+        return _page(form), 422
 
 
-def _acceptances(since: date, until: date) -> Response:
-    rows = current_session().scalars(queries.inspected_lines(current_actor(), since, until))
-    title = f"{_('验收报告')} {since.isoformat()} — {until.isoformat()}"
-    content = sheets.acceptance_report(rows.yield_per(ROWS_A_READ), title=title, translate=_)
-    return download(content, XLSX, name=f"{_('验收报告')}-{since.isoformat()}-{until.isoformat()}.xlsx")
+def _title(book: Book, since: date, until: date) -> str:
+    return f"{_(book.label)} {since.isoformat()} — {until.isoformat()}"
 
 
-BOOKS = {"orders": _orders, "acceptances": _acceptances}
+def _page(form: SpanForm) -> str:
+    return render_template("reporting/books/index.html", form=form)

@@ -12,11 +12,11 @@ from marketplace.core.clock import today
 from marketplace.identity.actors import Actor
 from marketplace.identity.permissions import Permission
 from marketplace.ordering import queries
-from marketplace.ordering.cart_changes import LineChange
+from marketplace.ordering.cart.changes import LineChange
+from marketplace.ordering.cart.guest import GuestLine
 from marketplace.ordering.forms import CheckoutForm
-from marketplace.ordering.guest_cart import GuestLine
+from marketplace.ordering.kinds import PERMISSION_OF
 from marketplace.ordering.models import CartLine, Order, OrderKind
-from marketplace.ordering.rules import PERMISSION_OF
 from marketplace.registry.models import BuyerUnit
 from marketplace.web.transaction import current_session
 

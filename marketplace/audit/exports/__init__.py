@@ -1,0 +1,1 @@
+"""What auditors take away: every credit and its changes, every settled line, of their jurisdiction, as text."""
