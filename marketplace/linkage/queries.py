@@ -265,7 +265,7 @@ def cooperatives_of_periods(session: Session, periods: Sequence[LinkagePeriod]) 
     """The names of the cooperatives of some periods, by the cooperative's id."""
     wanted = {period.cooperative_id for period in periods}
     rows = session.execute(select(Cooperative.id, Cooperative.name).where(Cooperative.id.in_(wanted)))
-    return dict(rows.tuples().all())
+    return {row.id: row.name for row in rows}
 
 
 def period_on(session: Session, cooperative_id: int, day: date) -> LinkagePeriod | None:
