@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import date, datetime
 from pathlib import Path
 
+from babel.dates import format_skeleton
 from flask import Flask
-from flask_babel import format_date, format_datetime
+from flask_babel import format_date, format_datetime, get_locale
 
 from marketplace.core.clock import SHANGHAI
 from marketplace.core.money import format_rate, format_yuan
@@ -41,6 +42,11 @@ def day(value: date | datetime | None) -> str:
     return str(format_date(value, "medium"))
 
 
+def month(value: date) -> str:
+    """The month of a day in the reader's language: 2026年11月, Nov 2026."""
+    return str(format_skeleton("yMMM", value, locale=get_locale()))
+
+
 def moment(value: datetime | None) -> str:
     """An instant in Shanghai time, to the minute."""
     return "" if value is None else str(format_datetime(value, "yyyy-MM-dd HH:mm"))
@@ -53,7 +59,7 @@ def masked(name: str | None) -> str:
 
 def init_filters(app: Flask) -> None:
     """Register every filter under its own name, and what pages ask for by name."""
-    for function in (yuan, percent, share, day, moment, masked, label):
+    for function in (yuan, percent, share, day, month, moment, masked, label):
         app.jinja_env.filters[function.__name__] = function
     app.jinja_env.filters["kg"] = lambda g: "" if g is None else format_kg(g)
     app.jinja_env.filters["mu"] = lambda cmu: "" if cmu is None else format_mu(cmu)

@@ -254,7 +254,6 @@ def month_sheet(month: str) -> ResponseReturnValue:
         rows=rows,
         cooperative=cooperative,
         totals=_sums(rows),
-        month_text=month,
         first=first,
         before=f"{first - timedelta(days=1):%Y-%m}",
         after=f"{following:%Y-%m}" if following <= today() else None,
