@@ -146,6 +146,7 @@ from marketplace.web import (
     cli as web_cli,
     errors,
     filters,
+    forms,
     headers,
     health,
     limits,
@@ -324,6 +325,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     locale.init_locale(app)
     scheme.init_scheme(app)
     filters.init_filters(app)
+    forms.init_forms(app)
     errors.init_errors(app)
     headers.init_headers(app, card_pages=settings.stripe_api_base or PROVIDER_PAGES)
     CSRFProtect(app).exempt(payment_views.stripe_webhook)  # the provider signs its messages instead

@@ -6,13 +6,14 @@ from flask_babel import gettext as _, lazy_gettext as _l
 from flask_wtf import FlaskForm
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
-from wtforms import FieldList, Form, FormField, IntegerField, SelectField
+from wtforms import FieldList, FormField, IntegerField, SelectField
 from wtforms.validators import InputRequired, NumberRange, Optional
 
 from marketplace.linkage.fields import YuanField
 from marketplace.ordering.freight.models import FreightSheet
 from marketplace.ordering.freight.rules import MOST_DAYS, Rate
 from marketplace.registry.models import Region, RegionLevel
+from marketplace.web.forms import Row
 
 ELSEWHERE = "elsewhere"
 REQUIRED = InputRequired(_l("请填写这一项"))
@@ -23,7 +24,7 @@ FIRST_ROWS = (("36", 800, 200, 2, 4), (ELSEWHERE, 1_200, 500, 3, 7))
 SPARE = 1
 
 
-class RateForm(Form):
+class RateForm(Row):
     """A zone with what it costs; a row without a zone is passed over."""
 
     zone = SelectField(_l("送货地区"), validate_choice=False)

@@ -7,7 +7,6 @@ from flask_wtf import FlaskForm
 from sqlalchemy.orm import Session
 from wtforms import (
     FieldList,
-    Form,
     FormField,
     HiddenField,
     IntegerField,
@@ -22,6 +21,7 @@ from wtforms.validators import InputRequired, Length, Optional
 from marketplace.registry.places.forms import PlaceForm
 from marketplace.registry.reviews.models import Decision, ReviewKind
 from marketplace.registry.reviews.steps import MAX_STEPS, PROVINCE, REVIEWERS
+from marketplace.web.forms import Row
 from marketplace.web.locale import label
 
 REQUIRED = InputRequired(_l("请填写这一项"))
@@ -64,7 +64,7 @@ class AnswerForm(FlaskForm):
     answer = TextAreaField(_l("核实情况"), [REQUIRED, Length(max=1000, message=_l("最多 1000 个字"))])
 
 
-class StepRow(Form):
+class StepRow(Row):
     """One step; a row without a name is no step."""
 
     name_zh = StringField(_l("中文名称"), [Length(max=40)], render_kw={"autocomplete": "off"})

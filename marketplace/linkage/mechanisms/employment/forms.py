@@ -11,7 +11,6 @@ from flask_wtf.file import FileField
 from wtforms import (
     DateField,
     FieldList,
-    Form,
     FormField,
     IntegerField,
     SelectField,
@@ -27,12 +26,13 @@ from marketplace.linkage.fields import YuanField
 from marketplace.linkage.forms import DAY, DOCUMENTS, AgreementForm
 from marketplace.linkage.mechanisms.employment.mechanism import HOUR, MOST_KINDS
 from marketplace.linkage.mechanisms.employment.models import DAY_MINUTES
+from marketplace.web.forms import Row
 
 ROWS = 2
 DECIMAL = {"inputmode": "decimal", "autocomplete": "off"}
 
 
-class PieceForm(Form):
+class PieceForm(Row):
     """The wage of one kind of work; an empty row counts for nothing."""
 
     kind = StringField(_l("活计名称"), [Length(max=40)], render_kw={"autocomplete": "off"})

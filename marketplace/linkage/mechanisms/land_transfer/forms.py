@@ -11,7 +11,6 @@ from flask_wtf.file import FileField
 from wtforms import (
     DateField,
     FieldList,
-    Form,
     FormField,
     IntegerField,
     SelectChoice,
@@ -24,6 +23,7 @@ from wtforms.validators import InputRequired, Length, Optional
 from marketplace.linkage.fields import MuField, YuanField
 from marketplace.linkage.forms import DAY, DOCUMENTS, REQUIRED, AgreementForm
 from marketplace.linkage.mechanisms.land_transfer.terms import BASES, MOST_PARCELS, MOST_STEPS
+from marketplace.web.forms import Row
 
 ROWS = 2
 
@@ -36,7 +36,7 @@ class KeptDayField(DateField):
         self.data = date.fromisoformat(value) if isinstance(value, str) else value
 
 
-class ParcelForm(Form):
+class ParcelForm(Row):
     """One parcel; an empty row counts for nothing."""
 
     parcel_no = StringField(
@@ -45,7 +45,7 @@ class ParcelForm(Form):
     area_cmu = MuField(_l("面积"), render_kw={"inputmode": "decimal", "autocomplete": "off"})
 
 
-class StepForm(Form):
+class StepForm(Row):
     """A rent that holds from a day on; an empty row counts for nothing."""
 
     from_on = KeptDayField(_l("从哪天起"), [Optional()])
