@@ -7,7 +7,7 @@ POST, so that links stay in the reader's own language.
 from __future__ import annotations
 
 from flask import Flask, g, request
-from flask_babel import Babel, gettext, ngettext
+from flask_babel import Babel, get_translations, gettext
 
 from marketplace.core.labels import LabelledEnum
 
@@ -42,6 +42,9 @@ def label(value: LabelledEnum | None) -> str:
 def counted(message: str, count: int, **params: object) -> str:
     """A Chinese sentence about `count` things in the reader's language, in its form for one or for many.
 
-    Chinese has one form, so the msgid stands for both; %(count)s is filled with `count`, the rest from `params`.
+    Chinese has one form, so the msgid stands for both; %(count)s is filled with `count`, the rest from `params`. A
+    sentence that the catalogue has in one form only is said in that.
     """
-    return str(ngettext(message, message, count, count=count, **params))
+    known = get_translations()
+    words = known.ungettext(message, message, count)
+    return str(known.ugettext(message) if words == message else words) % {"count": count, **params}
