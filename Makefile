@@ -150,7 +150,7 @@ pictures: .venv/ready-for-tests ## Take the pictures of the guides from a runnin
 	@PYTHONPATH=. $(BIN)/python docs/guide/take_pictures.py $(URL)
 
 strings: .venv/ready-for-tests ## Collect the strings of the pages into the catalogues
-	@$(BIN)/pybabel --quiet extract --mapping-file pyproject.toml --keywords "N_ lazy_gettext _l" --sort-by-file --no-location \
+	@$(BIN)/pybabel --quiet extract --mapping-file pyproject.toml --keywords "N_ NN_:1,1 counted:1,1 lazy_gettext _l" --sort-by-file --no-location \
 		--omit-header --output-file marketplace/translations/messages.pot .
 	@for po in $(CATALOGUES); do $(BIN)/pybabel --quiet update --no-fuzzy-matching --ignore-obsolete --no-wrap --omit-header \
 		--input-file marketplace/translations/messages.pot --output-file $$po \

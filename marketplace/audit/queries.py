@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session, joinedload
 
-from marketplace.core.labels import N_
+from marketplace.core.labels import NN_
 from marketplace.identity.actors import Actor
 from marketplace.identity.permissions import Permission
 from marketplace.ordering.models import OrderLine
@@ -53,4 +53,4 @@ def tasks_of(session: Session, actor: Actor) -> list[Task]:
     count = (
         session.scalar(select(func.count()).select_from(waiting_pools(actor).order_by(None).subquery())) or 0
     )
-    return [Task(N_("%(count)s 笔联结资金待分配"), count, "audit.waiting")] if count else []
+    return [Task(NN_("%(count)s 笔联结资金待分配"), count, "audit.waiting")] if count else []

@@ -23,7 +23,7 @@ from marketplace.catalog.models import (
 )
 from marketplace.core.clock import today
 from marketplace.core.errors import NotFound
-from marketplace.core.labels import N_, LabelledEnum
+from marketplace.core.labels import N_, NN_, LabelledEnum
 from marketplace.identity.actors import Actor
 from marketplace.identity.permissions import Permission
 from marketplace.linkage.models import Lot
@@ -238,4 +238,4 @@ def tasks_of(session: Session, actor: Actor) -> list[Task]:
     listed = select(Listing.product_id).where(Listing.state == ListingState.PUBLISHED)
     unlisted = products_of(actor).where(Product.id.not_in(listed)).order_by(None)
     count = session.scalar(select(func.count()).select_from(unlisted.subquery())) or 0
-    return [Task(N_("%(count)s 个产品还没有上架"), count, "workshop.products")] if count else []
+    return [Task(NN_("%(count)s 个产品还没有上架"), count, "workshop.products")] if count else []

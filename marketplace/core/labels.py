@@ -1,7 +1,8 @@
 """Words shown to people for codes kept in the database.
 
 `N_` marks a Chinese source string for the translators without translating it: the layers that know no request
-use it, and the edge (a template filter, the error page) turns it into the reader's language.
+use it, and the edge (a template filter, the error page) turns it into the reader's language. `NN_` does the same for
+sentences that count something.
 """
 
 from __future__ import annotations
@@ -12,6 +13,11 @@ from typing import Self
 
 def N_(message: str) -> str:  # noqa: N802 - the conventional name of the marker, known to the extractor
     """Mark `message` (Simplified Chinese) for translation and return it unchanged."""
+    return message
+
+
+def NN_(message: str) -> str:  # noqa: N802 - as N_
+    """Mark a sentence about %(count)s things, which has a form for one and for many in other languages."""
     return message
 
 

@@ -16,7 +16,7 @@ from marketplace.core.asking import Question, ask, one_of
 from marketplace.core.clock import today
 from marketplace.core.db import UtcInstant
 from marketplace.core.errors import NotFound
-from marketplace.core.labels import N_
+from marketplace.core.labels import NN_
 from marketplace.core.money import BASIS
 from marketplace.identity.actors import Actor
 from marketplace.identity.permissions import Permission
@@ -464,13 +464,13 @@ def tasks_of(session: Session, actor: Actor) -> list[Task]:
     empty = select(func.count(Lot.id)).where(Lot.cooperative_id == actor.cooperative_id, Lot.received_g == 0)
     tasks = [
         Task(
-            N_("%(count)s 户已确认加入，还没有联结协议"),
+            NN_("%(count)s 户已确认加入，还没有联结协议"),
             session.scalar(enrolled) or 0,
             "linkage.choose_household",
             {"show": "without"},
         ),
         Task(
-            N_("%(count)s 个批次还没有过磅单"), session.scalar(empty) or 0, "linkage.lots", {"show": "empty"}
+            NN_("%(count)s 个批次还没有过磅单"), session.scalar(empty) or 0, "linkage.lots", {"show": "empty"}
         ),
     ]
     return [task for task in tasks if task.count]

@@ -35,6 +35,7 @@ from marketplace.registry.roster.sheets import SheetReader
 from marketplace.registry.roster.workbooks import write_marked
 from marketplace.web.downloads import download
 from marketplace.web.forms import place_error
+from marketplace.web.locale import counted
 from marketplace.web.paging import page_of
 from marketplace.web.transaction import current_session
 
@@ -122,7 +123,7 @@ def take(sheet_no: str) -> ResponseReturnValue:
     """Record the good rows."""
     sheet = _sheet(sheet_no)
     sheets.take_sheet(current_session(), current_actor(), current_app.extensions["files"], sheet)
-    flash(_("已入账 %(rows)s 行", rows=sheet.rows_good), "success")
+    flash(counted("已入账 %(count)s 行", sheet.rows_good), "success")
     return redirect(url_for(".show", sheet_no=sheet_no))
 
 

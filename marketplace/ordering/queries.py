@@ -6,7 +6,7 @@ from sqlalchemy import ColumnElement, Select, false, func, or_, select
 from sqlalchemy.orm import Session
 
 from marketplace.core.errors import NotFound
-from marketplace.core.labels import N_
+from marketplace.core.labels import NN_
 from marketplace.identity.actors import Actor
 from marketplace.identity.permissions import Permission
 from marketplace.ordering.models import Order, OrderKind, OrderPart
@@ -93,14 +93,14 @@ def tasks_of(session: Session, actor: Actor) -> list[Task]:
     """What waits for the actor: to confirm and ship at a cooperative, to receive and accept at a buyer's."""
     if actor.can(Permission.FULFIL_ORDERS):
         wanted = (
-            (PartState.PLACED, N_("%(count)s 笔订单待确认")),
-            (PartState.CONFIRMED, N_("%(count)s 笔订单待发货")),
+            (PartState.PLACED, NN_("%(count)s 笔订单待确认")),
+            (PartState.CONFIRMED, NN_("%(count)s 笔订单待发货")),
         )
         endpoint, parts = "ordering.fulfilment", parts_visible_to(actor)
     elif actor.can(Permission.BUY_PERSONALLY) or actor.can(Permission.RECEIVE_FOR_UNIT):
         wanted = (
-            (PartState.SHIPPED, N_("%(count)s 笔订单在路上，收到后请确认收货")),
-            (PartState.RECEIVED, N_("%(count)s 笔订单待验收")),
+            (PartState.SHIPPED, NN_("%(count)s 笔订单在路上，收到后请确认收货")),
+            (PartState.RECEIVED, NN_("%(count)s 笔订单待验收")),
         )
         endpoint, parts = "ordering.deliveries", deliveries_of(actor)
     else:

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session, joinedload
 
 from marketplace.core.clock import today
 from marketplace.core.errors import NotFound, Refused
-from marketplace.core.labels import N_
+from marketplace.core.labels import N_, NN_
 from marketplace.identity.actors import Actor
 from marketplace.identity.permissions import Permission
 from marketplace.linkage.queries import Scope
@@ -188,10 +188,10 @@ def _reminders(session: Session, actor: Actor) -> list[Task]:
     soon, week = (today() + timedelta(days=days) for days in REMIND_DAYS)
     due = payables_of(actor, PaymentState.OPEN).order_by(None).subquery().c.due_on
     spans = (
-        (N_("%(count)s 笔货款已逾期，正在计息"), due < today()),
-        (N_("%(count)s 笔货款今明两天到期"), (due >= today()) & (due <= soon)),
-        (N_("%(count)s 笔货款 7 天内到期"), (due > soon) & (due <= week)),
-        (N_("%(count)s 笔货款待转账"), due > week),
+        (NN_("%(count)s 笔货款已逾期，正在计息"), due < today()),
+        (NN_("%(count)s 笔货款今明两天到期"), (due >= today()) & (due <= soon)),
+        (NN_("%(count)s 笔货款 7 天内到期"), (due > soon) & (due <= week)),
+        (NN_("%(count)s 笔货款待转账"), due > week),
     )
     counts = session.execute(
         select(*(func.coalesce(func.sum(case((within, 1), else_=0)), 0) for _, within in spans))
@@ -212,5 +212,5 @@ def tasks_of(session: Session, actor: Actor) -> list[Task]:
         notices = (
             session.scalar(select(func.count()).select_from(queued_notices().order_by(None).subquery())) or 0
         )
-        tasks.append(Task(N_("%(count)s 笔到账待人工核对"), lines + notices, "payments.queue"))
+        tasks.append(Task(NN_("%(count)s 笔到账待人工核对"), lines + notices, "payments.queue"))
     return [task for task in tasks if task.count]

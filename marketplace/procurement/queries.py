@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy.orm import Session
 
 from marketplace.core.clock import today
-from marketplace.core.labels import N_
+from marketplace.core.labels import NN_
 from marketplace.identity.actors import Actor
 from marketplace.identity.permissions import Permission
 from marketplace.ordering.models import Order
@@ -28,4 +28,4 @@ def tasks_of(session: Session, actor: Actor) -> list[Task]:
     )
     desk = desk_of(session, actor, orders)
     count = sum(desk.may_decide(order.id) for order in orders)
-    return [Task(N_("%(count)s 张采购单待审批"), count, "procurement.approvals")] if count else []
+    return [Task(NN_("%(count)s 张采购单待审批"), count, "procurement.approvals")] if count else []

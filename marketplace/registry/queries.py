@@ -16,7 +16,7 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from marketplace.core.clock import today
 from marketplace.core.errors import NotFound
-from marketplace.core.labels import N_
+from marketplace.core.labels import NN_
 from marketplace.identity.actors import Actor
 from marketplace.identity.models import TrailEntry
 from marketplace.identity.permissions import Permission
@@ -380,12 +380,12 @@ def tasks_of(session: Session, actor: Actor) -> list[Task]:
     tasks = []
     if actor.can(Permission.READ_OWN_INCOME):
         count = _proposed(session, actor)
-        tasks.append(Task(N_("%(count)s 个合作社请您确认是否加入"), count, "registry.my_enrolments"))
+        tasks.append(Task(NN_("%(count)s 个合作社请您确认是否加入"), count, "registry.my_enrolments"))
     if actor.can(Permission.VOUCH_FOR_HOUSEHOLDS):
         count = _proposed(session, actor)
         tasks.append(
             Task(
-                N_("%(count)s 户待确认加入合作社"),
+                NN_("%(count)s 户待确认加入合作社"),
                 count,
                 "registry.enrolments",
                 {"state": EnrolmentState.PROPOSED},

@@ -257,6 +257,14 @@ def by_mechanism(months: Sequence[MonthIncome]) -> dict[Mechanism, int]:
     return totals
 
 
+def by_month(months: Sequence[MonthIncome]) -> dict[date, dict[Mechanism, int]]:
+    """The sums of `months` by the first day of the month, as they come, and within it by mechanism."""
+    found: dict[date, dict[Mechanism, int]] = {}
+    for row in months:
+        found.setdefault(date(row.year, row.month, 1), {})[row.mechanism] = row.amount_fen
+    return found
+
+
 def by_attribution(
     session: Session, household_id: int, span: Span | None = None, *, cooperative_id: int | None = None
 ) -> dict[Attribution, int]:

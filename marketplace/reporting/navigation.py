@@ -89,7 +89,7 @@ PLACES = (
     Place(N_("农户名单"), "registry.households", (P.READ_HOUSEHOLDS,)),
     Place(N_("名册导入"), "roster.imports", (P.ENROL_HOUSEHOLDS,)),
     Place(N_("认证证书"), "certificates.index", (P.MANAGE_LISTINGS, P.SUSPEND_CERTIFICATES, P.READ_AUDIT)),
-    Place(N_("扶贫产品认定"), "recognition.index", (P.MANAGE_LISTINGS, P.ANSWER_REVIEWS, P.READ_AUDIT)),
+    Place(N_("产品认定"), "recognition.index", (P.MANAGE_LISTINGS, P.ANSWER_REVIEWS, P.READ_AUDIT)),
     Place(N_("验收争议"), "rejections.disputes", (P.MEDIATE_DISPUTES,)),
     Place(N_("入账更正"), "corrections.index", (P.CORRECT_CREDITS,)),
     Place(N_("采购统计"), "sales.unit", (P.ORDER_FOR_UNIT, P.APPROVE_ORDERS, P.PAY_FOR_UNIT)),

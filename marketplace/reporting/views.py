@@ -51,7 +51,7 @@ def _income_page(household: Household, *, own: bool) -> str:
         household=household,
         own=own,
         is_part=only is not None,
-        months=months,
+        by_month=income.by_month(months),
         by_mechanism=income.by_mechanism(months),
         by_attribution=income.by_attribution(session, household.id, cooperative_id=only),
         entitled_fen=income.entitled_fen(session, household.id, cooperative_id=only),

@@ -12,7 +12,7 @@ from flask_babel import format_date, format_datetime, get_locale
 from marketplace.core.clock import SHANGHAI
 from marketplace.core.money import format_rate, format_yuan
 from marketplace.core.quantity import format_kg, format_mu
-from marketplace.web.locale import label
+from marketplace.web.locale import counted, label
 
 
 def yuan(amount_fen: int | None, *, grouped: bool = True) -> str:
@@ -58,11 +58,12 @@ def masked(name: str | None) -> str:
 
 
 def init_filters(app: Flask) -> None:
-    """Register every filter under its own name."""
+    """Register every filter under its own name, and what pages ask for by name."""
     for function in (yuan, percent, share, day, month, moment, masked, label):
         app.jinja_env.filters[function.__name__] = function
     app.jinja_env.filters["kg"] = lambda g: "" if g is None else format_kg(g)
     app.jinja_env.filters["mu"] = lambda cmu: "" if cmu is None else format_mu(cmu)
+    app.jinja_env.globals["counted"] = counted
     app.jinja_env.globals["has_endpoint"] = lambda name: name in app.view_functions
     app.jinja_env.globals["has_vendor"] = Path(
         app.static_folder or "", "vendor", "bootstrap.min.css"

@@ -7,7 +7,7 @@ POST, so that links stay in the reader's own language.
 from __future__ import annotations
 
 from flask import Flask, g, request
-from flask_babel import Babel, gettext
+from flask_babel import Babel, get_translations, gettext
 
 from marketplace.core.labels import LabelledEnum
 
@@ -37,3 +37,14 @@ def init_locale(app: Flask) -> None:
 def label(value: LabelledEnum | None) -> str:
     """The translated label of a code; empty for None."""
     return "" if value is None or not value.label else str(gettext(value.label))
+
+
+def counted(message: str, count: int, **params: object) -> str:
+    """A Chinese sentence about `count` things in the reader's language, in its form for one or for many.
+
+    Chinese has one form, so the msgid stands for both; %(count)s is filled with `count`, the rest from `params`. A
+    sentence that the catalogue has in one form only is said in that.
+    """
+    known = get_translations()
+    words = known.ungettext(message, message, count)
+    return str(known.ugettext(message) if words == message else words) % {"count": count, **params}

@@ -22,7 +22,7 @@ def take_in_a_roster(manager: Person) -> None:
     with manager.page.expect_download() as download:
         manager.page.get_by_role("link", name=manager.words("下载标注好的名册")).click()
     assert download.value.suggested_filename.endswith(".xlsx")
-    manager.sees("没有问题的 %(rows)s 行可以入库", rows=4)
+    manager.sees("没有问题的 %(count)s 行可以入库", count=4)
     manager.confirms("没有问题的行入库", "确认入库")
     manager.sees("已入库，新增的农户正等待本人或村级审核员确认")
     manager.follows("看等待确认的农户")

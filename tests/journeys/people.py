@@ -46,6 +46,8 @@ class Words:
         text = message
         if self._catalogue is not None:
             text = self._catalogue.gettext(message)
+            if text == message and "count" in params:
+                text = self._catalogue.ngettext(message, message, int(str(params["count"])))
             assert text != message, f"no {self.language} words for {message!r}: make translations"
         return text % params if params else text
 

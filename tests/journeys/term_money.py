@@ -39,7 +39,7 @@ def read_slip(payer: Person) -> str:
     """Ten days too late the slip says what has run up; returns the code that goes into the transfer's remark."""
     payer.takes_up("%(count)s 笔货款已逾期，正在计息", count=1)
     row = payer.row(yuan(term.NET_FEN))
-    expect(row).to_contain_text(payer.words("逾期 %(days)s 天", days=term.DAYS_LATE))
+    expect(row).to_contain_text(payer.words("逾期 %(count)s 天", count=term.DAYS_LATE))
     expect(row).to_contain_text(yuan(term.INTEREST_FEN))
     payer.follows("查看付款单", within=row)
     payer.reads(yuan(term.NET_FEN), yuan(TOGETHER_FEN), "2026年4月10日")

@@ -18,7 +18,18 @@ MODULES = sorted(path for path in ROOMS.rglob("*.py") if "__pycache__" not in pa
 SAYS_NOTHING = {"utils", "helpers", "common", "misc"}
 DEMO = ("marketplace/demo/", "marketplace/reporting/demo/")
 HANZI = re.compile(r"[\u4e00-\u9fff]")
-TRANSLATING = {"N_", "_", "gettext", "ngettext", "lazy_gettext", "_l", "lazy_ngettext", "pgettext"}
+TRANSLATING = {
+    "N_",
+    "NN_",
+    "counted",
+    "_",
+    "gettext",
+    "ngettext",
+    "lazy_gettext",
+    "_l",
+    "lazy_ngettext",
+    "pgettext",
+}
 RECORDING = {"record_trail", "trail_row"}
 DATA = {"户主", "名册"}  # Chinese words kept in the database as data, not messages
 EDGES_AND_RULES = {"views", "forms", "rules"}  # where every Chinese string is meant for a reader

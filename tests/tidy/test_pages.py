@@ -20,7 +20,7 @@ FORBIDDEN = re.compile(
 )
 JINJA_TAGS = re.compile(r"{[{%#].*?[}%#]}", re.DOTALL)
 HANZI = re.compile(r"[\u4e00-\u9fff]")
-TRANSLATING = {"_", "gettext", "ngettext", "pgettext", "npgettext"}
+TRANSLATING = {"_", "gettext", "ngettext", "pgettext", "npgettext", "counted"}
 JINJA = Environment(extensions=["jinja2.ext.i18n", "jinja2.ext.do"], autoescape=True)
 
 

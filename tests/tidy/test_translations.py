@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 from babel.messages.catalog import Catalog
@@ -20,12 +21,11 @@ TO_BE_TYPED = re.compile(
 )  # words of a sheet or a bank file that the reader must find or type as they are
 
 
-def strings_of_the_source() -> dict[str, str]:
-    """Each msgid with a place it comes from."""
+def messages_of_the_source() -> Iterator[tuple[str | tuple[str, ...], str]]:
+    """Each message with a place it comes from; those that count something are pairs."""
     with (TOP / "pyproject.toml").open("rb") as file:
         methods, options = parse_mapping(file, style="pyproject.toml")
-    keywords = {**DEFAULT_KEYWORDS, **parse_keywords(["N_", "lazy_gettext", "_l"])}
-    found = {}
+    keywords = {**DEFAULT_KEYWORDS, **parse_keywords(["N_", "NN_:1,1", "counted:1,1", "lazy_gettext", "_l"])}
     for room in ("marketplace", "templates"):
         mapped = [
             (pattern.removeprefix(f"{room}/"), method)
@@ -34,8 +34,12 @@ def strings_of_the_source() -> dict[str, str]:
         ]
         given = {pattern.removeprefix(f"{room}/"): choice for pattern, choice in options.items()}
         for name, line, message, _comments, _context in extract_from_dir(TOP / room, mapped, given, keywords):
-            found[message if isinstance(message, str) else message[0]] = f"{room}/{name}:{line}"
-    return {text: place for text, place in found.items() if text}
+            yield message, f"{room}/{name}:{line}"
+
+
+def strings_of_the_source() -> dict[str, str]:
+    """Each msgid with a place it comes from."""
+    return {first_form(message): place for message, place in messages_of_the_source() if first_form(message)}
 
 
 def catalogue() -> Catalog:
@@ -56,6 +60,10 @@ def test_the_site_speaks_what_the_catalogue_says() -> None:
     compiled = Translations.load(CATALOGUE.parents[2], ["en"])
     said = {m.id: m.string for m in catalogue() if m.id and isinstance(m.id, str)}
     assert {msgid: text for msgid, text in said.items() if compiled.gettext(msgid) != text} == {}
+    forms = {m.id: list(m.string) for m in catalogue() if m.id and not isinstance(m.id, str)}
+    assert {
+        ids: texts for ids, texts in forms.items() if [compiled.ngettext(*ids, n) for n in (1, 2)] != texts
+    } == {}
 
 
 def test_no_string_is_left_untranslated() -> None:
@@ -67,6 +75,17 @@ def test_no_string_is_left_untranslated() -> None:
         for msgid, texts in forms.items()
         if any(HANZI.search(TO_BE_TYPED.sub("", text)) for text in texts)
     ] == []
+
+
+def test_a_counted_string_is_always_asked_for_with_its_count() -> None:
+    """Without a count the compiled catalogue does not find the forms, and the Chinese would show."""
+    counted = {message[0] for message, _place in messages_of_the_source() if not isinstance(message, str)}
+    plain = {
+        message: place
+        for message, place in messages_of_the_source()
+        if isinstance(message, str) and message in counted
+    }
+    assert plain == {}
 
 
 def test_translations_keep_the_placeholders() -> None:

@@ -9,6 +9,8 @@ from wtforms import (
     DateField,
     DateTimeLocalField,
     DecimalField,
+    FieldList,
+    FormField,
     IntegerField,
     SelectChoice,
     SelectField,
@@ -18,6 +20,11 @@ from wtforms import (
 from wtforms.validators import InputRequired, Length, NumberRange
 
 from marketplace.web import field_words, locale
+from marketplace.web.forms import RowForm
+
+
+class Line(RowForm):
+    units = IntegerField()
 
 
 class Asked(FlaskForm):
@@ -33,11 +40,13 @@ class Asked(FlaskForm):
     within = IntegerField(validators=[NumberRange(1, 8)])
     above = IntegerField(validators=[NumberRange(min=1)])
     below = IntegerField(validators=[NumberRange(max=9)])
+    lines = FieldList(FormField(Line))
 
 
 TYPED = {
     "count": "一箱", "part": "半", "day": "2026-13-45", "until": "明天", "at": "99:99", "kind": "wine", "name": "",
     "most": "四个字了", "least": "短", "within": "9", "above": "0", "below": "10",
+    "lines-0-units": "三箱",
 }  # fmt: skip
 
 
@@ -57,7 +66,8 @@ def said(app: Flask, language: str) -> dict[str, list[str]]:
         app.preprocess_request()
         form = Asked()
         assert not form.validate()
-        return {field.name: [str(one) for one in field.errors] for field in form}
+        found = {field.name: [str(one) for one in field.errors] for field in form if field.name != "lines"}
+        return found | {"units": [str(one) for one in form.lines[0].form.units.errors]}
 
 
 def test_each_message_says_what_to_fill_in(small: Flask) -> None:
@@ -74,6 +84,7 @@ def test_each_message_says_what_to_fill_in(small: Flask) -> None:
         "within": ["须在 1 到 8 之间"],
         "above": ["不能小于 1"],
         "below": ["不能大于 9"],
+        "units": ["请填写整数，例如 12"],
     }
 
 
@@ -91,6 +102,7 @@ def test_they_are_said_in_english_as_well(small: Flask) -> None:
         "within": ["Must be from 1 to 8"],
         "above": ["Must be at least 1"],
         "below": ["Must be at most 9"],
+        "units": ["Enter a whole number, for example 12"],
     }
 
 

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 from flask import Flask, render_template_string, url_for
+from flask_babel import force_locale
 from flask_wtf import FlaskForm
 from flask_wtf.csrf import CSRFProtect
 from flask_wtf.file import FileField
@@ -219,6 +220,17 @@ def test_only_what_waits_is_named_as_a_task(pages):
     assert 'href="/style?state=new"' in html
     assert "过磅单" not in html
     assert "今天没有要办的事" in shown(pages, "status", "task_list", "{{ task_list([]) }}")
+
+
+@pytest.mark.parametrize(
+    ("count", "english"), [(1, "1 order to ship"), (2, "2 orders to ship"), (0, "0 orders to ship")]
+)
+def test_one_is_counted_as_one_where_the_language_tells_it_apart(pages, count, english):
+    message = "%(count)s 笔订单待发货"
+    with pages.test_request_context("/"):
+        assert locale.counted(message, count) == f"{count} 笔订单待发货"
+        with force_locale("en"):
+            assert locale.counted(message, count) == english
 
 
 def test_a_facet_goes_in_and_out_and_returns_to_the_first_page(pages):

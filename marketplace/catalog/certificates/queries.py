@@ -21,7 +21,7 @@ from marketplace.catalog.certificates.models import (
 from marketplace.catalog.models import Certificate, CertificateKind, CertificateState, Product
 from marketplace.core.clock import business_day, today
 from marketplace.core.errors import NotFound
-from marketplace.core.labels import N_, LabelledEnum
+from marketplace.core.labels import N_, NN_, LabelledEnum
 from marketplace.identity.actors import Actor
 from marketplace.identity.permissions import Permission
 from marketplace.registry.models import Cooperative
@@ -290,7 +290,7 @@ def tasks_of(session: Session, actor: Actor) -> list[Task]:
     if actor.can(Permission.MANAGE_LISTINGS) and actor.cooperative_id is not None:
         tasks.append(
             Task(
-                N_("%(count)s 张证书三个月内到期，请办理续展"),
+                NN_("%(count)s 张证书三个月内到期，请办理续展"),
                 _count(session, certificates_visible_to(actor, Show.ENDING)),
                 "certificates.index",
                 {"show": Show.ENDING.value},
@@ -299,7 +299,7 @@ def tasks_of(session: Session, actor: Actor) -> list[Task]:
     if actor.can(Permission.WAIVE_FEES):
         tasks.append(
             Task(
-                N_("%(count)s 项认证费减免等您决定"),
+                NN_("%(count)s 项认证费减免等您决定"),
                 _count(session, certificates_visible_to(actor, Show.WAIVERS)),
                 "certificates.index",
                 {"show": Show.WAIVERS.value},

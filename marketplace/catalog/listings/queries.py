@@ -18,7 +18,7 @@ from marketplace.catalog.listings.models import EditState, ListingEdit, Matter
 from marketplace.catalog.models import Listing, ListingVersion, Product, ProductPicture
 from marketplace.catalog.prices.queries import check_of, stored_references
 from marketplace.core.clock import today
-from marketplace.core.labels import N_
+from marketplace.core.labels import NN_
 from marketplace.identity.actors import Actor
 from marketplace.identity.permissions import Permission
 from marketplace.registry.reviews.models import ReviewCase
@@ -118,7 +118,7 @@ def tasks_of(session: Session, actor: Actor) -> list[Task]:
         .where(ListingEdit.cooperative_id == actor.cooperative_id, ListingEdit.state == EditState.DRAFT)
     )
     count = session.scalar(query) or 0
-    return [Task(N_("%(count)s 份商品草稿还没有提交"), count, "workshop.products")] if count else []
+    return [Task(NN_("%(count)s 份商品草稿还没有提交"), count, "workshop.products")] if count else []
 
 
 def edits_of_products(session: Session, product_ids: list[int]) -> dict[int, ListingEdit]:

@@ -28,7 +28,7 @@ from marketplace.catalog.prices.models import (
     ReferencePrice,
     ReferenceSource,
 )
-from marketplace.core.labels import N_
+from marketplace.core.labels import N_, NN_
 from marketplace.identity.actors import Actor
 from marketplace.identity.models import StoredFile
 from marketplace.identity.permissions import Permission
@@ -359,4 +359,4 @@ def tasks_of(session: Session, actor: Actor) -> list[Task]:
         return []
     waiting = unexplained_low(actor).order_by(None).with_only_columns(PriceCheck.version_id)
     count = session.scalar(select(func.count()).select_from(waiting.subquery())) or 0
-    return [Task(N_("%(count)s 件商品的价格明显偏低，请说明原因"), count, "prices.watch")] if count else []
+    return [Task(NN_("%(count)s 件商品的价格明显偏低，请说明原因"), count, "prices.watch")] if count else []

@@ -20,7 +20,7 @@ from marketplace.catalog.recognition.models import (
 )
 from marketplace.core.clock import today
 from marketplace.core.errors import NotFound
-from marketplace.core.labels import N_, LabelledEnum
+from marketplace.core.labels import N_, NN_, LabelledEnum
 from marketplace.core.money import half_up
 from marketplace.identity.actors import Actor
 from marketplace.identity.permissions import Permission
@@ -246,4 +246,4 @@ def tasks_of(session: Session, actor: Actor) -> list[Task]:
         )
     )
     count = session.scalar(query) or 0
-    return [Task(N_("%(count)s 个抽中的产品等核查结果"), count, "recognition.rounds")] if count else []
+    return [Task(NN_("%(count)s 个抽中的产品等核查结果"), count, "recognition.rounds")] if count else []

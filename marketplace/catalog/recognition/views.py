@@ -27,7 +27,7 @@ from marketplace.registry.reviews.queries import last_case_of
 from marketplace.web.checks import CHECKS, check_page
 from marketplace.web.forms import place_error
 from marketplace.web.limits import limiter
-from marketplace.web.locale import label
+from marketplace.web.locale import counted, label
 from marketplace.web.paging import page_of
 from marketplace.web.qr import qr_to
 from marketplace.web.transaction import current_session
@@ -186,7 +186,7 @@ def rounds() -> ResponseReturnValue:
         except DomainError as error:
             place_error(form, error)
         else:
-            flash(_("已抽出 %(count)s 个产品", count=drawn.size), "success")
+            flash(counted("已抽出 %(count)s 个产品", drawn.size), "success")
             return redirect(url_for(".round_", round_no=drawn.public_no), 303)
     page = page_of(session, queries.rounds_visible_to(actor))
     shown = render_template(

@@ -22,6 +22,7 @@ from marketplace.linkage.sheets import MOST_ROWS, sheet_reader
 from marketplace.registry.roster.rules import MEDIA_TYPES
 from marketplace.web.downloads import download
 from marketplace.web.forms import place_error
+from marketplace.web.locale import counted
 from marketplace.web.paging import page_of
 from marketplace.web.transaction import current_session
 
@@ -120,7 +121,7 @@ def take(sheet_no: str) -> ResponseReturnValue:
     rules.take_sheet(
         current_session(), current_actor(), current_app.extensions["files"], sheet, _format(sheet.kind)
     )
-    flash(_("已录入 %(rows)s 行", rows=sheet.rows_good), "success")
+    flash(counted("已录入 %(count)s 行", sheet.rows_good), "success")
     return redirect(url_for(".show", sheet_no=sheet_no), 303)
 
 

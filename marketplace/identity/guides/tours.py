@@ -54,7 +54,11 @@ TOURS: dict[Role, tuple[Step, Step, Step]] = {
             N_("合作社请您家加入，要您点头才算数。"),
             "registry.my_enrolments",
         ),
-        Step(N_("看看您家的收入"), N_("每一笔都能点开，看是怎么算出来的。"), "reporting.my_income"),
+        Step(
+            N_("看看您家的收入"),
+            N_("每一笔写明哪批货、谁买的；一户一档里看得到怎么算出来的。"),
+            "reporting.my_income",
+        ),
         Step(N_("换一个自己的密码"), N_("密码只有您知道，别告诉别人。"), "identity.account"),
     ),
     Role.VILLAGE_REVIEWER: _REVIEW,

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session, joinedload
 
 from marketplace.core.clock import today
 from marketplace.core.errors import NotFound
-from marketplace.core.labels import N_
+from marketplace.core.labels import NN_
 from marketplace.identity.actors import Actor
 from marketplace.identity.permissions import Permission
 from marketplace.linkage.mechanisms.asset_lease.queries import retained_by_village
@@ -177,8 +177,8 @@ def tasks_of(session: Session, actor: Actor) -> list[Task]:
         .where(own, PeriodClosing.state == ClosingState.PREPARED, PeriodClosing.prepared_by != actor.user_id)
     )
     counted = (
-        (over.where(LinkagePeriod.id.not_in(prepared)), N_("%(count)s 个联结期已到期，可以准备关账")),
-        (theirs, N_("%(count)s 个联结期的关账等您确认")),
+        (over.where(LinkagePeriod.id.not_in(prepared)), NN_("%(count)s 个联结期已到期，可以准备关账")),
+        (theirs, NN_("%(count)s 个联结期的关账等您确认")),
     )
     tasks = [Task(message, session.scalar(query) or 0, "linkage.periods") for query, message in counted]
     return [task for task in tasks if task.count]

@@ -14,7 +14,7 @@ from sqlalchemy import BigInteger, ColumnElement, Select, Subquery, case, cast, 
 from sqlalchemy.orm import Session
 
 from marketplace.core.clock import business_day, now, start_of
-from marketplace.core.labels import N_, LabelledEnum
+from marketplace.core.labels import N_, NN_, LabelledEnum
 from marketplace.identity.actors import Actor
 from marketplace.identity.permissions import Permission
 from marketplace.ledger.accounts import AccountKey
@@ -210,7 +210,7 @@ def tasks_of(session: Session, actor: Actor) -> list[Task]:
         .subquery()
     )
     count = session.scalar(select(func.count()).select_from(old)) or 0
-    message = N_("%(count)s 处联结资金等凭据超过 30 天")
+    message = NN_("%(count)s 处联结资金等凭据超过 30 天")
     return [Task(message, count, "closing.unallocated_pools")] if count else []
 
 

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Select, func, or_, select
 from sqlalchemy.orm import Session, joinedload, lazyload, selectinload
 
 from marketplace.core.errors import NotFound
-from marketplace.core.labels import N_
+from marketplace.core.labels import N_, NN_
 from marketplace.identity.actors import Actor
 from marketplace.identity.permissions import Permission
 from marketplace.ordering.models import OrderPart
@@ -212,11 +212,11 @@ def tasks_of(session: Session, actor: Actor) -> list[Task]:
             ),
         )
         count = session.scalar(waits) or 0
-        tasks.append(Task(N_("%(count)s 个收款账户要补资料"), count, "receiving_account.own"))
+        tasks.append(Task(NN_("%(count)s 个收款账户要补资料"), count, "receiving_account.own"))
     if actor.can(Permission.MATCH_BANK_LINES):
         refused = select(func.count()).where(
             CooperativeTransfer.state == TransferState.PLANNED, CooperativeTransfer.failure != ""
         )
         count = session.scalar(refused) or 0
-        tasks.append(Task(N_("%(count)s 笔划付被通道退回"), count, "transfers.index", {"state": "planned"}))
+        tasks.append(Task(NN_("%(count)s 笔划付被通道退回"), count, "transfers.index", {"state": "planned"}))
     return [task for task in tasks if task.count]

@@ -9,7 +9,7 @@ from sqlalchemy import Select, false, func, select
 from sqlalchemy.orm import Session
 
 from marketplace.core.errors import NotFound
-from marketplace.core.labels import N_
+from marketplace.core.labels import NN_
 from marketplace.identity.actors import Actor
 from marketplace.identity.models import OrganisationKind
 from marketplace.identity.permissions import Permission
@@ -118,5 +118,5 @@ def tasks_of(session: Session, actor: Actor) -> list[Task]:
         CorrectionSet.proposed_by != actor.user_id
     )
     count = session.scalar(select(func.count()).select_from(waiting.order_by(None).subquery())) or 0
-    task = Task(N_("%(count)s 份入账更正待复核"), count, "corrections.index", {"state": "proposed"})
+    task = Task(NN_("%(count)s 份入账更正待复核"), count, "corrections.index", {"state": "proposed"})
     return [task] if count else []

@@ -6,7 +6,7 @@ from sqlalchemy import Select, false, func, select
 from sqlalchemy.orm import Session
 
 from marketplace.core.errors import NotFound
-from marketplace.core.labels import N_
+from marketplace.core.labels import NN_
 from marketplace.identity.actors import Actor
 from marketplace.identity.permissions import Permission
 from marketplace.ordering.queries import works_for_unit
@@ -72,12 +72,12 @@ def return_by_no(session: Session, number: str) -> DepositReturn:
 def tasks_of(session: Session, actor: Actor) -> list[Task]:
     """Deposits to transfer for a unit's payer; returns to send for the cashier."""
     if actor.can(Permission.PAY_FOR_UNIT) and actor.buyer_unit_id is not None:
-        message: str = N_("%(count)s 笔订金待转账")
+        message: str = NN_("%(count)s 笔订金待转账")
         query: Select[Deposit] | Select[DepositReturn] = (
             deposits_visible_to(actor).where(Deposit.state == DepositState.OPEN).order_by(None)
         )
     elif actor.can(Permission.MATCH_BANK_LINES):
-        message, query = N_("%(count)s 笔订金待退回"), returns_to_send().order_by(None)
+        message, query = NN_("%(count)s 笔订金待退回"), returns_to_send().order_by(None)
     else:
         return []
     count = session.scalar(select(func.count()).select_from(query.subquery())) or 0

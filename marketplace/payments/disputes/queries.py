@@ -8,7 +8,7 @@ from sqlalchemy import Select, case, func, select
 from sqlalchemy.orm import Session, joinedload
 
 from marketplace.core.errors import Conflict, NotFound
-from marketplace.core.labels import N_
+from marketplace.core.labels import N_, NN_
 from marketplace.identity.actors import Actor
 from marketplace.identity.permissions import Permission
 from marketplace.ordering.models import Order
@@ -93,4 +93,4 @@ def tasks_of(session: Session, actor: Actor) -> list[Task]:
         return []
     query = select(func.count()).where(PaymentDispute.state == DisputeStatus.NEEDS_ANSWER)
     count = session.scalar(query) or 0
-    return [Task(N_("%(count)s 笔付款争议待提交证据"), count, "disputes.index")] if count else []
+    return [Task(NN_("%(count)s 笔付款争议待提交证据"), count, "disputes.index")] if count else []

@@ -9,7 +9,7 @@ from sqlalchemy import BigInteger, ColumnElement, Select, cast, false, func, sel
 from sqlalchemy.orm import Session, joinedload, lazyload
 
 from marketplace.core.errors import NotFound
-from marketplace.core.labels import N_
+from marketplace.core.labels import NN_
 from marketplace.identity.actors import Actor
 from marketplace.identity.permissions import Permission
 from marketplace.ordering.models import Order, OrderLine, OrderPart
@@ -185,9 +185,9 @@ def tasks_of(session: Session, actor: Actor) -> list[Task]:
         waiting = parts_to_invoice(actor).with_only_columns(OrderPart.id)
         wrong = invoices_to_correct(actor).with_only_columns(Invoice.id)
         tasks = (
-            Task(N_("%(count)s 笔已验收的货待开发票"), _count(session, waiting), "invoices.to_invoice"),
+            Task(NN_("%(count)s 笔已验收的货待开发票"), _count(session, waiting), "invoices.to_invoice"),
             Task(
-                N_("%(count)s 张发票因退款待开红字发票"),
+                NN_("%(count)s 张发票因退款待开红字发票"),
                 _count(session, wrong),
                 "invoices.index",
                 {"state": "to_correct"},
@@ -197,7 +197,7 @@ def tasks_of(session: Session, actor: Actor) -> list[Task]:
         waiting_invoices = invoices_in_state(actor, InvoiceState.UPLOADED).with_only_columns(Invoice.id)
         tasks = (
             Task(
-                N_("%(count)s 张发票待核对"),
+                NN_("%(count)s 张发票待核对"),
                 _count(session, waiting_invoices),
                 "invoices.index",
                 {"state": InvoiceState.UPLOADED.value},

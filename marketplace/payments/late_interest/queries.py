@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session, joinedload
 
 from marketplace.core.clock import business_day
 from marketplace.core.errors import NotFound
-from marketplace.core.labels import N_
+from marketplace.core.labels import NN_
 from marketplace.identity.actors import Actor
 from marketplace.identity.permissions import Permission
 from marketplace.ordering.models import Order, OrderPart
@@ -149,4 +149,4 @@ def tasks_of(session: Session, actor: Actor) -> list[Task]:
         return []
     waiting = interests_in_state(actor, InterestState.OPEN).order_by(None).with_only_columns(LateInterest.id)
     count = session.scalar(select(func.count()).select_from(waiting.subquery())) or 0
-    return [Task(N_("%(count)s 笔逾期利息待转账"), count, "late_interest.index")] if count else []
+    return [Task(NN_("%(count)s 笔逾期利息待转账"), count, "late_interest.index")] if count else []

@@ -22,6 +22,7 @@ from marketplace.registry.queries import household_by_no
 from marketplace.web.downloads import download
 from marketplace.web.errors import explain
 from marketplace.web.forms import place_error
+from marketplace.web.locale import counted
 from marketplace.web.paging import page_of
 from marketplace.web.transaction import current_session
 
@@ -100,7 +101,7 @@ def take_sheet(sheet_no: str) -> ResponseReturnValue:
         session.rollback()
         flash(explain(error), "error")
     else:
-        flash(_("已登记 %(count)s 户的收款账号", count=taken.rows_new), "success")
+        flash(counted("已登记 %(count)s 户的收款账号", taken.rows_new), "success")
     return redirect(url_for("payout_accounts.sheet", sheet_no=sheet_no), 303)
 
 

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session, joinedload
 
 from marketplace.core.clock import end_of
 from marketplace.core.errors import Forbidden, NotFound
-from marketplace.core.labels import N_, LabelledEnum
+from marketplace.core.labels import N_, NN_, LabelledEnum
 from marketplace.identity.actors import Actor
 from marketplace.identity.permissions import Permission
 from marketplace.ledger.accounts import AccountKind
@@ -358,12 +358,12 @@ def tasks_of(session: Session, actor: Actor) -> list[Task]:
     tasks: list[Task] = []
     if actor.can(P.APPROVE_PAYOUTS):
         count = _count(session, batches_to_approve(actor).with_only_columns(PayoutBatch.id))
-        tasks.append(Task(N_("%(count)s 批发放待复核"), count, "payouts.batches"))
+        tasks.append(Task(NN_("%(count)s 批发放待复核"), count, "payouts.batches"))
     if actor.can(P.ENROL_HOUSEHOLDS) or actor.can(P.VOUCH_FOR_HOUSEHOLDS) or actor.can(P.RECORD_STATUS):
         refused = _count(session, households_refused(actor).with_only_columns(Household.id))
-        tasks.append(Task(N_("%(count)s 笔发放失败待更正"), refused, "payout_accounts.index"))
+        tasks.append(Task(NN_("%(count)s 笔发放失败待更正"), refused, "payout_accounts.index"))
         lacking = _count(session, households_without_account(actor).with_only_columns(Household.id))
-        tasks.append(Task(N_("%(count)s 户还没有收款账号"), lacking, "payout_accounts.index"))
+        tasks.append(Task(NN_("%(count)s 户还没有收款账号"), lacking, "payout_accounts.index"))
     return [task for task in tasks if task.count]
 
 

@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session, aliased, joinedload
 
 from marketplace.core.clock import end_of, start_of
 from marketplace.core.errors import NotFound
-from marketplace.core.labels import N_
+from marketplace.core.labels import NN_
 from marketplace.identity.actors import Actor
 from marketplace.identity.permissions import Permission
 from marketplace.linkage.models import Attribution
@@ -236,7 +236,7 @@ def tasks_of(session: Session, actor: Actor) -> list[Task]:
     )
     count = session.scalar(waiting) or 0
     return (
-        [Task(N_("%(count)s 张采购凭证已作废，可以重新开具"), count, "purchase_certificates.index")]
+        [Task(NN_("%(count)s 张采购凭证已作废，可以重新开具"), count, "purchase_certificates.index")]
         if count
         else []
     )

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session, joinedload
 
-from marketplace.core.labels import N_
+from marketplace.core.labels import NN_
 from marketplace.identity.actors import Actor
 from marketplace.identity.permissions import Permission
 from marketplace.ordering.models import Order, OrderPart
@@ -87,4 +87,4 @@ def tasks_of(session: Session, actor: Actor) -> list[Task]:
         return []
     waiting = select(func.count()).where(ReconciliationItem.state.in_((ItemState.OPEN, ItemState.PROPOSED)))
     count = session.scalar(waiting) or 0
-    return [Task(N_("%(count)s 笔对账差异待查明"), count, "reconciliation.items")] if count else []
+    return [Task(NN_("%(count)s 笔对账差异待查明"), count, "reconciliation.items")] if count else []

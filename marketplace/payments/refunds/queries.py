@@ -9,7 +9,7 @@ from sqlalchemy import Select, func, or_, select
 from sqlalchemy.orm import Session, joinedload, lazyload
 
 from marketplace.core.errors import NotFound
-from marketplace.core.labels import N_
+from marketplace.core.labels import NN_
 from marketplace.identity.actors import Actor
 from marketplace.identity.permissions import Permission
 from marketplace.ordering.models import Order, OrderKind, OrderLine, OrderPart
@@ -217,9 +217,11 @@ def tasks_of(session: Session, actor: Actor) -> list[Task]:
     """What waits: requests to decide at a cooperative, money to send back for the cashier."""
     if actor.can(Permission.FULFIL_ORDERS) and actor.cooperative_id is not None:
         count = _count(session, refunds_in_state(actor, RefundState.ASKED))
-        task = Task(N_("%(count)s 笔退款申请待处理"), count, "refunds.requests")
+        task = Task(NN_("%(count)s 笔退款申请待处理"), count, "refunds.requests")
     elif actor.can(Permission.MATCH_BANK_LINES):
-        task = Task(N_("%(count)s 笔退款待转回买方"), _count(session, refunds_by_hand()), "refunds.transfers")
+        task = Task(
+            NN_("%(count)s 笔退款待转回买方"), _count(session, refunds_by_hand()), "refunds.transfers"
+        )
     else:
         return []
     return [task] if task.count else []

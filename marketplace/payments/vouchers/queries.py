@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from marketplace.catalog.models import Listing, ListingState
 from marketplace.core.errors import NotFound
-from marketplace.core.labels import N_
+from marketplace.core.labels import NN_
 from marketplace.identity.actors import Actor
 from marketplace.identity.permissions import Permission
 from marketplace.ordering.queries import works_for_unit
@@ -92,9 +92,9 @@ def return_by_no(session: Session, number: str) -> VoucherReturn:
 def tasks_of(session: Session, actor: Actor) -> list[Task]:
     """Batches to approve, to transfer and to print for a unit; returns to send for the cashier."""
     waits = (
-        (Permission.APPROVE_ORDERS, BatchState.AWAITING, N_("%(count)s 批提货券待审批")),
-        (Permission.PAY_FOR_UNIT, BatchState.OPEN, N_("%(count)s 批提货券待转账")),
-        (Permission.ORDER_FOR_UNIT, BatchState.PAID, N_("%(count)s 批提货券已到账，可以制券")),
+        (Permission.APPROVE_ORDERS, BatchState.AWAITING, NN_("%(count)s 批提货券待审批")),
+        (Permission.PAY_FOR_UNIT, BatchState.OPEN, NN_("%(count)s 批提货券待转账")),
+        (Permission.ORDER_FOR_UNIT, BatchState.PAID, NN_("%(count)s 批提货券已到账，可以制券")),
     )
     asked: list[tuple[str, Select[VoucherBatch] | Select[VoucherReturn]]] = []
     if actor.buyer_unit_id is not None:
@@ -105,7 +105,7 @@ def tasks_of(session: Session, actor: Actor) -> list[Task]:
             if actor.can(duty)
         ]
     elif actor.can(Permission.MATCH_BANK_LINES):
-        asked = [(N_("%(count)s 笔提货券余款待退回"), returns_to_send().order_by(None))]
+        asked = [(NN_("%(count)s 笔提货券余款待退回"), returns_to_send().order_by(None))]
     counts = [
         (message, session.scalar(select(func.count()).select_from(query.subquery())) or 0)
         for message, query in asked

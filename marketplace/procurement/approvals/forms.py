@@ -7,7 +7,6 @@ from flask_wtf import FlaskForm
 from wtforms import (
     DateField,
     FieldList,
-    Form,
     FormField,
     SelectChoice,
     SelectField,
@@ -21,6 +20,7 @@ from marketplace.identity.models import User
 from marketplace.linkage.fields import YuanField
 from marketplace.procurement.approvals.models import ApprovalChain
 from marketplace.procurement.approvals.rules import MOST_STEPS, StepWanted
+from marketplace.web.forms import RowForm
 
 REQUIRED = InputRequired(_l("请填写这一项"))
 WORDS = DataRequired(_l("请填写这一项"))
@@ -39,7 +39,7 @@ class PeopleField(SelectMultipleField):
     option_widget = CheckboxInput()
 
 
-class StepRow(Form):
+class StepRow(RowForm):
     """One step; a row that names nobody and no amount is no step."""
 
     from_fen = YuanField(_l("从多少元起"), render_kw={"inputmode": "decimal", "autocomplete": "off"})

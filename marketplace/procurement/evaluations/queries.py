@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session, joinedload, lazyload
 
 from marketplace.catalog.models import Listing, ListingVersion
 from marketplace.core.errors import NotFound
-from marketplace.core.labels import N_
+from marketplace.core.labels import NN_
 from marketplace.core.money import half_up
 from marketplace.identity.actors import Actor
 from marketplace.identity.permissions import Permission
@@ -121,4 +121,6 @@ def tasks_of(session: Session, actor: Actor) -> list[Task]:
         return []
     waiting = awaiting_evaluation(actor).order_by(None).with_only_columns(OrderPart.id)
     count = session.scalar(select(func.count()).select_from(waiting.subquery())) or 0
-    return [Task(N_("%(count)s 笔订单待评价，评价后才计入完成"), count, "evaluations.index")] if count else []
+    return (
+        [Task(NN_("%(count)s 笔订单待评价，评价后才计入完成"), count, "evaluations.index")] if count else []
+    )

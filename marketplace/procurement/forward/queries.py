@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from marketplace.catalog.models import ProductLot
 from marketplace.core.errors import NotFound
-from marketplace.core.labels import N_
+from marketplace.core.labels import NN_
 from marketplace.identity.actors import Actor
 from marketplace.identity.permissions import Permission
 from marketplace.linkage.models import Lot
@@ -95,9 +95,11 @@ def tasks_of(session: Session, actor: Actor) -> list[Task]:
         waiting = own.where(
             ForwardOrder.state == ForwardState.AWAITING, ForwardOrder.ordered_by != actor.user_id
         )
-        counted.append((N_("%(count)s 张预订待审批"), waiting))
+        counted.append((NN_("%(count)s 张预订待审批"), waiting))
     if actor.can(Permission.FULFIL_ORDERS):
-        counted.append((N_("%(count)s 张预订待答复"), own.where(ForwardOrder.state == ForwardState.PROPOSED)))
+        counted.append(
+            (NN_("%(count)s 张预订待答复"), own.where(ForwardOrder.state == ForwardState.PROPOSED))
+        )
     tasks = [
         Task(
             message,

@@ -12,7 +12,7 @@ from marketplace.catalog.models import Listing
 from marketplace.catalog.queries import sale_stop, unit_price_fen
 from marketplace.core.clock import now, today
 from marketplace.core.errors import NotFound
-from marketplace.core.labels import N_
+from marketplace.core.labels import NN_
 from marketplace.identity.actors import Actor
 from marketplace.identity.permissions import Permission
 from marketplace.ordering.models import OrderPart
@@ -154,9 +154,9 @@ def tasks_of(session: Session, actor: Actor) -> list[Task]:
     joined = select(GroupMember.group_id).where(GroupMember.user_id == actor.user_id)
     joinable = open_groups(actor).where(GroupPurchase.id.not_in(joined)).order_by(None)
     counts = (
-        (N_("拼单已截止，%(count)s 笔订单请在一小时内付款"), session.scalar(unpaid) or 0),
+        (NN_("拼单已截止，%(count)s 笔订单请在一小时内付款"), session.scalar(unpaid) or 0),
         (
-            N_("本单位有 %(count)s 个拼单可以参加"),
+            NN_("本单位有 %(count)s 个拼单可以参加"),
             session.scalar(select(func.count()).select_from(joinable.subquery())) or 0,
         ),
     )

@@ -26,6 +26,7 @@ from marketplace.procurement.lists.reading import (
 from marketplace.procurement.lists.views import say_left_out
 from marketplace.registry.roster.checks import text_of
 from marketplace.web.forms import place_error, tell
+from marketplace.web.locale import counted
 from marketplace.web.transaction import current_session
 
 bp = Blueprint("order_entry", __name__)
@@ -71,7 +72,7 @@ def _to_checkout(kind: OrderKind, checked: Checked) -> ResponseReturnValue | Non
         flash(_("请至少填写一行"), "error")
         return None
     if checked.findings:
-        flash(_("有 %(count)s 处要改，改好后再放进购物车", count=len(checked.findings)), "error")
+        flash(counted("有 %(count)s 处要改，改好后再放进购物车", len(checked.findings)), "error")
         return None
     wanted = [row.wanted for row in checked.rows.values()]
     try:

@@ -25,7 +25,7 @@ from marketplace.procurement.lists.models import OrderList
 from marketplace.procurement.lists.reading import listings_called
 from marketplace.web.addresses import own_path
 from marketplace.web.forms import place_error, tell
-from marketplace.web.locale import label
+from marketplace.web.locale import counted, label
 from marketplace.web.paging import page_of
 from marketplace.web.transaction import current_session
 
@@ -160,7 +160,7 @@ def fill() -> ResponseReturnValue:
     say_left_out(left_out)
     if not good:
         return redirect(_back(), 303)
-    flash(_("%(count)s 种产品已放进购物车", count=len(good)), "success")
+    flash(counted("%(count)s 种产品已放进购物车", len(good)), "success")
     return redirect(url_for("ordering.cart") + f"?for={kind.value}", 303)
 
 

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session, joinedload
 
 from marketplace.core.clock import today
 from marketplace.core.errors import NotFound
-from marketplace.core.labels import N_, LabelledEnum
+from marketplace.core.labels import N_, NN_, LabelledEnum
 from marketplace.identity.actors import Actor
 from marketplace.identity.permissions import Permission
 from marketplace.procurement.quota.models import (
@@ -218,7 +218,7 @@ def tasks_of(session: Session, actor: Actor) -> list[Task]:
     tasks: list[Task] = []
     if actor.can(Permission.APPROVE_ORDERS):
         waiting = session.scalar(select(func.count()).select_from(waiting_filings(actor).subquery())) or 0
-        tasks.append(Task(N_("%(count)s 份预留份额申报待确认"), waiting, "quota_reports.own"))
+        tasks.append(Task(NN_("%(count)s 份预留份额申报待确认"), waiting, "quota_reports.own"))
     if actor.can(Permission.ORDER_FOR_UNIT):
         tasks += _orderer_tasks(session, actor.buyer_unit_id)
     return [task for task in tasks if task.count]
@@ -227,13 +227,15 @@ def tasks_of(session: Session, actor: Actor) -> list[Task]:
 def _orderer_tasks(session: Session, unit_id: int) -> list[Task]:
     year, membership = today().year, membership_of(session, unit_id, today().year)
     if membership is not None and membership.agreed_at is None:
-        return [Task(N_("%(count)s 个合用食堂邀请待答复"), 1, "quota.sharing")]
+        return [Task(NN_("%(count)s 个合用食堂邀请待答复"), 1, "quota.sharing")]
     if membership is not None and not membership.is_representative:
         return []
     last = session.scalars(filings_of(unit_id, year).limit(1)).unique().first()
     if last is not None:
         returned = last.decision is not None and not last.decision.is_confirmed
-        return [Task(N_("%(count)s 份预留份额申报被退回，请改正后再报"), 1, "quota.file")] if returned else []
+        return (
+            [Task(NN_("%(count)s 份预留份额申报被退回，请改正后再报"), 1, "quota.file")] if returned else []
+        )
     return _deadline_task(session, session.get_one(BuyerUnit, unit_id), year)
 
 
@@ -243,7 +245,7 @@ def _deadline_task(session: Session, unit: BuyerUnit, year: int) -> list[Task]:
         return []
     left = (rule.due_on - today()).days + 1
     if left <= 0:
-        return [Task(N_("预留份额申报已逾期 %(count)s 天，仍可补报"), 1 - left, "quota.file")]
+        return [Task(NN_("预留份额申报已逾期 %(count)s 天，仍可补报"), 1 - left, "quota.file")]
     if left <= REMIND_DAYS:
-        return [Task(N_("离预留份额申报截止还有 %(count)s 天（含今天）"), left, "quota.file")]
-    return [Task(N_("%(count)s 个年度的预留份额待申报"), 1, "quota.file")]
+        return [Task(NN_("离预留份额申报截止还有 %(count)s 天（含今天）"), left, "quota.file")]
+    return [Task(NN_("%(count)s 个年度的预留份额待申报"), 1, "quota.file")]

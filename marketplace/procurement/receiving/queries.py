@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session, joinedload, lazyload
 
 from marketplace.core.clock import today
 from marketplace.core.errors import NotFound
-from marketplace.core.labels import N_
+from marketplace.core.labels import NN_
 from marketplace.identity.actors import Actor
 from marketplace.identity.models import StoredFile
 from marketplace.identity.permissions import Permission
@@ -348,14 +348,14 @@ def tasks_of(session: Session, actor: Actor) -> list[Task]:
     wanted: list[Task] = []
     if actor.can(Permission.BUY_PERSONALLY) or actor.can(Permission.RECEIVE_FOR_UNIT):
         soon = to_inspect(actor, by=today() + timedelta(days=REMINDER_DAYS))
-        message = N_("%(count)s 笔到货验收期将满，逾期视为验收合格")
+        message = NN_("%(count)s 笔到货验收期将满，逾期视为验收合格")
         wanted.append(Task(message, _count(session, soon), "ordering.deliveries", {"state": "received"}))
     if actor.can(Permission.FULFIL_ORDERS) and actor.cooperative_id is not None:
         waiting = open_rejections(actor, PartState.PART_REJECTED)
-        wanted.append(Task(N_("%(count)s 笔拒收待答复"), _count(session, waiting), "rejections.index"))
+        wanted.append(Task(NN_("%(count)s 笔拒收待答复"), _count(session, waiting), "rejections.index"))
     if actor.can(Permission.MEDIATE_DISPUTES):
         disputes = open_rejections(actor, PartState.DISPUTED)
         wanted.append(
-            Task(N_("%(count)s 笔验收争议待调解"), _count(session, disputes), "rejections.disputes")
+            Task(NN_("%(count)s 笔验收争议待调解"), _count(session, disputes), "rejections.disputes")
         )
     return [task for task in wanted if task.count]

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session, joinedload
 from marketplace.catalog.models import Category, Listing, ListingState, Product
 from marketplace.core.clock import now, today
 from marketplace.core.errors import NotFound
-from marketplace.core.labels import N_
+from marketplace.core.labels import NN_
 from marketplace.identity.actors import Actor
 from marketplace.identity.permissions import Permission
 from marketplace.linkage.models import Lot
@@ -293,18 +293,18 @@ def tasks_of(session: Session, actor: Actor) -> list[Task]:
                 RequestVersion.deadline_at <= now(),
             )
         )
-        counted = [(N_("%(count)s 条需求已截止，请比价定标"), due, "requests.index", {"state": "closed"})]
+        counted = [(NN_("%(count)s 条需求已截止，请比价定标"), due, "requests.index", {"state": "closed"})]
     elif actor.can(Permission.MANAGE_LISTINGS) and actor.cooperative_id is not None:
         own = Offer.cooperative_id == actor.cooperative_id
         counted = [
             (
-                N_("%(count)s 条需求在您报价后有修改，请重新确认报价"),
+                NN_("%(count)s 条需求在您报价后有修改，请重新确认报价"),
                 outdated_offers().where(own),
                 "requests.selling.own_offers",
                 {},
             ),
             (
-                N_("%(count)s 个报价有了结果"),
+                NN_("%(count)s 个报价有了结果"),
                 select(Offer.id).where(own, Offer.state.in_(OUTCOMES), Offer.outcome_read_at.is_(None)),
                 "requests.selling.own_offers",
                 {},

@@ -14,7 +14,7 @@ from marketplace.catalog.models import Listing, ListingState
 from marketplace.catalog.queries import sale_stop, unit_price_fen
 from marketplace.core.clock import now, today
 from marketplace.core.errors import NotFound
-from marketplace.core.labels import N_
+from marketplace.core.labels import NN_
 from marketplace.identity.actors import Actor
 from marketplace.identity.permissions import Permission
 from marketplace.ordering.queries import works_for_unit
@@ -244,17 +244,17 @@ def tasks_of(session: Session, actor: Actor) -> list[Task]:
         mine = ids.where(
             StandingOrder.state == StandingState.AWAITING_APPROVAL, StandingOrder.ordered_by != actor.user_id
         )
-        counted.append((N_("%(count)s 张长期订单待审批"), mine, "standing.index"))
+        counted.append((NN_("%(count)s 张长期订单待审批"), mine, "standing.index"))
     if actor.can(Permission.FULFIL_ORDERS) and actor.cooperative_id is not None:
         asked = ids.where(StandingOrder.state == StandingState.AWAITING_CONFIRMATION)
-        counted.append((N_("%(count)s 张长期订单待确认供货"), asked, "standing_supply.promises"))
+        counted.append((NN_("%(count)s 张长期订单待确认供货"), asked, "standing_supply.promises"))
     if actor.can(Permission.ORDER_FOR_UNIT) and actor.buyer_unit_id is not None:
         held = select(DeliveryWindow.id).where(
             DeliveryWindow.standing_order_id.in_(ids),
             DeliveryWindow.state == WindowState.HELD,
             DeliveryWindow.starts_at > now(),
         )
-        counted.append((N_("%(count)s 次定期送货暂缓，请处理"), held, "standing.attention"))
+        counted.append((NN_("%(count)s 次定期送货暂缓，请处理"), held, "standing.attention"))
         proposed = (
             select(Substitution.id)
             .join(DeliveryWindow, DeliveryWindow.id == Substitution.window_id)
@@ -264,7 +264,7 @@ def tasks_of(session: Session, actor: Actor) -> list[Task]:
                 Substitution.state == SubstitutionState.PROPOSED,
             )
         )
-        counted.append((N_("%(count)s 个替代品待答复"), proposed, "standing.attention"))
+        counted.append((NN_("%(count)s 个替代品待答复"), proposed, "standing.attention"))
     tasks = [
         Task(message, session.scalar(select(func.count()).select_from(query.subquery())) or 0, endpoint)
         for message, query, endpoint in counted

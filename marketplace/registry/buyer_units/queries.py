@@ -8,7 +8,7 @@ from sqlalchemy import Select, func, or_, select
 from sqlalchemy.orm import Session
 
 from marketplace.core.errors import NotFound
-from marketplace.core.labels import N_
+from marketplace.core.labels import NN_
 from marketplace.identity.actors import Actor
 from marketplace.identity.models import Role, User, UserRole
 from marketplace.identity.permissions import Permission
@@ -105,7 +105,7 @@ def tasks_of(session: Session, actor: Actor) -> list[Task]:
         return []
     return [
         Task(
-            N_("%(count)s 个采购单位的岗位还没有配齐"),
+            NN_("%(count)s 个采购单位的岗位还没有配齐"),
             count_units_with_vacancies(session),
             "buyer_units.index",
         )

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from marketplace.core.crypto import DataKey
 from marketplace.core.errors import NotFound, Refused
-from marketplace.core.labels import N_, LabelledEnum
+from marketplace.core.labels import N_, NN_, LabelledEnum
 from marketplace.identity.actors import Actor
 from marketplace.identity.models import StoredFile
 from marketplace.identity.permissions import Permission
@@ -214,11 +214,11 @@ def tasks_of(session: Session, actor: Actor) -> list[Task]:
         return []
     case = last_entry_case(session, cooperative)
     if case is not None and case.state is CaseState.RETURNED:
-        return [Task(N_("%(count)s 份入驻申请被退回，请补正后重新提交"), 1, "cooperatives.check")]
+        return [Task(NN_("%(count)s 份入驻申请被退回，请补正后重新提交"), 1, "cooperatives.check")]
     missing = len(missing_parts(session, cooperative))
     if missing:
-        return [Task(N_("入驻申请还有 %(count)s 项没有填完"), missing, "cooperatives.check")]
-    return [Task(N_("%(count)s 份入驻申请已填好，等您提交"), 1, "cooperatives.check")]
+        return [Task(NN_("入驻申请还有 %(count)s 项没有填完"), missing, "cooperatives.check")]
+    return [Task(NN_("%(count)s 份入驻申请已填好，等您提交"), 1, "cooperatives.check")]
 
 
 def cooperatives_within(actor: Actor) -> Select[int]:

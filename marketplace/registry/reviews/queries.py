@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from marketplace.core.clock import today
 from marketplace.core.errors import NotFound
-from marketplace.core.labels import N_
+from marketplace.core.labels import NN_
 from marketplace.identity.actors import Actor
 from marketplace.identity.permissions import Permission
 from marketplace.registry.models import Cooperative
@@ -237,6 +237,6 @@ def tasks_of(session: Session, actor: Actor) -> list[Task]:
         for query in (to_decide, to_answer)
     )
     return [
-        Task(N_("%(count)s 件申请等您审核"), deciding, "reviews.queue"),
-        Task(N_("%(count)s 件公示有异议等您答复"), answering, "reviews.queue"),
+        Task(NN_("%(count)s 件申请等您审核"), deciding, "reviews.queue"),
+        Task(NN_("%(count)s 件公示有异议等您答复"), answering, "reviews.queue"),
     ]

@@ -6,7 +6,7 @@ from sqlalchemy import Row, Select, false, func, or_, select
 from sqlalchemy.orm import Session
 
 from marketplace.core.errors import NotFound
-from marketplace.core.labels import N_
+from marketplace.core.labels import NN_
 from marketplace.identity.actors import Actor
 from marketplace.identity.permissions import Permission
 from marketplace.registry.models import ImportState, Region, RosterFinding, RosterImport
@@ -87,4 +87,4 @@ def tasks_of(session: Session, actor: Actor) -> list[Task]:
     count = session.scalar(
         select(func.count()).select_from(waiting.with_only_columns(RosterImport.id).subquery())
     )
-    return [Task(N_("%(count)s 份名册检查完毕，待您确认入库"), count, "roster.imports")] if count else []
+    return [Task(NN_("%(count)s 份名册检查完毕，待您确认入库"), count, "roster.imports")] if count else []

@@ -9,7 +9,7 @@ from sqlalchemy import func
 from sqlalchemy.orm import Session
 
 from marketplace.core.clock import today
-from marketplace.core.labels import N_
+from marketplace.core.labels import NN_
 from marketplace.identity.actors import Actor
 from marketplace.identity.permissions import Permission
 from marketplace.ordering.models import OrderPart
@@ -132,10 +132,10 @@ def tasks_of(session: Session, actor: Actor) -> list[Task]:
     tasks = []
     if orders and progress.pace is not None and progress.pace.points_behind >= POINTS_TO_MIND:
         behind = progress.pace.points_behind
-        message = N_("预留份额比均匀进度落后 %(count)s 个百分点")
+        message = NN_("预留份额比均匀进度落后 %(count)s 个百分点")
         tasks.append(Task(message, behind, "quota_reports.own"))
     unevaluated = progress.pending.get(Missing.EVALUATION, Pending()).parts
     if receives and unevaluated:
-        message = N_("%(count)s 笔采购评价后才计入预留份额")
+        message = NN_("%(count)s 笔采购评价后才计入预留份额")
         tasks.append(Task(message, unevaluated, "quota_reports.own"))
     return tasks

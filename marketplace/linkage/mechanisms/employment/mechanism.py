@@ -125,7 +125,7 @@ def _listed(raw: object) -> list[object]:
 
 def describe_terms(terms: Terms) -> list[Described]:
     """The terms as people read them; persons are counted, because their names are for fewer readers."""
-    lines = [Described(Term.PERSONS.label, N_("%(count)s 人"), {"count": len(terms["persons"])})]
+    lines = [Described(Term.PERSONS.label, N_("%(people)s 人"), {"people": len(terms["persons"])})]
     if terms["rate_fen_per_hour"] is not None:
         yuan = format_yuan(terms["rate_fen_per_hour"])
         lines.append(Described(Term.RATE.label, N_("%(yuan)s 元/小时"), {"yuan": yuan}))

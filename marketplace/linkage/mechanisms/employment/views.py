@@ -41,6 +41,7 @@ from marketplace.linkage.uploads import uploaded_document
 from marketplace.registry.models import Cooperative
 from marketplace.web.errors import explain
 from marketplace.web.forms import place_error
+from marketplace.web.locale import counted
 from marketplace.web.transaction import current_session
 
 bp = Blueprint("employment", __name__)
@@ -184,7 +185,7 @@ def _record(form: DayForm, marks: list[Mark], kind: str) -> ResponseReturnValue:
         lot=lot,
         file=uploaded_document(form.file),
     )
-    flash(_("已记 %(count)s 人的考勤", count=len(recorded)), "success")
+    flash(counted("已记 %(count)s 人的考勤", len(recorded)), "success")
     kept = {
         "day": form.worked_on.data.isoformat(),
         "lot": lot.public_no if lot else None,
@@ -253,7 +254,6 @@ def month_sheet(month: str) -> ResponseReturnValue:
         rows=rows,
         cooperative=cooperative,
         totals=_sums(rows),
-        month_text=month,
         first=first,
         before=f"{first - timedelta(days=1):%Y-%m}",
         after=f"{following:%Y-%m}" if following <= today() else None,
