@@ -54,6 +54,7 @@ from marketplace.ordering import api as ordering_api, cli as ordering_cli, views
 from marketplace.ordering.addresses import views as address_views
 from marketplace.ordering.cart.guest import init_guest_cart
 from marketplace.ordering.checkout import views as checkout_views
+from marketplace.ordering.dispatch import views as dispatch_views
 from marketplace.ordering.freight import views as freight_views
 from marketplace.ordering.sale_proofs import views as sale_proof_views
 from marketplace.ordering.served import init_served
@@ -188,6 +189,7 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
     address_views.bp,
     checkout_views.bp,
     freight_views.bp,
+    dispatch_views.bp,
     shelf_views.bp,
     packing_views.bp,
     procurement_views.bp,
@@ -296,7 +298,11 @@ FILE_KINDS: dict[str, FileKind] = {
     **books.FILE_KINDS,
 }
 PROVIDER_PAGES = "https://checkout.stripe.com https://pm-redirects.stripe.com https://hooks.stripe.com https://connect.stripe.com"
-LISTING_SECTIONS: tuple[Section, ...] = (reached_section, evaluation_section)
+LISTING_SECTIONS: tuple[Section, ...] = (
+    dispatch_views.delivery_section,
+    reached_section,
+    evaluation_section,
+)
 COOPERATIVE_SECTIONS: tuple[cooperative_views.Section, ...] = (story_views.stories_section,)
 UPLOAD_LIMIT = 32 * 1024 * 1024
 

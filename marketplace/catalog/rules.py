@@ -7,6 +7,7 @@ stay within the whole, and when its category's certificate, where one is needed,
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 
 from sqlalchemy import select, update
@@ -15,7 +16,9 @@ from sqlalchemy.orm import Session
 from marketplace.catalog.certificates.claims import refuse_organic_claim
 from marketplace.catalog.certificates.queries import badges_of, is_in_force, may_claim_organic
 from marketplace.catalog.index_tasks import index_anew
-from marketplace.catalog.listings.models import EditState
+from marketplace.catalog.listings.differences import Content
+from marketplace.catalog.listings.matters import find_matters
+from marketplace.catalog.listings.models import EditState, ListingEdit
 from marketplace.catalog.listings.queries import hold_open_edit
 from marketplace.catalog.models import (
     Category,
@@ -30,7 +33,7 @@ from marketplace.catalog.models import (
     ProductPicture,
 )
 from marketplace.catalog.pictures import prepare_picture
-from marketplace.catalog.prices.rules import assess_price, freeze_check, require_fair
+from marketplace.catalog.prices.rules import PriceFinding, assess_price, freeze_check, require_fair
 from marketplace.catalog.queries import linkage_floor_bp, listing_of_product
 from marketplace.core.clock import now, today
 from marketplace.core.errors import Conflict, NotFound, Refused
@@ -190,6 +193,43 @@ def assign_lot(session: Session, actor: Actor, product: Product, lot: Lot) -> Pr
     return assigned
 
 
+@dataclass(frozen=True)
+class Said:
+    """What a version shall say: `tiers` are (least quantity, unit price in fen), `terms` basis points of the net line
+    value by mechanism."""
+
+    title: str
+    description: str
+    tiers: Sequence[tuple[int, int]]
+    terms: Mapping[Mechanism, int]
+    certificate: Certificate | None = None
+
+    @property
+    def content(self) -> Content:
+        """The same, to compare."""
+        ordered = tuple((least, price) for least, price in sorted(self.tiers))
+        number = self.certificate.number if self.certificate else ""
+        return Content(self.title.strip(), self.description.strip(), ordered, self.terms, number)
+
+
+def check_said(session: Session, actor: Actor, product: Product, said: Said) -> PriceFinding:
+    """What the price of an offer is held against. Raises Refused naming the field when something does not hold."""
+    _require_own(actor, product.cooperative_id)
+    if _own_cooperative(session, actor).state is not CooperativeState.ADMITTED:
+        raise Refused("not_admitted", N_("合作社通过准入审核后才能上架商品"))
+    check_tiers(said.tiers)
+    check_terms(session, product=product, terms=said.terms)
+    _check_certificate(product, said.certificate)
+    if not may_claim_organic(product, today()):
+        refuse_organic_claim(said.title, field="title")
+        refuse_organic_claim(said.description, field="description")
+    finding = assess_price(session, product, said.tiers)
+    require_fair(finding)
+    _words(said.title, 80, "title")
+    _words(said.description, 2000, "description")
+    return finding
+
+
 def publish_listing(
     session: Session,
     actor: Actor,
@@ -200,48 +240,31 @@ def publish_listing(
     tiers: Sequence[tuple[int, int]],
     terms: Mapping[Mechanism, int],
     certificate: Certificate | None = None,
+    edit: ListingEdit | None = None,
 ) -> Listing:
-    """Offer a product, or change the offer: always a new version.
+    """Offer a product, or change the offer: always a new version, of an `edit` where one was handed in.
 
     `tiers` are (least quantity, unit price in fen), `terms` basis points of the net line value by mechanism. What the
-    price was held against is kept with the version. Raises Refused naming the field when something does not hold.
+    price was held against is kept with the version. Raises Refused naming the field when something does not hold,
+    Conflict when the county has to look at something of it and has not.
     """
-    _require_own(actor, product.cooperative_id)
-    cooperative = _own_cooperative(session, actor)
-    if cooperative.state is not CooperativeState.ADMITTED:
-        raise Refused("not_admitted", N_("合作社通过准入审核后才能上架商品"))
-    check_tiers(tiers)
-    check_terms(session, product=product, terms=terms)
-    _check_certificate(product, certificate)
-    if not may_claim_organic(product, today()):
-        refuse_organic_claim(title, field="title")
-        refuse_organic_claim(description, field="description")
-    finding = assess_price(session, product, tiers)
-    require_fair(finding)
+    said = Said(title, description, tiers, terms, certificate)
+    finding = check_said(session, actor, product, said)
     listing = listing_of_product(session, product)
+    before = listing.current_version if listing else None
+    if (edit is None or edit.decided_by is None) and find_matters(session, product, before, said.content):
+        raise Conflict("needs_review", N_("这次修改要由县里核对后才能展示，请保存后提交核对"))
     if listing is None:
-        listing = Listing(product=product, cooperative_id=cooperative.id)
+        listing = Listing(product=product, cooperative_id=product.cooperative_id)
         session.add(listing)
         session.flush()
-    version = ListingVersion(
-        listing_id=listing.id,
-        version=(listing.current_version.version if listing.current_version else 0) + 1,
-        title=_words(title, 80, "title"),
-        description=_words(description, 2000, "description"),
-        unit_name=product.unit_name,
-        net_mass_g=product.net_mass_g,
-        certificate=certificate,
-        created_by=actor.user_id,
-        tiers=[PriceTier(min_quantity=least, unit_price_fen=price) for least, price in sorted(tiers)],
-        terms=[
-            LinkageTerm(mechanism=mechanism, rate_bp=terms[mechanism])
-            for mechanism in Mechanism
-            if terms.get(mechanism)
-        ],
-    )
+    version = _version_of(listing, said, actor)
     session.add(version)
     session.flush()
     freeze_check(session, version, finding)
+    if edit is not None:
+        edit.version_id, edit.state = version.id, EditState.PUBLISHED
+        session.flush()
     listing.current_version = version
     listing.state = ListingState.PUBLISHED
     listing.published_at = listing.published_at or now()
@@ -251,6 +274,26 @@ def publish_listing(
         session, actor, "catalog.publish", subject=("listing", listing.public_no), version=version.version
     )
     return listing
+
+
+def _version_of(listing: Listing, said: Said, actor: Actor) -> ListingVersion:
+    """The next version of a listing."""
+    return ListingVersion(
+        listing_id=listing.id,
+        version=(listing.current_version.version if listing.current_version else 0) + 1,
+        title=said.title.strip(),
+        description=said.description.strip(),
+        unit_name=listing.product.unit_name,
+        net_mass_g=listing.product.net_mass_g,
+        certificate=said.certificate,
+        created_by=actor.user_id,
+        tiers=[PriceTier(min_quantity=least, unit_price_fen=price) for least, price in sorted(said.tiers)],
+        terms=[
+            LinkageTerm(mechanism=mechanism, rate_bp=said.terms[mechanism])
+            for mechanism in Mechanism
+            if said.terms.get(mechanism)
+        ],
+    )
 
 
 def check_tiers(tiers: Sequence[tuple[int, int]]) -> None:

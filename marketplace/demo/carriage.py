@@ -1,4 +1,5 @@
-"""Freight in the demo: every second cooperative charges it, the others deliver free. And addresses that staff keep."""
+"""Freight in the demo: every second cooperative charges it, the others deliver free. The days on which goods leave,
+which all but the last have named; and addresses that staff keep."""
 
 from __future__ import annotations
 
@@ -11,11 +12,13 @@ from marketplace.demo.world import World
 from marketplace.identity.actors import actor_of
 from marketplace.identity.models import User
 from marketplace.ordering.addresses.rules import Place, save_address
+from marketplace.ordering.dispatch.rules import write_dispatch_plan
 from marketplace.ordering.freight.rules import Rate, write_freight_sheet
 
 SHEET_DAY = -14
 RATES = (Rate("36", 800, 200, 2, 4), Rate("", 1_200, 500, 3, 7))
 FREE_FROM_FEN = 99_00
+WEEKDAYS = ((0, 1, 2, 3, 4), (1, 4), (0, 2, 4), range(7))  # from Monday
 
 
 def address_of(user: User, place: int, county_code: str) -> Place:
@@ -32,10 +35,13 @@ class Carriers:
         self.staff = staff
 
     def plan(self) -> None:
-        """Plan both."""
+        """Plan all three."""
         day = self.world.day(SHEET_DAY)
         for place, seller in enumerate(self.sellers[::2]):
             self.world.timeline.at(at_hour(day, 11, place), partial(self._write, seller))
+        for place, seller in enumerate(self.sellers[:-1] or self.sellers):
+            weekdays = WEEKDAYS[place % len(WEEKDAYS)]
+            self.world.timeline.at(at_hour(day, 11, 30 + place), partial(self._name_days, seller, weekdays))
         self.world.timeline.at(at_hour(day, 12, 0), self._keep_addresses)
 
     def _write(self, seller: Seller) -> None:
@@ -45,6 +51,9 @@ class Carriers:
             rates=(Rate(seller.county_code, 400, 100, 1, 2), *RATES),
             free_from_fen=FREE_FROM_FEN,
         )
+
+    def _name_days(self, seller: Seller, weekdays: Sequence[int]) -> None:
+        write_dispatch_plan(self.world.session, seller.acting, weekdays=weekdays, lead_days=len(weekdays) % 3)
 
     def _keep_addresses(self) -> None:
         county = self.sellers[0].county_code

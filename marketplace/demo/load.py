@@ -45,7 +45,7 @@ from marketplace.demo.labour import Labour
 from marketplace.demo.pay_day import PayDay
 from marketplace.demo.plan import plan_orders
 from marketplace.demo.praise import Praise
-from marketplace.demo.prices import Prices
+from marketplace.demo.prices import Prices, set_policy
 from marketplace.demo.property_income import Assets, Stakes
 from marketplace.demo.quotas import Quotas
 from marketplace.demo.recognised import Recognised
@@ -103,7 +103,7 @@ def load_demo(
             tell("places, policies and categories")
             _plan(world)
         world.timeline.play(_month_by_month(tell))
-        compare_yesterday(world)
+        set_policy(world, compare_yesterday(world))
         fill_inboxes(world)
     return world
 

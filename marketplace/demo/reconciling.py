@@ -12,7 +12,7 @@ from marketplace.core import clock
 from marketplace.demo.collecting import moves_of_platform
 from marketplace.demo.timeline import at_hour
 from marketplace.demo.world import World
-from marketplace.identity.models import Role
+from marketplace.identity.models import Role, User
 from marketplace.ordering.models import OrderPart
 from marketplace.ordering.states import PartState
 from marketplace.payments.disputes.rules import take_dispute
@@ -27,11 +27,11 @@ FEE_BP = 60
 DAYS_TO_ANSWER = 7
 
 
-def compare_yesterday(world: World) -> None:
-    """A second operator, the day's comparison of both channels, and a dispute that waits for evidence."""
+def compare_yesterday(world: World) -> User:
+    """A second operator, the day's comparison of both channels, and a dispute that waits for evidence; the operator."""
     with clock.set_to(at_hour(world.last_on, 18)):
         platform = world.operator.organisation if world.operator else None
-        world.account(SECOND_OPERATOR, world.people.name(), Role.OPERATOR, organisation=platform)
+        second = world.account(SECOND_OPERATOR, world.people.name(), Role.OPERATOR, organisation=platform)
         day = world.last_on - timedelta(days=1)
         moves = _moves(world)
         last = max((place for place, move in enumerate(moves) if move.payment_ref), default=None)
@@ -40,6 +40,7 @@ def compare_yesterday(world: World) -> None:
         reconcile_card(world.session, day, moves)
         reconcile_bank(world.session, day)
         _dispute(world)
+    return second
 
 
 def _moves(world: World) -> list[BalanceMove]:

@@ -29,6 +29,7 @@ from marketplace.registry.reviews.rules import decide_step
 
 PRODUCTS_DAY, CERTIFICATES_DAY, REVIEW_DAY, LISTING_DAY = -36, -34, -30, -12
 GREEN_FOOD_YEARS = 3
+PICTURES, PICTURED_EVERY = 3, 4  # so many pictures for each fourth good, one for the others
 _picture = lru_cache(maxsize=128)(draw_picture)  # drawn once, however many demos a test loads
 ENDING_DAYS = 55  # the certificate of the first certified good ends so many days from today
 
@@ -67,14 +68,17 @@ class Shop:
             storage=good.content.storage,
             description=good.content.description,
         )
-        add_picture(
-            self.world.session,
-            good.seller.acting,
-            self.world.tools.files,
-            good.product,
-            content=_picture(good.content.drawing, seed=good.content.seed, words=good.content.words),
-            alt_text=good.content.title,
-        )
+        for number in range(PICTURES if good.place % PICTURED_EVERY == 0 else 1):
+            add_picture(
+                self.world.session,
+                good.seller.acting,
+                self.world.tools.files,
+                good.product,
+                content=_picture(
+                    good.content.drawing, seed=good.content.seed + 97 * number, words=good.content.words
+                ),
+                alt_text=good.content.title,
+            )
 
     def apply(self, good: Good, *, expires_on: date | None = None) -> Certificate:
         """Put a Green Food certificate under review; unless told otherwise it has run for a good year."""

@@ -76,7 +76,8 @@ class PaymentPolicy(Base):
 
 class CartLine(Base):
     """A listing in a user's cart; personal and canteen carts are apart. `seen_version_id` is what the buyer last saw of
-    it and agreed to, so that the checkout can tell what has changed since."""
+    it and agreed to, `seen_certificates` the kinds it showed then, between spaces (None: not known), so that the
+    checkout can tell what has changed since."""
 
     __tablename__ = "cart_line"
     __table_args__ = (
@@ -91,6 +92,7 @@ class CartLine(Base):
     quantity: Mapped[int]
     added_at: Mapped[datetime] = mapped_column(UtcInstant, default=now)
     seen_version_id: Mapped[int | None] = mapped_column(ForeignKey("listing_version.id"))
+    seen_certificates: Mapped[str | None] = mapped_column(String(200))
 
     listing: Mapped[Listing] = relationship(lazy="joined")
     seen_version: Mapped[ListingVersion | None] = relationship()

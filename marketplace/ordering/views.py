@@ -66,10 +66,10 @@ def cart() -> ResponseReturnValue:
     """The cart, grouped by cooperative."""
     session, actor = current_session(), current_actor()
     kind = wanted_kind(actor)
-    lines = cart_of(session, actor, kind) if actor.user_id else []
+    lines = cart_of(session, actor, kind) if actor.user_id else guest_lines(session)
     return render_template(
         "ordering/cart.html",
-        rows=cart_rows(lines if actor.user_id else guest_lines(session)),
+        rows=cart_rows(lines),
         kind=kind,
         form=QuantityForm(),
         changes=changes_since_seen(lines),
@@ -85,7 +85,7 @@ def change_cart(listing_no: str) -> ResponseReturnValue:
     if not form.validate_on_submit():
         flash(_("数量须是 1 到 100000 的整数"), "error")
     elif actor.user_id is None:
-        change_as_guest(listing_no, form.quantity.data or 0)
+        change_as_guest(session, listing_no, form.quantity.data or 0)
     else:
         change_quantity(session, actor, kind=kind, listing_no=listing_no, quantity=form.quantity.data or 0)
     return redirect(url_for(".cart", **{"for": kind.value}), 303)

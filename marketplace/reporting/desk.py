@@ -12,7 +12,7 @@ from marketplace.audit import queries as audit
 from marketplace.catalog import queries as catalog
 from marketplace.catalog.certificates import queries as certificates
 from marketplace.catalog.listings import queries as listings
-from marketplace.catalog.prices import queries as prices
+from marketplace.catalog.prices import policies as price_policies, queries as prices
 from marketplace.catalog.recognition import queries as recognition
 from marketplace.core.labels import N_
 from marketplace.identity.actors import Actor
@@ -88,6 +88,7 @@ TASK_SOURCES: tuple[Callable[[Session, Actor], list[Task]], ...] = (
     catalog.tasks_of,
     certificates.tasks_of,
     prices.tasks_of,
+    price_policies.tasks_of,
     recognition.tasks_of,
     listings.tasks_of,
     audit.tasks_of,

@@ -10,8 +10,7 @@ from sqlalchemy.orm import Session
 from marketplace.catalog.models import Listing, ListingVersion
 from marketplace.ordering.models import OrderLine
 from marketplace.payments.models import Credit
-
-SMALLEST_SHOWN = 5
+from marketplace.registry.cooperatives.queries import SMALL_COUNT
 
 
 def reached_section(session: Session, listing: Listing) -> tuple[str, dict[str, Any]]:
@@ -22,7 +21,7 @@ def reached_section(session: Session, listing: Listing) -> tuple[str, dict[str, 
         .join(ListingVersion, ListingVersion.id == OrderLine.listing_version_id)
         .where(ListingVersion.listing_id == listing.id)
     ).one()
-    is_shown = int(households) >= SMALLEST_SHOWN
+    is_shown = int(households) >= SMALL_COUNT
     return "reporting/_listing_reach.html", {
         "households": int(households) if is_shown else None,
         "credited_fen": int(amount_fen) if is_shown else None,

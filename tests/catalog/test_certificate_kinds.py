@@ -15,7 +15,7 @@ from marketplace.catalog.certificates.queries import badges_of, certificates_of
 from marketplace.catalog.certificates.rules import UseTerms, apply_certificate
 from marketplace.catalog.models import Certificate, CertificateKind as K, CertificateState, ListingVersion
 from marketplace.catalog.queries import SaleStop, sale_stop
-from marketplace.catalog.rules import publish_listing
+from marketplace.catalog.rules import Said, check_said, publish_listing
 from marketplace.core.clock import today
 from marketplace.core.errors import DomainError
 from marketplace.registry.reviews.models import ReviewCase
@@ -176,7 +176,8 @@ def test_goods_in_conversion_may_not_claim_organic(session, product, texts, fiel
     assert badges_of(product, today()) == []
     assert publish(session, product, certificate=conversion).current_version.certificate is conversion
     certified(product, K.ORGANIC)
-    assert publish(session, product, **texts).current_version.version == 2
+    said = Said(**{"title": "高山茶油", "description": "冷榨", **texts}, tiers=[(1, 5_000)], terms=TENTH)
+    assert check_said(session, actor_at(product.cooperative), product, said).product is product
 
 
 def test_the_database_refuses_the_claim_too(session, product, clock):

@@ -20,7 +20,12 @@ from marketplace.catalog.listings.rules import (
     save_draft,
     submit_draft,
 )
-from marketplace.catalog.models import Listing, ListingVersion, Product, ProductPicture
+from marketplace.catalog.models import (
+    Listing,
+    ListingVersion,
+    Product,
+    ProductPicture,
+)
 from marketplace.catalog.prices.models import PriceCheck
 from marketplace.catalog.rules import add_picture, publish_listing, withdraw_listing
 from marketplace.core.clock import now

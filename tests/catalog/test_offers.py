@@ -125,7 +125,7 @@ def test_a_change_is_a_new_version_and_the_old_one_stays(
     first = shop.publish().current_version
     published_at = clock.now
     clock.advance(days=1)
-    listing = shop.publish(tiers=[(1, 6_000)])
+    listing = shop.publish(tiers=[(1, 5_500)])
     assert (listing.current_version.version, listing.published_at) == (2, published_at)
     assert session.scalar(select(func.count()).select_from(ListingVersion)) == 2
     assert first.tiers[0].unit_price_fen == 5_000

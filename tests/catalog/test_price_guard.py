@@ -17,7 +17,6 @@ from marketplace.catalog.prices.models import (
     ExplanationState,
     PriceCheck,
     PriceExplanation,
-    PricePolicy,
     ReferencePrice,
     ReferenceSource,
 )
@@ -42,6 +41,7 @@ from marketplace.registry.reviews.queries import last_case_of
 from marketplace.registry.reviews.rules import decide_step
 from tests.conftest import HeldClock
 from tests.factories.identity import actor_with
+from tests.factories.prices import confirmed_policy
 from tests.factories.registry import CooperativeFactory, actor_at
 from tests.factories.reviews import default_steps
 from tests.factories.trade import TENTH, Offer, ProductFactory, buy, offer, staff_buyer
@@ -325,13 +325,7 @@ def test_a_reference_is_published_once_a_day_by_those_who_may(stall: Stall, sess
 
 def test_a_jurisdiction_may_set_its_own_bounds(stall: Stall, session: Session) -> None:
     publish_reference(session, 10_000)
-    session.add(
-        PricePolicy(
-            region_code="3610", from_on=today() - timedelta(days=1), above_bp=1_000, below_bp=1_000,
-            change_bp=500, min_quotes=2, valid_days=30, explained_days=30, basis="市发改委文件",
-        )
-    )  # fmt: skip
-    session.flush()
+    confirmed_policy(session, region_code="3610", above_bp=1_000, below_bp=1_000, change_bp=500)
     assert stall.refusal(5_501).params["most"] == "10.00"
     assert stall.publish(4_400).current_version is not None
     assert (stall.check().verdict, stall.check().above_bp) == (Verdict.LOW, 1_000)

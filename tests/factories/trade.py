@@ -15,6 +15,7 @@ import factory
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from marketplace.catalog.listings.models import EditState, ListingEdit
 from marketplace.catalog.models import (
     Category,
     Certificate,
@@ -135,7 +136,7 @@ def new_version(
     title: str = "山茶油",
     certificate: Certificate | None = None,
 ) -> ListingVersion:
-    """A further version of an offer's listing."""
+    """A further version of an offer's listing, looked at by the county."""
     before = offered.listing.current_version
     version = ListingVersion(
         listing_id=offered.listing.id,
@@ -150,9 +151,33 @@ def new_version(
     )
     session.add(version)
     session.flush()
+    if before is not None:
+        looked_at(session, version)
     offered.listing.current_version = version
     session.flush()
     return version
+
+
+def looked_at(session: Session, version: ListingVersion) -> ListingEdit:
+    """The edit that `version` was, passed by the county: without it nothing that buyers trust may show."""
+    listing = session.get_one(Listing, version.listing_id)
+    edit = ListingEdit(
+        product_id=listing.product_id,
+        cooperative_id=listing.cooperative_id,
+        base_version_id=listing.current_version_id,
+        title=version.title,
+        description=version.description,
+        tiers=[[tier.min_quantity, tier.unit_price_fen] for tier in version.tiers],
+        terms={term.mechanism.value: term.rate_bp for term in version.terms},
+        state=EditState.PUBLISHED,
+        submitted_at=now(),
+        decided_by=UserFactory(granted=(Role.COUNTY_REVIEWER,)).id,
+        decided_at=now(),
+        version_id=version.id,
+    )
+    session.add(edit)
+    session.flush()
+    return edit
 
 
 def staff_buyer() -> Actor:

@@ -42,7 +42,7 @@ from tests.factories.registry import (
     actor_at,
 )
 from tests.factories.requests import DAYS_OPEN, ask, offered, published
-from tests.factories.trade import DELIVERY, UNIT_G, buy, new_version, offer
+from tests.factories.trade import DELIVERY, UNIT_G, buy, looked_at, new_version, offer
 from tests.ordering.test_concurrency import all_at_once
 
 KEY = "key-of-an-award-0"
@@ -122,6 +122,7 @@ def test_a_third_of_a_fen_decides(session: Session, clock: HeldClock) -> None:
         )
         session.add(smaller)
         session.flush()
+        looked_at(session, smaller)
         on_sale.listing.current_version = smaller
         session.flush()
         places.append(offered(session, request, on_sale, units=5, unit_price_fen=fen))

@@ -11,17 +11,16 @@ from collections.abc import Mapping, Sequence
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
-from marketplace.catalog.listings.differences import content_of_edit, content_of_version, matters_of
-from marketplace.catalog.listings.models import EditState, ListingEdit, Matter
+from marketplace.catalog.listings.differences import content_of_edit, content_of_version
+from marketplace.catalog.listings.matters import find_matters
+from marketplace.catalog.listings.models import EditState, ListingEdit
 from marketplace.catalog.listings.queries import hold_open_edit, new_pictures, open_edit
-from marketplace.catalog.models import Certificate, Listing, Product, ProductPicture
-from marketplace.catalog.prices.queries import known_before, rules_in_force
+from marketplace.catalog.models import Certificate, Product, ProductPicture
 from marketplace.catalog.queries import listing_of_product
-from marketplace.catalog.rules import publish_listing
-from marketplace.core.clock import now, today
+from marketplace.catalog.rules import Said, check_said, publish_listing
+from marketplace.core.clock import now
 from marketplace.core.errors import Conflict, NotFound, Refused
 from marketplace.core.labels import N_
-from marketplace.core.money import BASIS
 from marketplace.identity.actors import Actor, actor_of
 from marketplace.identity.models import User
 from marketplace.identity.permissions import Permission
@@ -123,19 +122,20 @@ def submit_draft(session: Session, actor: Actor, edit: ListingEdit) -> ListingEd
     """
     _require_own(actor, edit.product)
     _hold_draft(session, edit)
-    matters = find_matters(session, edit)
+    matters = find_matters(
+        session,
+        edit.product,
+        edit.base_version,
+        content_of_edit(edit),
+        has_new_pictures=bool(new_pictures(session, edit.product)),
+    )
+    check_said(session, actor, edit.product, _said_by(edit))
     edit.matters = [matter.value for matter in matters]
     edit.submitted_by, edit.submitted_at = actor.user_id, now()
+    edit.decided_by = edit.decided_at = None  # what was said of it before is about other words
     if not matters:
         _publish(session, actor, edit)
         return edit
-    attempt = session.begin_nested()
-    try:
-        _listing_of(session, actor, edit)
-    finally:
-        attempt.rollback()
-    edit.matters = [matter.value for matter in matters]
-    edit.submitted_by, edit.submitted_at = actor.user_id, now()
     edit.state, edit.answer = EditState.WAITING, ""
     session.flush()
     open_review(
@@ -155,28 +155,6 @@ def submit_draft(session: Session, actor: Actor, edit: ListingEdit) -> ListingEd
         edit=edit.public_no,
     )
     return edit
-
-
-def find_matters(session: Session, edit: ListingEdit) -> list[Matter]:
-    """What of an edit the county looks at. A first listing shows at once, unless the same goods were listed before for
-    less: then listing them anew would go round the look at the rise."""
-    product = edit.product
-    county = product.cooperative.county_code
-    change_bp = rules_in_force(session, {county}, today())[county].change_bp
-    after = content_of_edit(edit)
-    if edit.base_version is not None and after.tiers:
-        return matters_of(
-            content_of_version(edit.base_version),
-            after,
-            change_bp=change_bp,
-            has_new_pictures=bool(new_pictures(session, product)),
-        )
-    known = known_before(session, product)
-    if known is None or known.current_version is None or not after.tiers:
-        return []
-    before, was_g = known.current_version.tiers[0].unit_price_fen, known.current_version.net_mass_g
-    dearer = after.tiers[0][1] * was_g * BASIS > before * product.net_mass_g * (BASIS + change_bp)
-    return [Matter.RELISTED] if dearer else []
 
 
 def apply_edit_outcome(session: Session, case: ReviewCase) -> None:
@@ -205,20 +183,10 @@ def _publish(session: Session, actor: Actor, edit: ListingEdit) -> None:
     waits = (ProductPicture.product_id == edit.product_id) & ProductPicture.waits.is_(True)
     session.execute(update(ProductPicture).where(waits).values(waits=False))
     session.expire(edit.product, ["pictures"])
-    listing = _listing_of(session, actor, edit)
-    edit.version_id, edit.state = listing.current_version_id, EditState.PUBLISHED
-    session.flush()
+    said = _said_by(edit)
+    publish_listing(session, actor, product=edit.product, edit=edit, **vars(said))
 
 
-def _listing_of(session: Session, actor: Actor, edit: ListingEdit) -> Listing:
+def _said_by(edit: ListingEdit) -> Said:
     content = content_of_edit(edit)
-    return publish_listing(
-        session,
-        actor,
-        product=edit.product,
-        title=content.title,
-        description=content.description,
-        tiers=content.tiers,
-        terms=content.terms,
-        certificate=edit.certificate,
-    )
+    return Said(content.title, content.description, content.tiers, content.terms, edit.certificate)

@@ -1,4 +1,5 @@
-"""Reference prices with their dates and sources, the explanations of prices beyond them, and the check of each version.
+"""Policies of the price guard, reference prices with their dates and sources, the explanations of prices beyond them,
+and the check of each version.
 
 A version's check is written with it and never changes: what the reference was when the price was set stays provable.
 """
@@ -6,6 +7,7 @@ A version's check is written with it and never changes: what the reference was w
 from __future__ import annotations
 
 from datetime import date, datetime
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
@@ -26,21 +28,14 @@ from marketplace.core.clock import now
 from marketplace.core.db import Base, UtcInstant, code_of
 from marketplace.core.ids import public_no
 from marketplace.core.labels import N_, LabelledEnum
+from marketplace.identity.models import User
+from marketplace.registry.models import Region
 
 MOST_PER_KG_FEN = 100_000_000  # a million yuan a kilogram; keeps the comparison within 64 bits
 
 
-class PricePolicy(Base):
-    """How far prices may lie from their reference in a jurisdiction from `from_on` on. Data, never a constant in code.
-
-    Rates are basis points: `above_bp` of the reference blocks, `below_bp` flags, `change_bp` of the price on sale is
-    the most a price rises without a look. A live median needs `min_quotes` cooperatives; a reference is good for
-    `valid_days`, an accepted explanation for `explained_days`.
-    """
-
-    __tablename__ = "price_policy"
-    __table_args__ = (
-        UniqueConstraint("region_code", "from_on"),
+def _figure_checks() -> tuple[CheckConstraint, ...]:
+    return (
         CheckConstraint("above_bp BETWEEN 0 AND 10000 AND below_bp BETWEEN 0 AND 10000", name="bounds"),
         CheckConstraint("change_bp BETWEEN 0 AND 10000", name="change"),
         CheckConstraint("min_quotes BETWEEN 1 AND 100", name="min_quotes"),
@@ -48,8 +43,15 @@ class PricePolicy(Base):
         CheckConstraint("basis <> ''", name="basis"),
     )
 
-    id: Mapped[int] = mapped_column(primary_key=True)
-    region_code: Mapped[str] = mapped_column(ForeignKey("region.code"))
+
+class PolicyFigures:
+    """What a policy says, and a proposal of one.
+
+    Rates are basis points: `above_bp` of the reference blocks, `below_bp` flags, `change_bp` of the price on sale is
+    the most a price rises without a look. A live median needs `min_quotes` cooperatives; a reference is good for
+    `valid_days`, an accepted explanation for `explained_days`.
+    """
+
     from_on: Mapped[date]
     above_bp: Mapped[int]
     below_bp: Mapped[int]
@@ -58,6 +60,74 @@ class PricePolicy(Base):
     valid_days: Mapped[int]
     explained_days: Mapped[int]
     basis: Mapped[str] = mapped_column(String(200))
+
+
+class ProposalState(LabelledEnum):
+    """A proposal waits until another person of the same place has decided it."""
+
+    WAITING = "waiting", N_("待同事确认")
+    CONFIRMED = "confirmed", N_("已确认")
+    REFUSED = "refused", N_("未同意")
+    WITHDRAWN = "withdrawn", N_("已撤回")
+
+
+class PricePolicyProposal(PolicyFigures, Base):
+    """How far prices shall lie from their reference in a jurisdiction, as one person proposes and another decides."""
+
+    __tablename__ = "price_policy_proposal"
+    __table_args__ = (
+        *_figure_checks(),
+        CheckConstraint("decided_by IS NULL OR decided_by <> proposed_by", name="two_people"),
+        CheckConstraint("(state = 'waiting') = (decided_at IS NULL)", name="decided"),
+        CheckConstraint("(state IN ('confirmed', 'refused')) = (decided_by IS NOT NULL)", name="by_another"),
+        CheckConstraint("state <> 'refused' OR answer <> ''", name="answer"),
+        Index(
+            "uq_price_policy_proposal_waiting",
+            "region_code",
+            unique=True,
+            sqlite_where=text("state = 'waiting'"),
+            postgresql_where=text("state = 'waiting'"),
+        ),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    public_no: Mapped[str] = mapped_column(String(16), unique=True, default=lambda: public_no("PP"))
+    region_code: Mapped[str] = mapped_column(ForeignKey("region.code"))
+    state: Mapped[ProposalState] = mapped_column(
+        code_of(ProposalState, "state"), default=ProposalState.WAITING
+    )
+    proposed_by: Mapped[int] = mapped_column(ForeignKey("user_account.id"))
+    proposed_at: Mapped[datetime] = mapped_column(UtcInstant, default=now)
+    decided_by: Mapped[int | None] = mapped_column(ForeignKey("user_account.id"))
+    decided_at: Mapped[datetime | None] = mapped_column(UtcInstant)
+    answer: Mapped[str] = mapped_column(String(300), default="")
+
+    region: Mapped[Region] = relationship()
+    proposer: Mapped[User] = relationship(foreign_keys=[proposed_by])
+    decider: Mapped[User | None] = relationship(foreign_keys=[decided_by])
+
+
+class PricePolicy(PolicyFigures, Base):
+    """How far prices may lie from their reference in a jurisdiction from `from_on` on. Data, never a constant in code.
+
+    Append-only: a later day takes the place of an earlier one. The database takes none but what a confirmed proposal
+    of the same place says, figure by figure.
+    """
+
+    __tablename__ = "price_policy"
+    __table_args__ = (
+        UniqueConstraint("region_code", "from_on"),
+        UniqueConstraint("proposal_id"),
+        *_figure_checks(),
+        {"info": APPEND_ONLY},
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    region_code: Mapped[str] = mapped_column(ForeignKey("region.code"))
+    proposal_id: Mapped[int | None] = mapped_column(ForeignKey("price_policy_proposal.id"))
+
+    region: Mapped[Region] = relationship()
+    proposal: Mapped[PricePolicyProposal | None] = relationship()
 
 
 class ReferenceSource(LabelledEnum):
@@ -161,26 +231,14 @@ class PriceExplanation(Base):
     product: Mapped[Product] = relationship()
 
 
-class PriceCheck(Base):
-    """The check of a version's price: the reference it was held against, frozen. Append-only, one for each version.
-
-    The database holds that the price checked is the first tier's, and that one above the bound has an explanation of
-    the same product for at least that price. `relists_id` is the earlier listing that these goods are known from.
-    """
-
-    __tablename__ = "price_check"
-    __table_args__ = (
-        ForeignKeyConstraint(
-            ["version_id", "min_quantity", "unit_price_fen"],
-            ["price_tier.version_id", "price_tier.min_quantity", "price_tier.unit_price_fen"],
-            name="fk_price_check_tier",
-        ),
+def _held_checks(name: str) -> tuple[Any, ...]:
+    """What makes a check whole, and keeps a price above the bound from passing without an explanation for it."""
+    return (
         ForeignKeyConstraint(
             ["explanation_id", "product_id", "explained_fen"],
             ["price_explanation.id", "price_explanation.product_id", "price_explanation.unit_price_fen"],
-            name="fk_price_check_explanation",
+            name=name,
         ),
-        CheckConstraint("min_quantity = 1", name="first_tier"),
         CheckConstraint("net_mass_g > 0 AND unit_price_fen > 0", name="positive"),
         CheckConstraint(f"reference_per_kg_fen BETWEEN 1 AND {MOST_PER_KG_FEN}", name="reference"),
         CheckConstraint(
@@ -196,16 +254,13 @@ class PriceCheck(Base):
             " unit_price_fen * 10000000 <= reference_per_kg_fen * net_mass_g * (10000 + above_bp)",
             name="within",
         ),
-        Index("ix_price_check_product", "product_id", "version_id"),
-        Index("ix_price_check_verdict", "verdict", "version_id"),
-        {"info": APPEND_ONLY},
     )
 
-    version_id: Mapped[int] = mapped_column(
-        ForeignKey("listing_version.id"), primary_key=True, autoincrement=False
-    )
-    product_id: Mapped[int] = mapped_column(ForeignKey("product.id"))
-    min_quantity: Mapped[int] = mapped_column(default=1)
+
+class HeldAgainst:
+    """What a price was held against: fen a unit of so many grams, the bound, the reference as it was, and the accepted
+    explanation where it is above."""
+
     unit_price_fen: Mapped[int] = mapped_column(BigInteger)
     net_mass_g: Mapped[int] = mapped_column(BigInteger)
     verdict: Mapped[Verdict] = mapped_column(code_of(Verdict, "verdict"))
@@ -219,6 +274,51 @@ class PriceCheck(Base):
     quotes: Mapped[int] = mapped_column(default=0)
     explanation_id: Mapped[int | None]
     explained_fen: Mapped[int | None] = mapped_column(BigInteger)
+
+
+class AgreedPriceCheck(HeldAgainst, Base):
+    """The check of a price that is agreed elsewhere than in a listing: an offer on a request, an order before the
+    harvest. Append-only; what was agreed refers to it with its price and mass, so that nothing else can be agreed."""
+
+    __tablename__ = "agreed_price_check"
+    __table_args__ = (
+        UniqueConstraint("id", "unit_price_fen", "net_mass_g"),
+        *_held_checks("fk_agreed_price_check_explanation"),
+        Index("ix_agreed_price_check_product", "product_id", "id"),
+        {"info": APPEND_ONLY},
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    product_id: Mapped[int] = mapped_column(ForeignKey("product.id"))
+    checked_at: Mapped[datetime] = mapped_column(UtcInstant, default=now)
+
+
+class PriceCheck(HeldAgainst, Base):
+    """The check of a version's price: the reference it was held against, frozen. Append-only, one for each version.
+
+    The database holds that the price checked is the first tier's, and that one above the bound has an explanation of
+    the same product for at least that price. `relists_id` is the earlier listing that these goods are known from.
+    """
+
+    __tablename__ = "price_check"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["version_id", "min_quantity", "unit_price_fen"],
+            ["price_tier.version_id", "price_tier.min_quantity", "price_tier.unit_price_fen"],
+            name="fk_price_check_tier",
+        ),
+        *_held_checks("fk_price_check_explanation"),
+        CheckConstraint("min_quantity = 1", name="first_tier"),
+        Index("ix_price_check_product", "product_id", "version_id"),
+        Index("ix_price_check_verdict", "verdict", "version_id"),
+        {"info": APPEND_ONLY},
+    )
+
+    version_id: Mapped[int] = mapped_column(
+        ForeignKey("listing_version.id"), primary_key=True, autoincrement=False
+    )
+    product_id: Mapped[int] = mapped_column(ForeignKey("product.id"))
+    min_quantity: Mapped[int] = mapped_column(default=1)
     relists_id: Mapped[int | None] = mapped_column(ForeignKey("listing.id"))
 
     version: Mapped[ListingVersion] = relationship()

@@ -220,16 +220,16 @@ def known_before(session: Session, product: Product) -> Listing | None:
 
 
 def explanation_in_force(
-    session: Session, product: Product, unit_price_fen: int, on: date
+    session: Session, product: Product, unit_price_fen: int, on: date, net_mass_g: int
 ) -> PriceExplanation | None:
-    """The accepted explanation that lets `product` cost so much on a day; the one that ends last."""
+    """The accepted explanation that lets a unit of `product` cost so much on a day; the one that ends last."""
     query = (
         select(PriceExplanation)
         .where(
             PriceExplanation.product_id == product.id,
             PriceExplanation.kind == ExplanationKind.ABOVE,
             PriceExplanation.state == ExplanationState.ACCEPTED,
-            PriceExplanation.net_mass_g == product.net_mass_g,
+            PriceExplanation.net_mass_g == net_mass_g,
             PriceExplanation.unit_price_fen >= unit_price_fen,
             PriceExplanation.valid_until_on >= on,
         )

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -71,6 +72,7 @@ class PriceFinding:
     listing the goods are known from."""
 
     product: Product
+    net_mass_g: int
     unit_fen: int
     verdict: Verdict
     reference: Reference | None
@@ -88,21 +90,25 @@ class PriceFinding:
         """The highest unit price that needs no explanation; None without a reference."""
         if self.reference is None:
             return None
-        return most_unit_fen(self.product.net_mass_g, self.reference.per_kg_fen, self.rules.bounds)
+        return most_unit_fen(self.net_mass_g, self.reference.per_kg_fen, self.rules.bounds)
 
     @property
     def excess_bp(self) -> int:
         """How far the price lies above its reference (below: negative), in basis points; 0 without one."""
         if self.reference is None:
             return 0
-        return excess_bp(self.unit_fen, self.product.net_mass_g, self.reference.per_kg_fen)
+        return excess_bp(self.unit_fen, self.net_mass_g, self.reference.per_kg_fen)
 
 
-def assess_price(session: Session, product: Product, tiers: Sequence[tuple[int, int]]) -> PriceFinding:
-    """How tiers (least quantity, unit price in fen) of a product stand to what the same goods cost elsewhere.
+def assess_price(
+    session: Session, product: Product, tiers: Sequence[tuple[int, int]], *, net_mass_g: int | None = None
+) -> PriceFinding:
+    """How tiers (least quantity, unit price in fen) of a product stand to what the same goods cost elsewhere; a unit
+    holds `net_mass_g` grams, those of the product unless said otherwise.
 
     Goods that were listed before and have no reference of their own are held against that of the earlier listing."""
     on, county = today(), product.cooperative.county_code
+    mass_g = net_mass_g or product.net_mass_g
     rules = rules_in_force(session, {county}, on)[county]
     relists = known_before(session, product)
     reference = guarding_reference(session, product, on, rules)
@@ -112,12 +118,14 @@ def assess_price(session: Session, product: Product, tiers: Sequence[tuple[int, 
     verdict = verdict_of(
         ordered[0],
         ordered[-1],
-        product.net_mass_g,
+        mass_g,
         reference.per_kg_fen if reference else None,
         rules.bounds,
     )
-    accepted = explanation_in_force(session, product, ordered[0], on) if verdict is Verdict.ABOVE else None
-    return PriceFinding(product, ordered[0], verdict, reference, rules, accepted, relists)
+    accepted = (
+        explanation_in_force(session, product, ordered[0], on, mass_g) if verdict is Verdict.ABOVE else None
+    )
+    return PriceFinding(product, mass_g, ordered[0], verdict, reference, rules, accepted, relists)
 
 
 def require_fair(finding: PriceFinding) -> None:
@@ -132,7 +140,7 @@ def require_fair(finding: PriceFinding) -> None:
             "请把单价降到 %(limit)s 元以内，或者提交价格说明，由县里核定"
         ),
         field="tiers",
-        price=format_yuan(per_kg_fen(finding.unit_fen, finding.product.net_mass_g)),
+        price=format_yuan(per_kg_fen(finding.unit_fen, finding.net_mass_g)),
         reference=format_yuan(reference.per_kg_fen),
         excess=format_rate(finding.excess_bp),
         most=format_rate(finding.rules.above_bp),
@@ -140,24 +148,31 @@ def require_fair(finding: PriceFinding) -> None:
     )
 
 
+def held_columns(finding: PriceFinding) -> dict[str, Any]:
+    """The columns of a check that keep what a price was held against."""
+    reference, explanation = finding.reference, finding.explanation
+    return {
+        "unit_price_fen": finding.unit_fen,
+        "net_mass_g": finding.net_mass_g,
+        "verdict": finding.verdict,
+        "above_bp": finding.rules.above_bp,
+        "reference_per_kg_fen": reference.per_kg_fen if reference else None,
+        "reference_on": reference.observed_on if reference else None,
+        "reference_source": reference.source if reference else None,
+        "reference_from": reference.source_name if reference else "",
+        "quotes": reference.quotes if reference else 0,
+        "explanation_id": explanation.id if explanation else None,
+        "explained_fen": explanation.unit_price_fen if explanation else None,
+    }
+
+
 def freeze_check(session: Session, version: ListingVersion, finding: PriceFinding) -> PriceCheck:
     """Keep with a version what its price was held against. The version and its tiers must be flushed."""
-    reference, explanation = finding.reference, finding.explanation
     check = PriceCheck(
         version_id=version.id,
         product_id=finding.product.id,
-        unit_price_fen=finding.unit_fen,
-        net_mass_g=version.net_mass_g,
-        verdict=finding.verdict,
-        above_bp=finding.rules.above_bp,
-        reference_per_kg_fen=reference.per_kg_fen if reference else None,
-        reference_on=reference.observed_on if reference else None,
-        reference_source=reference.source if reference else None,
-        reference_from=reference.source_name if reference else "",
-        quotes=reference.quotes if reference else 0,
-        explanation_id=explanation.id if explanation else None,
-        explained_fen=explanation.unit_price_fen if explanation else None,
         relists_id=finding.relists.id if finding.relists else None,
+        **held_columns(finding),
     )
     session.add(check)
     session.flush()

@@ -1,24 +1,28 @@
-"""Pages of the price guard: the list of references anybody may read, what a county watches, explaining a price."""
+"""Pages of the price guard: the list of references anybody may read, what a county watches, explaining a price, and the
+policy of a place."""
 
 from __future__ import annotations
+
+from datetime import timedelta
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
 from marketplace.catalog.models import Product
-from marketplace.catalog.prices import queries, rules
-from marketplace.catalog.prices.forms import ExplanationForm
+from marketplace.catalog.prices import policies, queries, rules
+from marketplace.catalog.prices.forms import ExplanationForm, PolicyForm
 from marketplace.catalog.prices.guard import per_kg_fen
 from marketplace.catalog.queries import category_tree, listing_of_product, own_product
 from marketplace.catalog.views.product_facts import category_name
 from marketplace.core.clock import today
-from marketplace.core.errors import DomainError, Refused
+from marketplace.core.errors import Conflict, DomainError, Refused
 from marketplace.core.labels import N_
 from marketplace.core.money import format_yuan, parse_yuan
 from marketplace.identity.access import current_actor, public, requires
 from marketplace.identity.permissions import Permission
 from marketplace.linkage.uploads import uploaded_document
+from marketplace.web.errors import explain as explain_error
 from marketplace.web.forms import place_error
 from marketplace.web.paging import page_of
 from marketplace.web.transaction import current_session
@@ -42,7 +46,7 @@ def index() -> ResponseReturnValue:
         tree=tree,
         wanted=wanted,
         name_of=category_name,
-        usual=queries.USUAL,
+        usual=queries.rules_in_force(session, {queries.PROVINCE}, today())[queries.PROVINCE],
         places=queries.place_names(session, {row.region_code for row in page.rows}),
     )
 
@@ -72,6 +76,57 @@ def watch() -> ResponseReturnValue:
         cases=queries.case_numbers(session, explained.rows),
         per_kg=per_kg_fen,
     )
+
+
+@bp.route("/prices/policy", methods=["GET", "POST"])
+@requires(P.MANAGE_REFERENCE_PRICES)
+def policy() -> ResponseReturnValue:
+    """What holds in the actor's place, what is proposed for it, and what held before; proposing another."""
+    session, actor = current_session(), current_actor()
+    place = policies.place_of(actor)
+    held = queries.rules_in_force(session, {place}, today())[place]
+    form = PolicyForm(data={**vars(held), "from_on": today() + timedelta(days=1)})
+    if form.validate_on_submit():
+        try:
+            policies.propose_policy(
+                session, actor, rules=form.rules, from_on=form.from_on.data, basis=form.basis.data or ""
+            )
+        except DomainError as error:
+            place_error(form, error)
+        else:
+            flash(_("规则已提出，请另一位同事确认；确认后从生效日起执行"), "success")
+            return redirect(url_for(".policy"), 303)
+    page = render_template(
+        "catalog/prices/policy.html",
+        form=form,
+        held=held,
+        waiting=policies.waiting_proposal(session, actor),
+        place=queries.place_names(session, [place]).get(place, place),
+        page=page_of(session, policies.policies_over(actor)),
+        today=today(),
+    )
+    return page, 422 if form.errors else 200
+
+
+@bp.post("/prices/policy/<proposal_no>/<any(confirm, refuse, withdraw):step>")
+@requires(P.MANAGE_REFERENCE_PRICES)
+def decide_policy(proposal_no: str, step: str) -> ResponseReturnValue:
+    """Confirm or refuse what a colleague has proposed, or take one's own proposal back."""
+    session, actor = current_session(), current_actor()
+    proposal = policies.proposal_by_no(session, actor, proposal_no)
+    try:
+        if step == "withdraw":
+            policies.withdraw_policy(session, actor, proposal)
+        else:
+            answer = request.form.get("answer", "")
+            policies.decide_policy(session, actor, proposal, agrees=step == "confirm", answer=answer)
+    except (Refused, Conflict) as error:
+        session.rollback()
+        flash(explain_error(error), "error")
+    else:
+        said = {"confirm": _("已确认，到生效日起执行"), "refuse": _("已退回"), "withdraw": _("已撤回")}
+        flash(said[step], "success")
+    return redirect(url_for(".policy"), 303)
 
 
 @bp.route("/workshop/products/<product_no>/price", methods=["GET", "POST"])

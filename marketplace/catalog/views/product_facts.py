@@ -19,10 +19,10 @@ from marketplace.catalog.prices.guard import excess_bp, per_kg_fen
 from marketplace.catalog.prices.queries import Reference, stored_references
 from marketplace.catalog.recognition.queries import recognised_of
 from marketplace.core.clock import today
-from marketplace.registry.queries import acknowledged_counts, region_path
+from marketplace.registry.cooperatives.queries import public_household_counts
+from marketplace.registry.queries import region_path
 from marketplace.web.locale import current_locale
 
-SMALLEST_SHOWN = 5  # totals over fewer households are withheld
 Section = Callable[[Session, Listing], tuple[str, dict[str, Any]]]
 
 
@@ -43,7 +43,6 @@ def category_name(category: Category) -> str:
 def product_facts(session: Session, listing: Listing, version: ListingVersion) -> dict[str, Any]:
     """The context of the page of a listing."""
     product, on = listing.product, today()
-    households = acknowledged_counts(session, [listing.cooperative_id]).get(listing.cooperative_id, 0)
     sections: Sequence[Section] = current_app.extensions["listing_sections"]
     return {
         "listing": listing,
@@ -56,7 +55,7 @@ def product_facts(session: Session, listing: Listing, version: ListingVersion) -
         "meanings": {kind: facts.meaning for kind, facts in KINDS.items()},
         "origin": region_path(session, product.village_code),
         "next_lot": queries.next_lot(session, product),
-        "households": households if households >= SMALLEST_SHOWN else None,
+        "households": public_household_counts(session, [listing.cooperative_id])[listing.cooperative_id],
         "per_kg_fen": per_kg_fen(version.tiers[0].unit_price_fen, version.net_mass_g),
         "compared": _compared(session, listing, version, on),
         "category": category_name(product.category),

@@ -32,7 +32,6 @@ PAGE_SIZE = 24
 SUGGESTED_FROM, SUGGESTED_NAMES, SUGGESTED_KINDS = 24, 6, 3
 SUGGESTIONS_SECONDS = 60
 LEAF_DEPTH = 2  # kinds stand below a family, families below a root
-SMALLEST_SHOWN = 5  # totals over fewer households are withheld
 YEAR_SECONDS = 365 * 24 * 3600
 
 

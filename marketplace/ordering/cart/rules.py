@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from typing import Any
 
 from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
@@ -11,21 +12,28 @@ from marketplace.catalog.models import Listing, ListingVersion
 from marketplace.core.errors import Conflict, NotFound, Refused
 from marketplace.core.labels import N_
 from marketplace.identity.actors import Actor
+from marketplace.ordering.cart.changes import seen_now
 from marketplace.ordering.kinds import PERMISSION_OF
 from marketplace.ordering.models import CartLine, Order, OrderKind
 from marketplace.ordering.wishes import MAX_LINES, check_quantity, require_for_sale
 
 
 def put_in_cart(
-    session: Session, actor: Actor, *, kind: OrderKind, listing: Listing, quantity: int
+    session: Session,
+    actor: Actor,
+    *,
+    kind: OrderKind,
+    listing: Listing,
+    quantity: int,
+    seen: Mapping[str, Any] | None = None,
 ) -> CartLine:
-    """Add `quantity` units of a listing to the actor's cart.
+    """Add `quantity` units of a listing to the actor's cart; `seen` is what was seen of it earlier (see `seen_now`).
 
     Raises Refused for a quantity that cannot be or a full cart, Conflict when the listing is not for sale.
     """
     actor.require(PERMISSION_OF[kind])
     check_quantity(quantity)
-    version = require_for_sale(listing)
+    require_for_sale(listing)
     own = select(CartLine).where(CartLine.user_id == actor.user_id, CartLine.kind == kind)
     line = session.scalar(own.where(CartLine.listing_id == listing.id))
     if line is None:
@@ -36,7 +44,7 @@ def put_in_cart(
             kind=kind,
             listing=listing,
             quantity=quantity,
-            seen_version_id=version.id,
+            **(seen or seen_now(listing)),
         )
         session.add(line)
     else:
@@ -60,7 +68,8 @@ def change_cart(session: Session, actor: Actor, *, kind: OrderKind, listing_no: 
     else:
         check_quantity(quantity)
         line.quantity = quantity
-        line.seen_version_id = line.listing.current_version_id  # the cart's page tells what has changed
+        for column, value in seen_now(line.listing).items():  # the cart's page tells what has changed
+            setattr(line, column, value)
     session.flush()
 
 

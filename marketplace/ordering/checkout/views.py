@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 
 from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 
+from marketplace.catalog.queries import sale_stop
+from marketplace.core.clock import today
 from marketplace.core.errors import DomainError
 from marketplace.identity.access import current_actor, requires
 from marketplace.identity.permissions import Permission
@@ -27,6 +30,8 @@ from marketplace.ordering.cart.pages import (
 )
 from marketplace.ordering.cart.queries import cart_of
 from marketplace.ordering.checkout.forms import PersonalCheckoutForm
+from marketplace.ordering.dispatch.days import arrival
+from marketplace.ordering.dispatch.queries import current_plans, leaving_day
 from marketplace.ordering.freight.charging import Carriage, loads_of
 from marketplace.ordering.freight.queries import Freight, freights_of
 from marketplace.ordering.models import CartLine, Order, OrderKind
@@ -41,11 +46,19 @@ bp = Blueprint("checkout", __name__)
 
 @dataclass(frozen=True)
 class Carrying:
-    """What one cooperative's goods and their carrying cost; `freight` is None where it does not deliver."""
+    """What one cooperative's goods and their carrying cost; `freight` is None where it does not deliver, `arrives` the
+    first and last day on which they come, where the cooperative has said when they leave."""
 
     name: str
     goods_fen: int
     freight: Freight | None
+    leaves_on: date | None = None
+
+    @property
+    def arrives(self) -> tuple[date, date] | None:
+        """See above."""
+        days = self.freight.days if self.freight else None
+        return arrival(self.leaves_on, days) if self.leaves_on is not None and days else None
 
 
 @bp.route("/checkout", methods=["GET", "POST"])
@@ -125,7 +138,7 @@ def _brief(
     wanted = [
         Wish(line.listing, line.listing.current_version, line.quantity)
         for line in lines
-        if line.listing.current_version is not None
+        if line.listing.current_version is not None and sale_stop(line.listing, today()) is None
     ]
     loads = loads_of(wanted)
     is_known = bool(form.region.data)
@@ -134,6 +147,7 @@ def _brief(
     names = dict(
         session.execute(select(Cooperative.id, Cooperative.name).where(Cooperative.id.in_(loads))).all()
     )
+    plans = current_plans(session, loads)
     form.shown_freight.data = " ".join(f"{key}:{one.fen}" for key, one in freights.items() if one and one.fen)
     form.clear_place()
     form.offer_regions(session)
@@ -141,7 +155,10 @@ def _brief(
         "rows": cart_rows(lines),
         "changes": changes_since_seen(lines),
         "addresses": addresses,
-        "carrying": [Carrying(names[key], load.goods_fen, freights.get(key)) for key, load in loads.items()],
+        "carrying": [
+            Carrying(names[key], load.goods_fen, freights.get(key), leaving_day(plans.get(key), today()))
+            for key, load in loads.items()
+        ],
         "is_known": is_known,
         "total": sum(load.goods_fen for load in loads.values())
         + sum(one.fen for one in freights.values() if one),

@@ -20,11 +20,6 @@ from marketplace.web.transaction import current_session
 bp = Blueprint("freight", __name__)
 
 
-def freight_sheet_of(cooperative_id: int) -> FreightSheet | None:
-    """For pages: the sheet that holds for a cooperative, None where it delivers free of charge."""
-    return queries.current_sheets(current_session(), [cooperative_id]).get(cooperative_id)
-
-
 def zone_names(sheet: FreightSheet) -> dict[str, str]:
     """For pages: what the zones of a sheet are called."""
     query = select(Region.code, Region.full_name).where(
@@ -33,7 +28,6 @@ def zone_names(sheet: FreightSheet) -> dict[str, str]:
     return {"": _("其他地区"), **dict(current_session().execute(query).all())}
 
 
-bp.add_app_template_global(freight_sheet_of, "freight_sheet_of")
 bp.add_app_template_global(zone_names, "zone_names")
 
 

@@ -16,6 +16,7 @@ from marketplace.core.errors import Refused
 from marketplace.core.labels import N_
 from marketplace.core.money import format_yuan
 from marketplace.identity.actors import Actor
+from marketplace.ordering.dispatch.rules import require_delivers_on
 from marketplace.ordering.models import Order, OrderKind
 from marketplace.ordering.rules import Delivery, place_order
 from marketplace.ordering.terms import PaymentTerms
@@ -41,8 +42,9 @@ def place_unit_order(
 ) -> Order:
     """Place a unit's order for a delivery day and, where the unit keeps budgets for that year, of a budget line.
 
-    The same key of the same person gives the first order. Raises as `place_order`; Refused for a day that is over or
-    too far, when a budget line is missing or has too little left, and when nobody is left who may approve the amount.
+    The same key of the same person gives the first order. Raises as `place_order`; Refused for a day that is over, too
+    far, or not one of a cooperative's, when a budget line is missing or has too little left, and when nobody is left
+    who may approve the amount.
     """
     known = select(Order.id).where(
         Order.buyer_user_id == actor.user_id, Order.idempotency_key == idempotency_key
@@ -63,6 +65,7 @@ def place_unit_order(
     )
     if is_repeat:
         return order
+    require_delivers_on(session, {part.cooperative_id for part in order.parts}, deliver_on)
     _check_approvers(session, actor, order)
     if budget_no:
         take_budget(session, actor, line_by_no(session, actor, budget_no), order)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date, timedelta
 
 from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -22,6 +22,8 @@ from marketplace.ordering.cart.pages import (
     wanted_kind,
 )
 from marketplace.ordering.cart.queries import cart_of
+from marketplace.ordering.dispatch.models import DispatchPlan
+from marketplace.ordering.dispatch.queries import current_plans, day_of_all
 from marketplace.ordering.models import CartLine, Order, OrderKind
 from marketplace.ordering.rules import Delivery
 from marketplace.ordering.served import require_served
@@ -50,7 +52,8 @@ def checkout() -> ResponseReturnValue:
         return redirect(url_for("checkout.show"), 303)
     require_served(kind)
     lines = cart_of(session, actor, kind)
-    given: dict[str, object] = {**prefilled(actor, kind), "deliver_on": today() + timedelta(days=USUAL_DAYS)}
+    plans = current_plans(session, {line.listing.cooperative_id for line in lines})
+    given: dict[str, object] = {**prefilled(actor, kind), "deliver_on": _usual_day(list(plans.values()))}
     form = UnitCheckoutForm(data=given) if request.method == "GET" else UnitCheckoutForm()
     _offer_budgets(form)
     if form.validate_on_submit() and has_agreed(form, changes_since_seen(lines)):
@@ -73,10 +76,21 @@ def checkout() -> ResponseReturnValue:
         kind=kind,
         total=total,
         changes=changes_since_seen(lines),
+        plans=[(name, plans[key]) for key, name in sorted(_sellers(lines).items()) if key in plans],
         standing=standing_ahead(session, actor, total),
         terms=terms_in_force(session, session.get_one(BuyerUnit, actor.buyer_unit_id), today()),
     )
     return page, 422 if form.errors else 200
+
+
+def _usual_day(plans: list[DispatchPlan]) -> date:
+    """The delivery day proposed: the first after a few days on which everybody delivers."""
+    usual = today() + timedelta(days=USUAL_DAYS)
+    return day_of_all(plans, today(), not_before=usual) or usual
+
+
+def _sellers(lines: list[CartLine]) -> dict[int, str]:
+    return {line.listing.cooperative_id: line.listing.product.cooperative.name for line in lines}
 
 
 def _offer_budgets(form: UnitCheckoutForm) -> None:

@@ -8,7 +8,15 @@ from __future__ import annotations
 
 from datetime import date, datetime
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, String, UniqueConstraint
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    String,
+    UniqueConstraint,
+)
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from marketplace.catalog.models import Listing
@@ -80,6 +88,16 @@ class ForwardOrder(Base):
             " AND payment_basis = ''",
             name="agreed",
         ),
+        ForeignKeyConstraint(
+            ["price_check_id", "checked_fen", "net_mass_g"],
+            ["agreed_price_check.id", "agreed_price_check.unit_price_fen", "agreed_price_check.net_mass_g"],
+            name="fk_forward_order_price_check",
+        ),
+        CheckConstraint(
+            "(price_check_id IS NULL) = (checked_fen IS NULL) AND (checked_fen IS NULL"
+            " OR checked_fen = COALESCE(agreed_fen, (2 * price_fen_per_kg * net_mass_g + 1000) / 2000))",
+            name="checked",
+        ),
         CheckConstraint("approved_by IS NULL OR approved_by <> ordered_by", name="separate_duties"),
         CheckConstraint("approved_by IS NOT NULL OR state IN ('awaiting', 'withdrawn')", name="approved"),
         CheckConstraint("(state IN ('ended', 'declined', 'withdrawn')) = (reason <> '')", name="reason"),
@@ -108,6 +126,8 @@ class ForwardOrder(Base):
     delivered_units: Mapped[int] = mapped_column(default=0)
     reserved_g: Mapped[int] = mapped_column(BigInteger, default=0)
     agreed_fen: Mapped[int | None] = mapped_column(BigInteger)
+    price_check_id: Mapped[int | None]
+    checked_fen: Mapped[int | None] = mapped_column(BigInteger)
     payment_days: Mapped[int | None]
     payment_start: Mapped[PaymentStart | None] = mapped_column(code_of(PaymentStart, "payment_start"))
     late_rate_bp: Mapped[int | None]

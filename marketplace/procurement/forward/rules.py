@@ -13,6 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from marketplace.catalog.models import Listing
+from marketplace.catalog.prices.agreed import hold_agreed_price
 from marketplace.catalog.prices.guard import per_kg_fen
 from marketplace.catalog.queries import sale_stop
 from marketplace.core.clock import today
@@ -72,7 +73,8 @@ def order_ahead(
     """Order `units` of a listing that will be harvested about `harvest_on` at a `price`, with a deposit of `deposit_bp`
     of what it costs at most.
 
-    The same key of the same person gives the first order. Raises Refused naming the field for what cannot be.
+    The same key of the same person gives the first order. Raises Refused naming the field for what cannot be, such as
+    a highest price above the price guard.
     """
     actor.require(Permission.ORDER_FOR_UNIT)
     if actor.buyer_unit_id is None or actor.user_id is None:
@@ -91,6 +93,13 @@ def order_ahead(
     deposit_fen = half_up(highest_fen * units * deposit_bp, BASIS)
     if deposit_fen <= 0:
         raise Refused("deposit", N_("订金不足一分钱，请提高比例或数量"), field="deposit")
+    held = hold_agreed_price(
+        session,
+        listing.product,
+        unit_price_fen=highest_fen,
+        net_mass_g=version.net_mass_g,
+        field="price",
+    )
     forward = ForwardOrder(
         buyer_unit_id=actor.buyer_unit_id,
         cooperative_id=listing.cooperative_id,
@@ -100,6 +109,8 @@ def order_ahead(
         units=units,
         net_mass_g=version.net_mass_g,
         **price.columns,
+        price_check_id=held.id,
+        checked_fen=highest_fen,
         deposit_bp=deposit_bp,
         deposit_fen=deposit_fen,
         harvest_on=harvest_on,

@@ -11,6 +11,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
 from marketplace.catalog.prices.guard import per_kg_fen
+from marketplace.catalog.prices.queries import rules_in_force, stored_references
 from marketplace.catalog.queries import listing_by_no
 from marketplace.core.clock import today
 from marketplace.core.errors import DomainError, NotFound
@@ -80,7 +81,15 @@ def new(listing_no: str) -> ResponseReturnValue:
             return redirect(url_for(".show", forward_no=made.public_no), 303)
     version = listing.current_version
     per_kg = per_kg_fen(version.tiers[0].unit_price_fen, version.net_mass_g) if version else 0
-    page = render_template("procurement/forward/new.html", form=form, listing=listing, per_kg=per_kg)
+    county = listing.product.cooperative.county_code
+    page = render_template(
+        "procurement/forward/new.html",
+        form=form,
+        listing=listing,
+        per_kg=per_kg,
+        reference=stored_references(session, [listing.product], today()).get(listing.product_id),
+        above_bp=rules_in_force(session, {county}, today())[county].above_bp,
+    )
     return page, 422 if form.errors else 200
 
 

@@ -14,6 +14,7 @@ from marketplace.core.labels import N_
 from marketplace.identity.actors import Actor
 from marketplace.identity.permissions import Permission
 from marketplace.identity.trail import record_trail
+from marketplace.ordering.cart.changes import seen_now
 from marketplace.ordering.kinds import PERMISSION_OF
 from marketplace.ordering.models import CartLine, OrderKind
 from marketplace.ordering.wishes import MAX_LINES, check_quantity
@@ -155,7 +156,8 @@ def fill_cart(
             session.add(line)
             present[one.wanted.listing.id] = line
         line.quantity = one.wanted.quantity
-        line.seen_version_id = one.wanted.listing.current_version_id
+        for column, value in seen_now(one.wanted.listing).items():
+            setattr(line, column, value)
     session.flush()
     return good, left_out
 

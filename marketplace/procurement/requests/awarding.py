@@ -11,6 +11,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from marketplace.catalog.prices.agreed import require_fair_agreed
 from marketplace.catalog.queries import available_units
 from marketplace.core.clock import now, today
 from marketplace.core.errors import Conflict, NotFound, Refused
@@ -125,6 +126,7 @@ def _may_win(session: Session, actor: Actor, request: PurchaseRequest, offer: Of
     if not is_current(request, offer.current):
         raise Conflict("offer_outdated", N_("这个报价针对修改前的需求，合作社没有重新确认，不能中选"))
     _require_as_good(offer.current)
+    _require_fair_now(session, offer.current)
     return fen_per_kg(offer.current) == cheapest_of(request, offers)
 
 
@@ -137,6 +139,20 @@ def _require_as_good(offered: OfferVersion) -> None:
             "listing_worse",
             N_("商品在报价以后改了规格或降低了归农户的比例，请合作社恢复后再定标，或选择其他报价"),
         )
+
+
+def _require_fair_now(session: Session, offered: OfferVersion) -> None:
+    """Raise Conflict when the price, fair when it was offered, is above the guard by now."""
+    try:
+        require_fair_agreed(
+            session,
+            offered.listing.product,
+            unit_price_fen=offered.unit_price_fen,
+            net_mass_g=offered.net_mass_g,
+            field="offer",
+        )
+    except Refused as above:
+        raise Conflict(above.code, above.message, **above.params) from above
 
 
 def _decide(

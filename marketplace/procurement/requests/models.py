@@ -22,6 +22,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, foreign, mapped_column, relationship, remote
 
 from marketplace.catalog.models import Category, Listing, ListingVersion, Product
+from marketplace.catalog.prices.models import AgreedPriceCheck
 from marketplace.core.append_only import APPEND_ONLY
 from marketplace.core.clock import now
 from marketplace.core.db import Base, UtcInstant, code_of
@@ -232,7 +233,8 @@ class Offer(Base):
 class OfferVersion(Base):
     """What an offer says from one moment on: units of a listing version at a price, on a day. Append-only.
 
-    The listing's share for households and the number of households that take part are kept as they were.
+    The listing's share for households and the number of households that take part are kept as they were, and what the
+    price was held against: the database takes no offer without it.
     """
 
     __tablename__ = "offer_version"
@@ -261,6 +263,11 @@ class OfferVersion(Base):
             ],
             name="fk_offer_version_terms",
         ),
+        ForeignKeyConstraint(
+            ["price_check_id", "unit_price_fen", "net_mass_g"],
+            ["agreed_price_check.id", "agreed_price_check.unit_price_fen", "agreed_price_check.net_mass_g"],
+            name="fk_offer_version_price_check",
+        ),
         CheckConstraint("units > 0 AND unit_price_fen > 0 AND net_mass_g > 0", name="positive"),
         CheckConstraint("offered_at < deadline_at", name="in_time"),
         CheckConstraint("unit_price_fen * 1000 <= ceiling_fen_per_kg * net_mass_g", name="ceiling"),
@@ -285,6 +292,7 @@ class OfferVersion(Base):
     units: Mapped[int]
     unit_price_fen: Mapped[int] = mapped_column(BigInteger)
     net_mass_g: Mapped[int]
+    price_check_id: Mapped[int | None]
     linkage_bp: Mapped[int]
     households: Mapped[int]
     certificate_no: Mapped[str] = mapped_column(String(40), default="")
@@ -295,6 +303,7 @@ class OfferVersion(Base):
 
     listing: Mapped[Listing] = relationship()
     listing_version: Mapped[ListingVersion] = relationship()
+    price_check: Mapped[AgreedPriceCheck | None] = relationship(viewonly=True, lazy="joined")
 
     @property
     def mass_g(self) -> int:

@@ -14,6 +14,8 @@ from sqlalchemy.orm import Session
 
 from marketplace.catalog.certificates.queries import is_in_force
 from marketplace.catalog.models import Listing, ListingVersion
+from marketplace.catalog.prices.agreed import hold_agreed_price
+from marketplace.catalog.prices.models import AgreedPriceCheck
 from marketplace.catalog.queries import available_units, sale_stop
 from marketplace.core.clock import now, today
 from marketplace.core.errors import Conflict, NotFound, Refused
@@ -54,9 +56,9 @@ def make_offer(
 ) -> Offer:
     """Offer `units` of an own listing at `unit_price_fen` each, delivered on a day; a further offer replaces the first.
 
-    The same key of the same person gives the first result. Raises Refused for a cooperative that is not admitted and
-    for what the request does not allow (price, share, households, day, mass), Conflict when it is not open any more or
-    the deadline has come, NotFound for another cooperative's listing.
+    The same key of the same person gives the first result. Raises Refused for a cooperative that is not admitted, for
+    what the request does not allow (price, share, households, day, mass) and for a price above the guard, Conflict when
+    it is not open any more or the deadline has come, NotFound for another cooperative's listing.
     """
     actor.require(Permission.MANAGE_LISTINGS)
     cooperative = admitted_cooperative_of(session, actor)
@@ -73,6 +75,7 @@ def make_offer(
     if not wanted.deliver_from <= deliver_on <= wanted.deliver_until:
         raise Refused("deliver_on", N_("交货日期须在需求的交货期以内"), field="deliver_on")
     _check_units(session, listing, version, wanted, units, deliver_on)
+    held = _hold_price(session, version, listing, unit_price_fen)
     offer = _offer_of(session, cooperative, request)
     certificate = version.certificate
     session.add(
@@ -92,6 +95,7 @@ def make_offer(
             units=units,
             unit_price_fen=unit_price_fen,
             net_mass_g=version.net_mass_g,
+            price_check_id=held.id,
             linkage_bp=share_bp,
             households=households,
             certificate_no=certificate.number if certificate and is_in_force(certificate, today()) else "",
@@ -153,6 +157,19 @@ def _check_price(version: ListingVersion, wanted: RequestVersion, unit_price_fen
             unit=version.unit_name,
             yuan=f"{highest // 100}.{highest % 100:02d}",
         )
+
+
+def _hold_price(
+    session: Session, version: ListingVersion, listing: Listing, unit_price_fen: int
+) -> AgreedPriceCheck:
+    """The price held against the guard. Raises Refused above its bound."""
+    return hold_agreed_price(
+        session,
+        listing.product,
+        unit_price_fen=unit_price_fen,
+        net_mass_g=version.net_mass_g,
+        field="unit_price",
+    )
 
 
 def _check_linkage(wanted: RequestVersion, share_bp: int, households: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -9,6 +10,8 @@ from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
+from marketplace.catalog.models import Listing
+from marketplace.catalog.prices.queries import rules_in_force, stored_references
 from marketplace.catalog.queries import available_units, own_product, products_of
 from marketplace.core.clock import now, today
 from marketplace.core.errors import DomainError
@@ -71,9 +74,19 @@ def offer(request_no: str) -> ResponseReturnValue:
         own=own,
         listings=listings,
         stock=available_units(session, [one.product_id for one in listings]),
+        references=stored_references(session, [one.product for one in listings], today()),
+        above_bp=_above_bp(listings),
         taking=queries.takes_offers(found),
     )
     return page, 422 if form.errors else 200
+
+
+def _above_bp(listings: Sequence[Listing]) -> int:
+    """How far an offer may lie above the reference, in basis points; the listings are of one cooperative."""
+    counties = {one.product.cooperative.county_code for one in listings}
+    return min(
+        (one.above_bp for one in rules_in_force(current_session(), counties, today()).values()), default=0
+    )
 
 
 def _offered_before(found: PurchaseRequest, own: Offer | None) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from marketplace.catalog.prices.agreed import require_fair_agreed
 from marketplace.catalog.queries import listings_by_nos
 from marketplace.core.clock import now, today
 from marketplace.core.errors import Conflict, Refused
@@ -125,7 +126,8 @@ def check_slot(slot: Slot, *, cutoff_days: int, cutoff_min: int) -> None:
 def planned_lines(
     session: Session, cooperative: Cooperative, wishes: Sequence[LineWish]
 ) -> list[StandingLine]:
-    """The lines of a plan. Raises Refused for units or prices that cannot be, Conflict for a listing not for sale."""
+    """The lines of a plan. Raises Refused for units or prices that cannot be or fixed ones above the price guard,
+    Conflict for a listing not for sale."""
     if not wishes:
         raise Refused("no_line", NO_LINE, field="lines")
     if len(wishes) > MAX_LINES:
@@ -143,6 +145,14 @@ def planned_lines(
         check_quantity(wish.quantity)
         if not 1 <= wish.price_fen <= MAX_PRICE_FEN:
             raise Refused("price", N_("“%(title)s”的单价须大于零"), field="lines", title=listing.product.name)
+        if wish.price_rule is PriceRule.FIXED:
+            require_fair_agreed(
+                session,
+                listing.product,
+                unit_price_fen=wish.price_fen,
+                net_mass_g=listing.product.net_mass_g,
+                field="lines",
+            )
         lines.append(
             StandingLine(
                 listing=listing,

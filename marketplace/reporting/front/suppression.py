@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-SMALLEST_SHOWN = 5
+from marketplace.registry.cooperatives.queries import SMALL_COUNT as SMALLEST_SHOWN
 
 
 def withheld(households: Mapping[str, int]) -> frozenset[str]:
