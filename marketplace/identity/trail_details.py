@@ -92,6 +92,7 @@ KEYS = {
     "retained_fen": N_("村集体留存"),
     "role": N_("角色"),
     "roles": N_("岗位"),
+    "roster": N_("名册"),
     "rows": N_("行数"),
     "slip_no": N_("单号"),
     "starts_on": N_("从"),

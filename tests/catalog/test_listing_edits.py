@@ -32,7 +32,7 @@ from marketplace.core.clock import now
 from marketplace.core.errors import Conflict, DomainError, Forbidden, NotFound, Refused
 from marketplace.core.files import FileStore
 from marketplace.identity.actors import Actor
-from marketplace.identity.models import Role
+from marketplace.identity.models import Role, User
 from marketplace.linkage.models import Mechanism
 from marketplace.ordering.models import CartLine, Order, OrderKind
 from marketplace.registry.reviews.models import Decision, ReviewCase, ReviewKind
@@ -260,6 +260,15 @@ def test_a_new_picture_waits_with_its_edit(desk: Desk, session: Session, files: 
     add_picture(session, desk.manager, files, desk.product, content=jpeg(90), alt_text="")
     drop_draft(session, desk.manager, ensure_draft(session, desk.manager, desk.product))
     assert new_pictures(session, desk.product) == []
+
+
+def test_what_somebody_handed_in_who_has_left_since_can_still_be_passed(desk: Desk, session: Session) -> None:
+    edit = desk.submit(title="山茶籽油")
+    user = session.get_one(User, desk.manager.user_id)
+    user.roles, user.organisation, user.disabled_at = [], None, now()
+    session.flush()
+    desk.answer(edit, Decision.PASS)
+    assert (edit.state, desk.listing.current_version.title) == (EditState.PUBLISHED, "山茶籽油")
 
 
 def test_no_picture_comes_in_while_the_county_looks(desk: Desk, session: Session, files: FileStore) -> None:

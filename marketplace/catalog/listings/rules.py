@@ -21,8 +21,8 @@ from marketplace.catalog.rules import Said, check_said, publish_listing
 from marketplace.core.clock import now
 from marketplace.core.errors import Conflict, NotFound, Refused
 from marketplace.core.labels import N_
-from marketplace.identity.actors import Actor, actor_of
-from marketplace.identity.models import User
+from marketplace.identity.actors import Actor
+from marketplace.identity.models import OrganisationKind, Role, User
 from marketplace.identity.permissions import Permission
 from marketplace.identity.trail import record_trail
 from marketplace.linkage.models import Mechanism
@@ -169,7 +169,7 @@ def apply_edit_outcome(session: Session, case: ReviewCase) -> None:
     ).one()
     edit.decided_by, edit.decided_at, edit.answer = decision.decided_by, now(), decision.comment
     if case.state is CaseState.PASSED:
-        _publish(session, actor_of(session.get_one(User, edit.submitted_by)), edit)
+        _publish(session, _as_handed_in(session, edit), edit)
     elif case.state is CaseState.RETURNED:
         edit.state = EditState.DRAFT
     else:
@@ -177,6 +177,19 @@ def apply_edit_outcome(session: Session, case: ReviewCase) -> None:
         waits = (ProductPicture.product_id == edit.product_id) & ProductPicture.waits.is_(True)
         session.execute(delete(ProductPicture).where(waits))
     session.flush()
+
+
+def _as_handed_in(session: Session, edit: ListingEdit) -> Actor:
+    """Who handed an edit in, with the duty that took: what somebody who has left since asked for is still asked for."""
+    user = session.get_one(User, edit.submitted_by)
+    return Actor(
+        user_id=user.id,
+        name=user.display_name,
+        roles=frozenset({Role.COOPERATIVE_MANAGER}),
+        organisation_id=edit.cooperative_id,
+        organisation_kind=OrganisationKind.COOPERATIVE,
+        region_code=edit.product.cooperative.county_code,
+    )
 
 
 def _publish(session: Session, actor: Actor, edit: ListingEdit) -> None:
