@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import structlog
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
@@ -34,6 +35,7 @@ from marketplace.payments.rules import (
     is_awaited,
 )
 
+log = structlog.get_logger(__name__)
 BATCH = 200
 CURRENCY = "cny"
 LOOKED_UP = "lookup"
@@ -42,6 +44,7 @@ WRONG_AMOUNT = N_("到账金额与应付不符")
 PAID_TWICE = N_("这笔订单已付清，又收到一笔款项，需要退款")
 CALLED_OFF = N_("订单已取消或超时，但款项已到账，需要退款")
 DISPUTED_UNPAID = N_("通道通知有付款争议，但台账里没有这笔付款，请核对后重新处理")
+NOT_UNDERSTOOD = N_("通知的内容不完整或与台账对不上，没有入账，请核对后重新处理")
 REFUNDED = N_("通道发生退款，请核对订单并登记")
 
 Result = tuple[NoticeOutcome, str]  # what became of a notice, and why a person must look, if so
@@ -80,7 +83,8 @@ def take_notice(
 def apply_notices(session: Session) -> int:
     """Apply every waiting notice, oldest first. A sweep: safe to repeat and to run from two workers.
 
-    One that a rule refuses waits for a person, and keeps none of the others waiting.
+    One that a rule refuses, that lacks what its kind should say or that does not go with the rows waits for a person,
+    and keeps none of the others waiting.
     """
     waiting = session.scalars(
         select(GatewayNotice)
@@ -95,6 +99,9 @@ def apply_notices(session: Session) -> int:
                 notice.outcome, notice.reason = _apply(session, notice)
         except DomainError as refusal:
             notice.outcome, notice.reason = NoticeOutcome.QUEUED, refusal.message
+        except (IntegrityError, KeyError, TypeError, ValueError) as broken:
+            log.exception("notice_not_applied", notice=notice.event_id, error=type(broken).__name__)
+            notice.outcome, notice.reason = NoticeOutcome.QUEUED, NOT_UNDERSTOOD
         notice.applied_at = now()
     session.flush()
     return len(waiting)
