@@ -6,20 +6,28 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from marketplace.core.crypto import DataKey
+from marketplace.core.files import FileStore
 from marketplace.ledger.accounts import AccountKey
 from marketplace.ledger.models import Entry, EntryKind
 from marketplace.ledger.posting import EntryDraft, TransferDraft, post_entry
+from marketplace.ordering.freight.charging import Carriage
+from marketplace.ordering.freight.rules import Rate, write_freight_sheet
 from marketplace.payments.collecting.models import (
     TransferState,
 )
 from marketplace.payments.collecting.sending import KEY_LIVES, TRY_AGAIN_AFTER
+from marketplace.payments.freight import pass_freight_on
 from marketplace.payments.gateways.stripe_connect import StripeCollector
 from marketplace.payments.models import GatewayNotice, NoticeOutcome
+from marketplace.payments.settlement import settle_lines
 from tests.conftest import HeldClock
 from tests.factories.refunds import refunded
-from tests.factories.trade import bill, buy
+from tests.factories.registry import actor_at
+from tests.factories.trade import bill, buy, deliver
 from tests.payments.collecting_world import OWN_SHARE_FEN, Market, collector_of
 from tests.payments.stripe_world import StripeWorld
+from tests.payments.voucher_world import Union
 
 
 @pytest.fixture
@@ -90,6 +98,34 @@ def test_what_is_not_settled_or_came_through_the_bank_is_not_transferred(market:
     market.pay(paid, "paid-and-not-delivered")
     session.commit()
     assert (market.plan(), market.transfers(), unpaid.parts[0].settled_at) == (0, [], None)
+
+
+def test_freight_goes_along_and_what_vouchers_paid_does_not(
+    market: Market, session: Session, files: FileStore, data_key: DataKey
+):
+    """Three units and their freight, 120.00 yuan of it by voucher: only what came on line can go on."""
+    market.ready()
+    market.fund()
+    cooperative = market.cooperative
+    rates = (Rate("", 1_200, 500, 3, 7),)
+    write_freight_sheet(session, actor_at(cooperative), rates=rates, free_from_fen=None)
+    union = Union(session, files, data_key, market.goods[0])
+    _batch, codes = union.printed()
+    key = "paid-by-voucher-and-card"
+    order = buy(session, market.buyer, (market.goods[0], 3), key=key, carriage=Carriage(""))
+    freight_fen = order.parts[0].freight_fen
+    union.spend(market.buyer, order, codes[0])
+    market.pay(order, key)
+    deliver(session, order.parts[0], market.buyer)
+    settle_lines(session)
+    session.commit()
+    assert market.plan() == 0  # the freight is not passed on yet
+    pass_freight_on(session)
+    market.work()
+    assert freight_fen > 0
+    assert [row.amount_fen for row in market.transfers()] == [3_000 + freight_fen]
+    assert market.owed() == 3 * OWN_SHARE_FEN - 3_000
+    assert (market.plan(), market.findings()) == (0, [])
 
 
 def test_what_a_cooperative_owes_itself_is_left_to_it(market: Market, session: Session):
