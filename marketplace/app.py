@@ -146,6 +146,7 @@ from marketplace.web import (
     assets,
     cli as web_cli,
     errors,
+    field_words,
     filters,
     headers,
     health,
@@ -331,6 +332,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     scheme.init_scheme(app)
     filters.init_filters(app)
     errors.init_errors(app)
+    field_words.init_field_words(app)
     headers.init_headers(app, card_pages=settings.stripe_api_base or PROVIDER_PAGES)
     CSRFProtect(app).exempt(payment_views.stripe_webhook)  # the provider signs its messages instead
     limits.init_limits(app)

@@ -32,7 +32,7 @@ from marketplace.linkage.models import Agreement, AgreementState, Entitlement, L
 from marketplace.linkage.uploads import uploaded_document
 from marketplace.registry.models import Cooperative, Household
 from marketplace.registry.queries import children_of, household_status
-from marketplace.web.filters import masked
+from marketplace.web.filters import day, masked
 from marketplace.web.forms import place_error
 from marketplace.web.locale import label
 from marketplace.web.paging import page_of
@@ -231,7 +231,7 @@ def amend(agreement_no: str) -> ResponseReturnValue:
         except DomainError as error:
             place_error(form, error)
         else:
-            flash(_("协议已变更，新的条款从 %(day)s 起生效", day=form.valid_from.data.isoformat()), "success")
+            flash(_("协议已变更，新的条款从 %(day)s 起生效", day=day(form.valid_from.data)), "success")
             return redirect(url_for(".agreement", agreement_no=agreement_no))
     return _terms_page(form, found.household, found.mechanism, found)
 

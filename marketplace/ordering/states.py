@@ -54,7 +54,7 @@ class PartEvent(LabelledEnum):
     CONTEST = "contest", N_("对拒收提出异议")
     WITHDRAW_REJECTION = "withdraw_rejection", N_("撤回拒收")
     INVOICE = "invoice", N_("开具发票")
-    EVALUATE = "evaluate", N_("评价")
+    EVALUATE = "evaluate", N_("评价完成")
 
 
 @dataclass(frozen=True)

@@ -119,9 +119,9 @@ def buy_again(order_no: str) -> ResponseReturnValue:
     require_served(OrderKind.PERSONAL)
     added, left = put_again(session, actor, found)
     if added:
-        flash(_("已放进购物车：%(titles)s", titles="、".join(added)), "success")
+        flash(_("已放进购物车：%(titles)s", titles=_("、").join(added)), "success")
     if left:
-        flash(_("现在买不到：%(titles)s", titles="、".join(left)), "error")
+        flash(_("现在买不到：%(titles)s", titles=_("、").join(left)), "error")
     return redirect(url_for(".cart", **{"for": OrderKind.PERSONAL.value}), 303)
 
 

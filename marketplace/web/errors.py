@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from datetime import date
+
 import structlog
 from flask import Flask, Response, current_app, g, jsonify, make_response, render_template, request
 from flask_babel import gettext
@@ -10,8 +13,10 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from marketplace.core.errors import Conflict, DomainError, NotFound, Refused
 from marketplace.core.labels import N_
+from marketplace.web.filters import day
 
 log = structlog.get_logger(__name__)
+ISO_DAY = re.compile(r"\d{4}-[01]\d-[0-3]\d")  # how rules put a day into a message, for machines as well
 TITLES = {
     400: N_("请求有误"),
     401: N_("请先登录"),
@@ -28,12 +33,16 @@ TITLES = {
 
 
 def explain(error: DomainError) -> str:
-    """The message of `error` in the reader's language."""
+    """The message of `error` in the reader's language, its days written as pages write them."""
     text = str(gettext(error.message))
-    params = {
-        key: gettext(value.label) if hasattr(value, "label") else value for key, value in error.params.items()
-    }
+    params = {key: _in_words(value) for key, value in error.params.items()}
     return text % params if params else text
+
+
+def _in_words(value: object) -> object:
+    if hasattr(value, "label"):
+        return gettext(value.label)
+    return day(date.fromisoformat(value)) if isinstance(value, str) and ISO_DAY.fullmatch(value) else value
 
 
 def wants_json() -> bool:

@@ -48,8 +48,8 @@ def month(value: date) -> str:
 
 
 def moment(value: datetime | None) -> str:
-    """An instant in Shanghai time, to the minute."""
-    return "" if value is None else str(format_datetime(value, "yyyy-MM-dd HH:mm"))
+    """An instant in Shanghai time, to the minute; its day written as every other day."""
+    return "" if value is None else f"{day(value)} {format_datetime(value, 'HH:mm')}"
 
 
 def masked(name: str | None) -> str:

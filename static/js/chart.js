@@ -10,7 +10,8 @@
   const words = (unit) => (value) => (unit === "fen" ? "¥" + yuan.format(value / 100) : whole.format(value));
   const short = (unit) => (value) => {
     const number = unit === "fen" ? value / 100 : value;
-    return Math.abs(number) >= 10000 ? whole.format(number / 10000) + (document.documentElement.lang === "en" ? "0k" : " 万") : whole.format(number);
+    if (Math.abs(number) < 10000) return whole.format(number);
+    return document.documentElement.lang === "en" ? whole.format(number / 1000) + "k" : whole.format(number / 10000) + " 万";
   };
 
   function options(given) {
@@ -23,7 +24,10 @@
       textStyle: { fontFamily: getComputedStyle(document.body).fontFamily },
       grid: { left: 8, right: 8, top: given.series.length > 1 ? 40 : 16, bottom: 8, containLabel: true },
       legend: given.series.length > 1 ? { top: 0, left: 0, textStyle: { color: ink } } : undefined,
-      tooltip: { trigger: "axis", renderMode: "richText", valueFormatter: words(given.unit) },
+      tooltip: {
+        trigger: "axis", renderMode: "richText", valueFormatter: words(given.unit),
+        backgroundColor: colour("--surface"), borderColor: colour("--line-strong"), textStyle: { color: colour("--ink") },
+      },
       xAxis: { type: "category", data: given.labels, ...axis },
       yAxis: { type: "value", ...axis, axisLabel: { color: ink, formatter: short(given.unit) } },
       series: given.series.map((one) => ({

@@ -13,7 +13,8 @@
     if (!answer.ok) throw new Error(url);
     return answer.json();
   };
-  const yuan = (fen) => `¥${(fen / 100).toFixed(2)}`;
+  const amount = new Intl.NumberFormat("zh-CN", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
+  const yuan = (fen) => `¥${amount.format(fen / 100)}`;
 
   const optionOf = (names, figures) => {
     const data = Object.entries(figures).map(([code, one]) => ({ name: names.get(code) || one.name, value: one.sales_fen / 100, ...one }));
@@ -52,7 +53,7 @@
           nameProperty: "name",
           data,
           itemStyle: { areaColor: colour("--surface"), borderColor: colour("--line-strong") },
-          emphasis: { label: { color: colour("--ink") }, itemStyle: { areaColor: colour("--citrus") } },
+          emphasis: { label: { color: colour("--on-citrus") }, itemStyle: { areaColor: colour("--citrus") } },
           select: { disabled: true },
         },
       ],

@@ -51,7 +51,7 @@
       words.setAttribute("role", "status");
       input.after(words);
     }
-    words.textContent = [...input.files].map((file) => `${file.name} · ${Math.ceil(file.size / 1024)} KB`).join("，");
+    words.textContent = [...input.files].map((file) => `${file.name} · ${Math.ceil(file.size / 1024)} KB`).join(document.documentElement.lang === "en" ? ", " : "，");
   });
 
   document.addEventListener("click", (event) => {

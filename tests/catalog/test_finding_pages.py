@@ -80,7 +80,7 @@ def test_an_operator_is_a_sign_like_any_other(shop):
 def test_cards_say_the_price_of_a_kilogram_and_goods_are_sorted_by_it(shop):
     page = shop.open("/products?sort=per_kg_up")
     assert titles(page) == ["赣南脐橙", "纽荷尔脐橙", "狗牯脑茶"]
-    assert page.has("120.00/ 公斤", "每公斤价从低到高")
+    assert page.has("120.00/ 千克", "每千克价从低到高")
 
 
 # Filters are taken out one by one or all at once

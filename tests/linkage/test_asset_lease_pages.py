@@ -92,7 +92,7 @@ def test_a_rent_is_recorded_once_for_the_whole_roster(client, session, lease):
         assert amount in answer.text
     again = client.post(rent_url(other), data={**RENT, "rent_fen": "99"})
     assert again.status_code == 422
-    assert "的收据 SJ-001 已按 2026-05-20 收到记过，没有重复记录" in again.text
+    assert "的收据 SJ-001 已按 2026年5月20日 收到记过，没有重复记录" in again.text
     assert 'value="99"' in again.text
     assert (count(session, Evidence), count(session, Entitlement)) == (2, 2)
     assert "SJ-001" in client.get(rent_url(lease)).text

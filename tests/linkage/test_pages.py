@@ -189,7 +189,7 @@ def test_an_agreement_is_amended_and_ended(client, session, contract):
     assert 'value="8.00"' in client.get(f"{url}/amend").text
     refused = client.post(f"{url}/amend", data=CONTRACT)
     assert refused.status_code == 422
-    assert "变更须从 2026-01-01 之后开始" in refused.text
+    assert "变更须从 2026年1月1日 之后开始" in refused.text
     amended = client.post(
         f"{url}/amend",
         data={**CONTRACT, "floor_price_fen_per_kg": "9", "valid_from": "2026-06-01"},
@@ -242,7 +242,7 @@ def test_a_slip_used_twice_is_told_beside_its_number(client, session, contract, 
     client.post(url, data=SLIP)
     again = client.post(url, data={**SLIP, "net_g": "99"})
     assert again.status_code == 422
-    assert f"过磅单 GB-17 已在 2026-05-20 记入批次 {lot.lot_no}，没有重复记录" in again.text
+    assert f"过磅单 GB-17 已在 2026年5月20日 记入批次 {lot.lot_no}，没有重复记录" in again.text
     assert 'value="99"' in again.text
     assert (count(session, Evidence), session.get_one(Lot, lot.id).received_g) == (1, 12_500)
 
@@ -253,7 +253,7 @@ def test_a_slip_used_twice_is_told_beside_its_number(client, session, contract, 
         ("net_g", "0", "净重须大于零"),
         ("net_g", "-3", "请填写千克数"),
         ("net_g", "60000", "一张过磅单不能超过 50 吨，请核对单位是否为千克"),
-        ("weighed_on", "2025-12-31", "协议从 2026-01-01 起生效，不能记更早的日期"),
+        ("weighed_on", "2025-12-31", "协议从 2026年1月1日 起生效，不能记更早的日期"),
         ("weighed_on", "2026-06-02", "日期不能晚于今天"),
         ("cooperative_signer", "陈大山", "双方签字不能是同一个人"),
         ("market_price_fen_per_kg", "9.999", "请填写金额，最多两位小数"),
@@ -308,7 +308,7 @@ def test_rent_is_recorded_in_a_linkage_period(client, session, enrolment):
     )
     overlapping = client.post("/linkage/periods", data={"starts_on": "2026-06-01", "ends_on": "2027-05-31"})
     assert overlapping.status_code == 422
-    assert "与 2026-01-01 到 2026-12-31 的联结期重叠" in overlapping.text
+    assert "与 2026年1月1日 到 2026年12月31日 的联结期重叠" in overlapping.text
     rent = {"parcel_no": parcel_no(lease.id), "starts_on": "2026-01-01", "ends_on": "2026-12-31"}
     saved = client.post(url, data=rent, follow_redirects=True)
     assert "1,500.00" in saved.text

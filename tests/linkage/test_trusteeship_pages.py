@@ -125,7 +125,7 @@ def test_wrong_input_stays_beside_its_field(client, session, trusteeship, lot):
     assert 'value="五千"' in wrong.text
     late = client.post(url_of(trusteeship), data=typed(lot, half="2"))
     assert late.status_code == 422
-    assert "2026-07-01 到 2027-04-02 之间记录" in late.text
+    assert "2026年7月1日 到 2027年4月2日 之间记录" in late.text
     forged = client.post(url_of(trusteeship), data=typed(lot, lot_no=LotFactory().public_no))
     assert forged.status_code == 422
     assert session.scalar(select(func.count(Entitlement.id))) == 0

@@ -157,11 +157,11 @@ def test_the_steps_of_an_order_go_on_to_the_invoice_and_the_evaluation(session, 
         marks = re.findall(r'class="step step-(\w+)".*?step-label">(.*?)<', page, re.DOTALL)
         return [(words, mark) for mark, words in marks[5:]]
 
-    assert steps() == [("开具发票", "now"), ("转账付款", "next"), ("评价", "next")]
+    assert steps() == [("开票", "now"), ("付款到账", "next"), ("评价完成", "next")]
     apply_payment(session, billed, paid_at=now())
     evaluate_part(session, actor_at(unit, Role.UNIT_RECEIVER), billed.part, goods_score=5, delivery_score=5)
     session.commit()
-    assert steps() == [("开具发票", "now"), ("转账付款", "done"), ("评价", "done")]
+    assert steps() == [("开票", "now"), ("付款到账", "done"), ("评价完成", "done")]
 
 
 def test_what_waits_stands_on_the_desk_and_is_evaluated_on_its_page(session, client, unit, part):

@@ -75,7 +75,7 @@ def test_goods_travel_with_their_certificate_and_are_received_on_a_phone(
     assert page.has("只能上传 JPEG、PNG 或 WebP 图片", "运输中")
     assert session.scalars(select(Receipt)).all() == []
     page = visitor.press(page, "确认收货", temperature="-4.5", **{mass: "4.98"}, photos=picture())
-    assert page.has("已登记收货，请在 2026-06-05 前检查并验收", "待验收")
+    assert page.has("已登记收货，请在 2026年6月5日 前检查并验收", "待验收")
     [receipt] = session.scalars(select(Receipt)).all()
     assert (receipt.temperature_dc, receipt.lines[0].mass_g) == (-45, 4_980)
     page = visitor.open(f"/deliveries/{part_no}")

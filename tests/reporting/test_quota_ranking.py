@@ -178,7 +178,7 @@ def test_the_report_of_a_county_opens_in_a_spreadsheet(
     assert lines[0][0] == "2026 年预留份额完成情况"
     assert lines[1][:4] == ("单位", "所在县", "申报情况", "食材采购总额（元）")
     assert lines[2][0] == units[FIRST].name
-    assert lines[2][3:] == (1_000_000, 0.1, 100_000, 80_000, 0.08, 0.8, 20_000, "正常")
+    assert lines[2][3:] == (1_000_000, 0.1, 100_000, 80_000, 0.08, 0.8, 20_000, "跟上进度")
     assert lines[-1][0] == "合计"
     assert lines[-1][3:8] == (5_000_000, None, 500_000, 190_000, 0.038)
     assert (sheet["D3"].number_format, sheet["H3"].number_format) == ("#,##0.00", "0.00%")

@@ -84,7 +84,7 @@ def test_a_person_is_masked_unless_the_page_is_their_own(pages):
 
 def test_instants_are_shown_in_shanghai_and_days_as_they_are(pages):
     at = datetime(2026, 11, 20, 16, 30, tzinfo=UTC)
-    assert "2026-11-21 00:30" in shown(pages, "value", "moment_of", "{{ moment_of(at) }}", at=at)
+    assert "2026年11月21日 00:30" in shown(pages, "value", "moment_of", "{{ moment_of(at) }}", at=at)
     assert "2026年11月21日" in shown(pages, "value", "day_of", "{{ day_of(at) }}", at=at)
     assert "2026年11月20日" in shown(pages, "value", "day_of", "{{ day_of(on) }}", on=date(2026, 11, 20))
 

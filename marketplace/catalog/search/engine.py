@@ -55,7 +55,7 @@ class Sort(LabelledEnum):
     NEWEST = "newest", N_("最新上架")
     PRICE_UP = "price_up", N_("价格从低到高")
     PRICE_DOWN = "price_down", N_("价格从高到低")
-    PER_KG_UP = "per_kg_up", N_("每公斤价从低到高")
+    PER_KG_UP = "per_kg_up", N_("每千克价从低到高")
 
     @property
     def without_words(self) -> Sort:

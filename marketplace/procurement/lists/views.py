@@ -172,7 +172,7 @@ def _quantity(number: str) -> int:
 def say_left_out(rows: Sequence[Assessed]) -> None:
     """Name what did not go to the cart, and why."""
     for one in rows[:MOST_SAID]:
-        why = "、".join(label(remark) for remark in one.remarks)
+        why = _("、").join(label(remark) for remark in one.remarks)
         name = one.wanted.listing.product.name
         flash(_("“%(name)s”没有放进购物车：%(why)s", name=name, why=why), "error")
     if len(rows) > MOST_SAID:

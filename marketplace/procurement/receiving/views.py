@@ -33,6 +33,7 @@ from marketplace.procurement.receiving.forms import (
     inspect_form,
     receive_form,
 )
+from marketplace.web.filters import day
 from marketplace.web.forms import place_error, tell
 from marketplace.web.jobs import nudge
 from marketplace.web.transaction import current_session
@@ -128,8 +129,7 @@ def receive(part_no: str) -> ResponseReturnValue:
     except DomainError as error:
         place_error(form, error)
         return _delivery_page(part_no, form), error.status
-    day = receipt.inspect_by_on.isoformat()
-    flash(_("已登记收货，请在 %(day)s 前检查并验收", day=day), "success")
+    flash(_("已登记收货，请在 %(day)s 前检查并验收", day=day(receipt.inspect_by_on)), "success")
     return redirect(url_for("ordering.order", order_no=part.order.public_no), 303)
 
 

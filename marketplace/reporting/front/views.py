@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flask import Blueprint, render_template
 from flask.typing import ResponseReturnValue
+from flask_babel import format_date
 from werkzeug.datastructures import MultiDict
 
 from marketplace.catalog.asking import read_request
@@ -42,7 +43,7 @@ def home() -> ResponseReturnValue:
         pilots=[(one, places.get(one.code, 0)) for one in counties(session, only_pilot=True)],
         sold=queries.recently_sold(session, most=MOST_SOLD),
         stories=newest_stories(session),
-        month=today().month,
+        month=format_date(today(), "LLLL"),
         name_of=category_name,
     )
 

@@ -89,7 +89,7 @@ def _ranking_cells(row: RankedUnit, translate: Translate) -> Sequence[Cell]:
         pace.percent_bp if pace else None,
         pace.done_bp if pace else None,
         pace.remaining_fen if pace else None,
-        translate(N_("落后") if pace.is_behind else N_("正常")) if pace else None,
+        translate(N_("落后") if pace.is_behind else N_("跟上进度")) if pace else None,
     ]
 
 

@@ -32,6 +32,7 @@ from marketplace.linkage.mechanisms.share_cooperation.rules import (
 )
 from marketplace.linkage.models import LinkagePeriod, Mechanism
 from marketplace.linkage.uploads import uploaded_document
+from marketplace.web.filters import day
 from marketplace.web.forms import place_error
 from marketplace.web.paging import page_of
 from marketplace.web.transaction import current_session
@@ -96,8 +97,8 @@ def _resolution_form(periods: Sequence[LinkagePeriod]) -> ResolutionForm:
             one.public_no,
             _(
                 "%(first)s 至 %(last)s",
-                first=one.starts_on.isoformat(),
-                last=(one.ends_on - timedelta(days=1)).isoformat(),
+                first=day(one.starts_on),
+                last=day(one.ends_on - timedelta(days=1)),
             ),
         )
         for one in periods
@@ -158,7 +159,7 @@ def reassign(agreement_no: str) -> ResponseReturnValue:
         except DomainError as error:
             place_error(form, error)
         else:
-            flash(_("股份已转给新的持有人，从 %(day)s 起算", day=form.from_day.data.isoformat()), "success")
+            flash(_("股份已转给新的持有人，从 %(day)s 起算", day=day(form.from_day.data)), "success")
             return redirect(url_for("linkage.agreement", agreement_no=signed.public_no))
     others = queries.signable_households(actor, text=text)
     page = render_template(
