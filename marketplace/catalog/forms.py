@@ -6,8 +6,10 @@ from __future__ import annotations
 from flask_babel import lazy_gettext as _l
 from flask_wtf import FlaskForm
 from flask_wtf.file import FileField, FileRequired
-from wtforms import DateField, IntegerField, SelectField, StringField, TextAreaField
+from wtforms import DateField, HiddenField, IntegerField, SelectField, StringField, TextAreaField
 from wtforms.validators import InputRequired, Length, NumberRange, Optional
+
+from marketplace.core.ids import random_key
 
 REQUIRED = InputRequired(_l("请填写这一项"))
 TIER_ROWS = 4
@@ -16,6 +18,7 @@ TIER_ROWS = 4
 class ProductForm(FlaskForm):
     """Goods in one specification."""
 
+    idempotency_key = HiddenField(validators=[Length(max=64)], default=random_key)
     name = StringField(_l("产品名称"), [REQUIRED, Length(max=60)])
     category_code = SelectField(_l("品类"), [REQUIRED])
     village_code = SelectField(_l("产地（村）"), [REQUIRED])

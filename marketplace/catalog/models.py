@@ -72,6 +72,7 @@ class Product(Base):
         Index("ix_product_cooperative", "cooperative_id", "id"),
         Index("ix_product_spec", "category_code", "spec_key"),
         Index("ix_product_goods", "cooperative_id", "category_code", "goods_key"),
+        Index("uq_product_idempotency_key", "cooperative_id", "idempotency_key", unique=True),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -91,6 +92,7 @@ class Product(Base):
     description: Mapped[str] = mapped_column(Text, default="")
     archived_at: Mapped[datetime | None] = mapped_column(UtcInstant)
     created_at: Mapped[datetime] = mapped_column(UtcInstant, default=now)
+    idempotency_key: Mapped[str | None] = mapped_column(String(64))
 
     cooperative: Mapped[Cooperative] = relationship(lazy="joined")
     category: Mapped[Category] = relationship(lazy="joined")

@@ -94,10 +94,16 @@ def add_product(
     shelf_life_days: int | None = None,
     storage: str = "",
     description: str = "",
+    idempotency_key: str | None = None,
 ) -> Product:
-    """Describe goods of the actor's cooperative. Raises Refused for a category that is not a leaf, a village that is
-    none, masses (grams) or days it keeps that cannot be."""
+    """Describe goods of the actor's cooperative; a repeated key gives the first. Raises Refused for a category that is
+    not a leaf, a village that is none, masses (grams) or days it keeps that cannot be."""
     cooperative = _own_cooperative(session, actor)
+    same_key = Product.idempotency_key == idempotency_key
+    if idempotency_key and (
+        first := session.scalar(select(Product).where(Product.cooperative_id == cooperative.id, same_key))
+    ):
+        return first
     category = session.get(Category, category_code)
     has_children = session.scalar(select(Category.code).where(Category.parent_code == category_code).limit(1))
     if category is None or has_children:
@@ -127,6 +133,7 @@ def add_product(
         shelf_life_days=shelf_life_days,
         storage=storage.strip(),
         description=description.strip(),
+        idempotency_key=idempotency_key or None,
     )
     session.add(product)
     session.flush()

@@ -19,7 +19,7 @@ from marketplace.identity.actors import Actor
 from marketplace.identity.models import Organisation, OrganisationKind, Role, User, UserRole
 from marketplace.identity.passwords import Passwords
 from marketplace.identity.permissions import Permission
-from marketplace.identity.rules import register_user
+from marketplace.identity.rules import register_user, revoke_all_tokens
 from marketplace.identity.trail import record_trail
 
 READABLE = "23456789abcdefghjkmnpqrstuvwxyz"
@@ -105,12 +105,14 @@ def change_roles(session: Session, actor: Actor, user: User, *, roles: Iterable[
 
 
 def reset_password(session: Session, actor: Actor, passwords: Passwords, user: User) -> str:
-    """A new temporary password for a colleague who forgot theirs; ends their sessions. Raises as change_roles."""
+    """A new temporary password for a colleague who forgot theirs; ends their sessions and API tokens. Raises as
+    change_roles."""
     _require_other(actor, user)
     password = temporary_password()
     user.password_hash = passwords.hash(password)
     user.password_is_temporary = True
     user.session_version += 1
+    revoke_all_tokens(session, user)
     _trail(session, actor, "identity.reset_password", user)
     return password
 

@@ -9,7 +9,7 @@ import hashlib
 import re
 import secrets
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from marketplace.core.clock import now
@@ -131,6 +131,12 @@ def revoke_token(session: Session, actor: Actor, token_no: str) -> None:
         raise NotFound
     token.revoked_at = token.revoked_at or now()
     record_trail(session, actor, "identity.revoke_token", subject=("api_token", token.public_no))
+
+
+def revoke_all_tokens(session: Session, user: User) -> None:
+    """End every token of a user whose password was lost."""
+    live = update(ApiToken).where(ApiToken.user_id == user.id, ApiToken.revoked_at.is_(None))
+    session.execute(live.values(revoked_at=now()))
 
 
 def put_tour_away(session: Session, user: User) -> None:

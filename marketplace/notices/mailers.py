@@ -114,6 +114,9 @@ class SmtpMailer:
             server.ehlo()
             if server.has_extn("starttls"):
                 server.starttls(context=context)
+            elif self.user:  # a password is never said aloud
+                server.close()
+                raise MailUnavailable("STARTTLS is not offered")
         if self.user:
             server.login(self.user, self.password)
         return server

@@ -301,3 +301,13 @@ def test_the_database_holds_one_open_version_two_people_and_a_reason(session, fi
         with pytest.raises(IntegrityError):
             session.execute(wrong)
         session.rollback()
+
+
+def test_a_story_that_is_sent_twice_is_one(session, files, cooperative):
+    key = "the-form-of-one-story"
+    first = submit_story(
+        session, actor_at(cooperative), save(session, files, cooperative, idempotency_key=key)
+    )
+    again = save(session, files, cooperative, title="又一次", idempotency_key=key)
+    assert (again.id, again.title, again.state) == (first.id, "新油坊的第一锅油", V.WAITING)
+    assert session.scalar(select(func.count()).select_from(Story)) == 1

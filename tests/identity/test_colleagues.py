@@ -9,7 +9,13 @@ from marketplace.identity import colleagues
 from marketplace.identity.actors import actor_of
 from marketplace.identity.models import Role, TrailEntry, User
 from marketplace.identity.passwords import Passwords
-from marketplace.identity.queries import organisation_by_no, user_by_no, users_managed_by
+from marketplace.identity.queries import (
+    organisation_by_no,
+    token_by_secret,
+    user_by_no,
+    users_managed_by,
+)
+from marketplace.identity.rules import issue_token
 from tests.factories.identity import UserFactory, actor_with, official_with
 from tests.factories.registry import BuyerUnitFactory, CooperativeFactory, actor_at, user_of
 
@@ -145,10 +151,13 @@ def test_a_reset_password_ends_the_sessions_and_the_old_password(session):
     cooperative = CooperativeFactory()
     clerk = user_of(cooperative, Role.COOPERATIVE_CLERK)
     old = clerk.password_hash
+    token, secret = issue_token(session, actor_of(clerk), name="手机")
     password = colleagues.reset_password(session, actor_at(cooperative), HASHER, clerk)
     assert clerk.password_hash != old
     assert clerk.session_version == 2
     assert clerk.password_is_temporary
+    session.refresh(token)
+    assert (token.revoked_at is not None, token_by_secret(session, secret)) == (True, None)
     assert HASHER.matches(clerk.password_hash, password)
 
 

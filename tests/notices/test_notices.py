@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import threading
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 
@@ -433,6 +435,26 @@ def test_a_server_that_cannot_be_reached_is_unavailable() -> None:
     mailer = SmtpMailer("smtp://127.0.0.1:9", "a@example.cn")
     with pytest.raises(MailUnavailable):
         mailer.send(Mail("b@example.cn", "题", "文", "k"))
+
+
+def test_a_password_is_not_said_where_nobody_offers_to_hide_it() -> None:
+    heard: list[bytes] = []
+
+    def answer(door: socket.socket) -> None:
+        with door.accept()[0] as line:
+            line.sendall(b"220 mail.test\r\n")
+            while said := line.recv(1_000):
+                heard.append(said)
+                line.sendall(b"250 mail.test\r\n")
+
+    with socket.create_server(("127.0.0.1", 0)) as door:
+        server = threading.Thread(target=answer, args=(door,))
+        server.start()
+        mailer = SmtpMailer(f"smtp://user:secret@127.0.0.1:{door.getsockname()[1]}", "a@example.cn")
+        with pytest.raises(MailUnavailable):
+            mailer.send(Mail("b@example.cn", "题", "文", "k"))
+        server.join(10)
+    assert [one.split()[0] for one in heard] == [b"ehlo"]
 
 
 def test_a_declined_refund_is_told(session: Session, cadre: User) -> None:

@@ -38,6 +38,7 @@ class Story(Base):
         CheckConstraint("(state IN ('withdrawn', 'removed')) = (ended_at IS NOT NULL)", name="ended"),
         Index("ix_story_shown", "state", "published_at"),
         Index("ix_story_cooperative", "cooperative_id", "state", "published_at"),
+        Index("uq_story_idempotency_key", "cooperative_id", "idempotency_key", unique=True),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -48,6 +49,7 @@ class Story(Base):
     ended_at: Mapped[datetime | None] = mapped_column(UtcInstant)
     reason: Mapped[str] = mapped_column(String(300), default="")
     created_at: Mapped[datetime] = mapped_column(UtcInstant, default=now)
+    idempotency_key: Mapped[str | None] = mapped_column(String(64))
 
     cooperative: Mapped[Cooperative] = relationship(lazy="joined")
 

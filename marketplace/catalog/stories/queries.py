@@ -105,6 +105,13 @@ def open_version(session: Session, story: Story) -> StoryVersion | None:
     )
 
 
+def last_version_of_key(session: Session, cooperative_id: int, key: str) -> StoryVersion | None:
+    """The newest version of the story a cooperative began under this key; None where it began none."""
+    query = select(StoryVersion).join(Story, Story.id == StoryVersion.story_id)
+    own = query.where(Story.cooperative_id == cooperative_id, Story.idempotency_key == key)
+    return session.scalar(own.order_by(StoryVersion.id.desc()).limit(1))
+
+
 def published_version(session: Session, story: Story) -> StoryVersion | None:
     """The version that passed last, whether or not the story is shown; None before the first."""
     return session.scalar(

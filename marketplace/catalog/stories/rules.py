@@ -13,7 +13,12 @@ from sqlalchemy.orm import Session
 from marketplace.catalog.models import Product
 from marketplace.catalog.pictures import prepare_picture
 from marketplace.catalog.stories.models import Story, StoryState, StoryVersion, VersionState
-from marketplace.catalog.stories.queries import may_remove, open_version, published_version
+from marketplace.catalog.stories.queries import (
+    last_version_of_key,
+    may_remove,
+    open_version,
+    published_version,
+)
 from marketplace.core.clock import now
 from marketplace.core.errors import Conflict, NotFound, Refused
 from marketplace.core.files import FileStore
@@ -48,8 +53,10 @@ def save_story(
     products: Sequence[Product] = (),
     picture: bytes | None = None,
     alt_text: str = "",
+    idempotency_key: str | None = None,
 ) -> StoryVersion:
-    """Keep what a story shall say, finished or not, as its draft; a new story when none is given.
+    """Keep what a story shall say, finished or not, as its draft; a new story when none is given, under a repeated key
+    the one it made at first, left as it is.
 
     Without a new `picture` the one before stays. Raises Refused naming the field for a missing title, words that are
     too long or hold a personal number, too many products or a picture that is none; Conflict while a version waits.
@@ -58,6 +65,8 @@ def save_story(
     cooperative = admitted_cooperative_of(session, actor)
     if story is not None:
         _require_own(actor, story)
+    elif idempotency_key and (first := last_version_of_key(session, cooperative.id, idempotency_key)):
+        return first
     words = {"title": title.strip(), "text": _lines(text), "alt_text": alt_text.strip()}
     _check_words(words)
     if len(products) > MOST_PRODUCTS:
@@ -71,7 +80,7 @@ def save_story(
         raise Conflict("story_waits", N_("这个故事正在县里审核，审核后才能再改"))
     prepared = prepare_picture(picture) if picture is not None else None
     if story is None:
-        story = Story(cooperative_id=cooperative.id)
+        story = Story(cooperative_id=cooperative.id, idempotency_key=idempotency_key or None)
         session.add(story)
         session.flush()
     version = draft or _next_version(session, story)

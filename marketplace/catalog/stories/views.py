@@ -136,7 +136,7 @@ def _write(found: Story | None) -> ResponseReturnValue:
         keeps = request.form.get("act") == "draft"
         try:
             version = _kept(found, form, choices)
-            if not keeps:
+            if not keeps and version.state is VersionState.DRAFT:
                 rules.submit_story(session, actor, version)
         except DomainError as error:
             place_error(form, error)
@@ -176,6 +176,7 @@ def _kept(found: Story | None, form: StoryForm, choices: dict[str, Product]) -> 
         current_actor(),
         current_app.extensions["files"],
         story=found,
+        idempotency_key=form.idempotency_key.data,
         title=form.title.data or "",
         text=form.text.data or "",
         products=[choices[number] for number in dict.fromkeys(chosen)],

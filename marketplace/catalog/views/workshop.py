@@ -130,6 +130,7 @@ def new_product() -> ResponseReturnValue:
                 shelf_life_days=form.shelf_life_days.data,
                 storage=form.storage.data or "",
                 description=form.description.data or "",
+                idempotency_key=form.idempotency_key.data,
             )
         except DomainError as error:
             place_error(form, error)

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from sqlalchemy import delete, func, select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from marketplace.catalog.models import Listing, ListingVersion
@@ -35,21 +36,27 @@ def put_in_cart(
     check_quantity(quantity)
     require_for_sale(listing)
     own = select(CartLine).where(CartLine.user_id == actor.user_id, CartLine.kind == kind)
-    line = session.scalar(own.where(CartLine.listing_id == listing.id))
+    same = own.where(CartLine.listing_id == listing.id)
+    line = session.scalar(same)
     if line is None:
         if (session.scalar(select(func.count()).select_from(own.subquery())) or 0) >= MAX_LINES:
             raise Refused("too_many_lines", N_("一张订单最多 %(most)s 种商品，请分开下单"), most=MAX_LINES)
         line = CartLine(
             user_id=actor.user_id,
             kind=kind,
-            listing=listing,
+            listing_id=listing.id,
             quantity=quantity,
             **(seen or seen_now(listing)),
         )
-        session.add(line)
-    else:
-        check_quantity(line.quantity + quantity)
-        line.quantity += quantity
+        try:
+            with session.begin_nested():
+                session.add(line)
+        except IntegrityError:  # two taps at the same moment
+            line = session.scalars(same).one()
+        else:
+            return line
+    check_quantity(line.quantity + quantity)
+    line.quantity += quantity
     session.flush()
     return line
 
