@@ -1,4 +1,5 @@
-"""Take the pictures of the guides from a running demo, on a phone, in both languages: static/guide/<language>/*.webp.
+"""Take the pictures of the guides and of the README from a running demo: static/guide/<language>/*.webp on a phone, in
+both languages, and docs/pictures/*.webp on a desk.
 
 `make run` in one window, `make pictures` in another.
 """
@@ -8,48 +9,109 @@ from __future__ import annotations
 import io
 import shutil
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from PIL import Image
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
 
 from marketplace.demo.accounts import ACCOUNTS, PASSWORD
 
-FOLDER = Path(__file__).resolve().parents[2] / "static/guide"
+TOP = Path(__file__).resolve().parents[2]
 LANGUAGES = {"zh": "zh_CN", "en": "en"}
-PHONE = {"width": 390, "height": 780}
-DESKS = {login: f"{role.value.replace('_', '-')}-desk" for login, role in ACCOUNTS.items()}
-PAGES = {  # name: who opens what
-    "income": ("household", "/my/income"),
-    "products": ("staff", "/products"),
-    "payables": ("payer", "/payables"),
-    "trace": ("auditor", "/audit"),
-    "ranking": ("supervisor", "/quotas"),
+PHONE = ViewportSize(width=390, height=780)
+DESK = ViewportSize(width=1280, height=900)
+
+
+class View(NamedTuple):
+    """What a picture shows: the page `who` opens at `path`, or the one its first link matching `first` leads to."""
+
+    who: str
+    path: str
+    first: str = ""
+
+
+A_DESK = ("coop", "clerk", "village", "township", "county", "approver", "receiver", "payer", "operator")
+DESKS = {f"{ACCOUNTS[login].value.replace('_', '-')}-desk": View(login, "/desk") for login in A_DESK}
+PAGES = {
+    "approvals": View("approver", "/approvals"),
+    "certificates": View("coop", "/product-certificates"),
+    "corrections": View("county", "/corrections"),
+    "deliveries": View("receiver", "/deliveries"),
+    "evaluations": View("receiver", "/evaluations"),
+    "households": View("village", "/households"),
+    "income": View("household", "/my/income"),
+    "lots": View("clerk", "/linkage/lots"),
+    "orders": View("staff", "/orders"),
+    "packing": View("coop", "/packing"),
+    "payables": View("payer", "/payables"),
+    "payouts": View("clerk", "/payouts"),
+    "product": View("staff", "/products", ".product-name a"),
+    "products": View("staff", "/products"),
+    "purchase-certificates": View("payer", "/purchase-certificates"),
+    "ranking": View("supervisor", "/quotas"),
+    "recognitions": View("county2", "/recognitions"),
+    "reconciliation": View("operator", "/cashier/reconciliation"),
+    "region-sales": View("supervisor", "/region-sales"),
+    "requests": View("orderer", "/requests"),
+    "reviews": View("county", "/reviews"),
+    "rosters": View("clerk", "/rosters"),
+    "slips": View("household", "/my/slips"),
+    "standing": View("orderer", "/standing-orders/coming"),
+    "statements": View("operator", "/cashier/statements"),
+    "trace": View("auditor", "/audit/"),
+    "trail": View("auditor", "/trail"),
+    "unallocated": View("auditor", "/linkage/unallocated"),
+    "workshop": View("coop", "/workshop/products"),
 }
-WITH_A_PAGE = {
-    "household",
-    "staff",
-    "orderer",
-    "auditor",
-    "supervisor",
-    "county2",
-    "operator2",
-}  # need no picture of a desk
+OF_README = {
+    "shop": View("staff", "/products"),
+    "product": View("staff", "/products", ".product-name a"),
+    "packing": View("coop", "/packing"),
+    "quota": View("orderer", "/quota"),
+    "credit": View("auditor", "/audit/", "main td a[href*='/audit/credits/']"),
+    "counties": View("supervisor", "/counties"),
+}
 
 
 def take_all(browser: Browser, address: str) -> None:
-    """Every picture, each account signed in once."""
-    wanted = [(login, name, "/desk") for login, name in DESKS.items() if login not in WITH_A_PAGE]
-    wanted += [(login, name, path) for name, (login, path) in PAGES.items()]
-    for login in dict.fromkeys(login for login, _, _ in wanted):
-        page = browser.new_page(viewport=PHONE, base_url=address, device_scale_factor=2)
+    """Every picture, each account signed in once for the guides and once for the README."""
+    for login, views in by_account({**DESKS, **PAGES}).items():
+        page = browser.new_page(
+            viewport=PHONE, base_url=address, device_scale_factor=2, reduced_motion="reduce"
+        )
         sign_in(page, login)
         for folder, locale in LANGUAGES.items():
             choose_language(page, locale)
-            for name, path in [(name, path) for who, name, path in wanted if who == login]:
-                page.goto(path)
-                keep(page.screenshot(), FOLDER / folder / f"{name}.webp")
+            for name, view in views.items():
+                keep(shown(page, view), TOP / "static/guide" / folder / f"{name}.webp", scale=0.75)
         page.close()
+    for login, views in by_account(OF_README).items():
+        page = browser.new_page(viewport=DESK, base_url=address, reduced_motion="reduce")
+        sign_in(page, login)
+        choose_language(page, LANGUAGES["zh"])
+        for name, view in views.items():
+            keep(shown(page, view), TOP / "docs/pictures" / f"{name}.webp", scale=1)
+        page.close()
+
+
+def by_account(views: Mapping[str, View]) -> dict[str, dict[str, View]]:
+    """The same views, {who opens them: {name: view}}."""
+    found: dict[str, dict[str, View]] = {}
+    for name, view in views.items():
+        found.setdefault(view.who, {})[name] = view
+    return found
+
+
+def shown(page: Page, view: View) -> bytes:
+    """The PNG of what a view shows in the window, once all it loads is there."""
+    page.goto(view.path)
+    if view.first:
+        page.locator(view.first).first.click()
+        page.mouse.move(0, 0)
+    page.wait_for_load_state("networkidle")
+    return page.screenshot()
 
 
 def sign_in(page: Page, login: str) -> None:
@@ -72,11 +134,12 @@ def choose_language(page: Page, locale: str) -> None:
         button.click()
 
 
-def keep(png: bytes, path: Path) -> None:
+def keep(png: bytes, path: Path, *, scale: float) -> None:
     """Small enough for a slow network."""
     path.parent.mkdir(parents=True, exist_ok=True)
     picture = Image.open(io.BytesIO(png)).convert("RGB")
-    picture.resize((picture.width * 3 // 4, picture.height * 3 // 4)).save(path, "WEBP", quality=72, method=6)
+    size = (int(picture.width * scale), int(picture.height * scale))
+    picture.resize(size).save(path, "WEBP", quality=72, method=6)
 
 
 if __name__ == "__main__":

@@ -70,10 +70,11 @@ class Reader(HTMLParser):
 
 @dataclass
 class Crawl:
-    """The pages to look at, the session cookie of each who comes by, and the links that answered with an error."""
+    """The pages to look at, the client and the session cookie of each who comes by, and the links that are broken."""
 
     app: Flask
     stops: list[Stop] = field(default_factory=list)
+    clients: dict[str, FlaskClient] = field(default_factory=dict)
     cookies: dict[str, str] = field(default_factory=dict)
     broken: list[str] = field(default_factory=list)
     known: dict[str, set[Feature]] = field(default_factory=dict)  # by endpoint
@@ -101,6 +102,11 @@ class Crawl:
                 else:
                     queue.extend(_new([response.headers.get("Location", "")], path, queued))
 
+    def read_in(self, language: str) -> list[Stop]:
+        """The same pages once more, by readers who by now read `language`."""
+        self.clients[STRANGER].set_cookie("lang", language)
+        return [Stop(one.who, one.path, self.clients[one.who].get(one.path).text) for one in self.stops]
+
     def _take(self, stop: Stop, kind: str) -> list[str]:
         """Keep the page if it shows anything new, or is the first of somebody; return its links."""
         reader, known = Reader(stop.html), self.known.setdefault(kind.removesuffix("?"), set())
@@ -121,14 +127,14 @@ class Crawl:
         return None if endpoint == "static" else f"{endpoint}?" if parts.query else endpoint
 
 
-def crawl(app: Flask, session: Session, *, language: str) -> Crawl:
-    """Follow every link of a loaded demo as a stranger and as each ready account, reading `language`."""
+def crawl(app: Flask, session: Session) -> Crawl:
+    """Follow every link of a loaded demo as a stranger and as each ready account."""
     found = Crawl(app)
     users = {name: session.scalars(select(User).where(User.login_name == name)).one() for name in ACCOUNTS}
     for name in (STRANGER, *users):
         client = app.test_client()
         assert isinstance(client, MarketClient)
-        client.set_cookie("lang", language)
+        found.clients[name] = client
         if name in users:
             client.sign_in(users[name])
         found.walk(client, name, "/desk" if name in users else "/")

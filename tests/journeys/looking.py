@@ -31,7 +31,7 @@ UNFOLD = """() => {
   for (const one of document.querySelectorAll("details:not([data-menu], [data-ask])")) one.open = true;
 }"""
 ASK = """async (wanted) => {
-  const asked = { runOnly: wanted, resultTypes: ["violations"] };
+  const asked = { runOnly: wanted, resultTypes: ["violations"], preload: false };
   const { violations } = await axe.run(document, asked);
   return violations.flatMap((one) => one.nodes.map((node) => `${one.id}: ${node.html} ${node.failureSummary}`));
 }"""
@@ -65,7 +65,8 @@ def violations_of(page: Page, scheme: Literal["light", "dark"], wanted: dict[str
 
 
 def html_faults(pages: dict[str, str], folder: Path) -> list[str]:
-    """What html-validate finds in these pages, {where: html}, which are kept in `folder` for it."""
+    """What html-validate finds in these pages, {where: html}, which are kept in a new `folder` for it."""
+    folder.mkdir()
     files = {folder / f"{number}.html": where for number, where in enumerate(pages)}
     for file, where in files.items():
         file.write_text(pages[where], encoding="utf-8")

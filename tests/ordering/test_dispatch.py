@@ -215,7 +215,7 @@ def test_the_unit_s_checkout_proposes_a_day_that_does_and_keeps_what_was_typed(
     assert page.has("送货日 周日，提前 0 天下单")
     assert page.button("提交审批")[0].values["deliver_on"] == "2026-06-07"
     refused = visitor.press(page, "提交审批", status=422, deliver_on="2026-06-08")
-    assert refused.has("最近可以选 2026-06-14")
+    assert refused.has("最近可以选 2026年6月14日")
     assert refused.button("提交审批")[0].values["deliver_on"] == "2026-06-08"
     visitor.press(refused, "提交审批", deliver_on="2026-06-14")
     assert session.scalar(select(Order.deliver_on)) == date(2026, 6, 14)

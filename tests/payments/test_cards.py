@@ -21,7 +21,6 @@ from marketplace.ledger.queries import balances
 from marketplace.ordering.models import Order, OrderKind
 from marketplace.ordering.rules import cancel_order
 from marketplace.ordering.states import PartState
-from marketplace.payments.disputes.models import PaymentDispute
 from marketplace.payments.expiry import expire_unasked_orders, overdue_card_payments
 from marketplace.payments.gateways.protocol import (
     EventKind,
@@ -32,7 +31,6 @@ from marketplace.payments.gateways.protocol import (
 from marketplace.payments.models import GatewayNotice, NoticeOutcome, Payment, PaymentState
 from marketplace.payments.notices import (
     CALLED_OFF,
-    NOT_UNDERSTOOD,
     PAID_TWICE,
     REFUNDED,
     UNKNOWN_ORDER,
@@ -327,32 +325,6 @@ def test_one_message_that_cannot_be_applied_keeps_none_of_the_others_waiting(
     apply_notices(session)
     assert good.outcome is NoticeOutcome.APPLIED
     assert other.payment.state is PaymentState.PAID
-
-
-@pytest.mark.parametrize(
-    "wish",
-    [
-        {"kind": EventKind.DISPUTED, "payment_ref": "pi_1", "reference": ""},  # its payload names no dispute
-        {"payment_ref": "pi_1", "provider_ref": None},  # the provider's payment paid another order already
-    ],
-)
-def test_a_message_nobody_foresaw_waits_for_a_person_and_moves_nothing(
-    sale: Sale, session: Session, wish: dict[str, object]
-) -> None:
-    sale.told("evt_1")
-    apply_notices(session)
-    money = sale.money()
-    other = Sale.__new__(Sale)
-    other.__dict__ = {**sale.__dict__}
-    other.order = buy(session, sale.buyer, (sale.offers[0], 1), key="a-second-order-of-hers")
-    other.payment = ask_card_payment(session, sale.buyer, order=other.order)
-    broken = other.told("evt_2", **wish)
-    good = other.told("evt_3", payment_ref="pi_2", provider_ref=None)
-    assert apply_notices(session) == 2
-    assert (broken.outcome, broken.reason) == (NoticeOutcome.QUEUED, NOT_UNDERSTOOD)
-    assert good.outcome is NoticeOutcome.APPLIED
-    assert sale.money() == (money[0] + 5_000, money[1] + 5_000, money[2])
-    assert session.scalar(select(func.count()).select_from(PaymentDispute)) == 0
 
 
 def test_a_person_settles_a_queued_message_with_a_reason(sale: Sale, session: Session) -> None:

@@ -25,7 +25,7 @@ from marketplace.payments.collecting.account_rules import (
 from marketplace.payments.collecting.models import ProviderAccount
 from marketplace.payments.collecting.queries import wanted_words
 from marketplace.payments.gateways.connect import AccountStatus, AccountTold
-from tests.conftest import HeldClock, MarketClient
+from tests.conftest import HeldClock, Listening, MarketClient
 from tests.factories.identity import official_with
 from tests.factories.refunds import refunded
 from tests.factories.registry import actor_at
@@ -257,6 +257,25 @@ def test_the_cashier_finds_accounts_by_status_and_name(
     found = cashier.get(f"/cashier/transfers/accounts?q={names[1]}").text
     assert (f">{names[0]}<" in found, names[1] in found) == (False, True)
     assert "没有这样的合作社" in cashier.get("/cashier/transfers/accounts?q=不存在").text
+
+
+def test_the_pages_do_not_ask_per_row(
+    market: Market, client: MarketClient, session: Session, page_statements: Listening
+):
+    market.ready(0)
+    market.ready(1)
+    market.fund()
+    signed_in(client, official_with(Role.OPERATOR))
+    costs = []
+    for count in (1, 3):
+        for _ in range(count):
+            market.sells(1, both=True)
+        market.work()
+        with page_statements() as sent:
+            assert client.get("/cashier/transfers").status_code == 200
+            assert client.get("/cashier/transfers/accounts").status_code == 200
+        costs.append(len(sent))
+    assert costs[0] == costs[1]
 
 
 @pytest.mark.parametrize(
