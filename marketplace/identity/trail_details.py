@@ -65,7 +65,10 @@ KEYS = {
     "is_late": N_("逾期申报"),
     "members": N_("单位数"),
     "percent_bp": N_("预留比例"),
+<<<<<<< HEAD
     "region": N_("地方"),
+=======
+>>>>>>> main
     "reserve_fen": N_("预留金额"),
     "asset_no": N_("资产登记号"),
     "day": N_("日期"),

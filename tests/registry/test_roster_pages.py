@@ -6,9 +6,12 @@ import pytest
 from openpyxl import load_workbook
 from sqlalchemy import func, select
 
+from marketplace.identity.downloads.models import PreparedFile
+from marketplace.identity.downloads.rules import PREPARE_FILES
 from marketplace.identity.models import Role
 from marketplace.registry.jobs import CHECK_ROSTERS, TAKE_ROSTERS
 from marketplace.registry.models import Enrolment, EnrolmentState, Household, ImportState, RosterImport
+from marketplace.registry.roster import views as roster_views
 from marketplace.registry.roster.sheets import SheetReader
 from marketplace.web.jobs import EXTENSION
 from tests.factories.identity import UserFactory, official_with
@@ -196,6 +199,26 @@ def test_a_long_check_and_a_taking_that_waits_can_be_stopped_on_the_page(session
     assert session.scalars(select(RosterImport)).one().state is ImportState.CHECKED
     assert office.post(f"{answer.location}/stop").status_code == 409
     assert count(session, Household) == 0
+
+
+def test_a_long_roster_is_marked_by_the_worker(session, office, work, monkeypatch):
+    location = upload(office, xlsx_of([*household(1), person(2, 身份证号="1")]), "名册.xlsx").location
+    assert office.get(f"{location}/marked.xlsx").status_code == 200  # short: at once
+    monkeypatch.setattr(roster_views, "LINES_A_STEP", 2)
+    page = office.get(f"{location}/marked.xlsx", follow_redirects=True)
+    assert "这份名册较长" in page.text
+    assert f'action="{location}/marked"' in page.text
+    assert count(session, PreparedFile) == 0
+    address = office.post(f"{location}/marked").location
+    assert office.post(f"{location}/marked").location == address
+    work(PREPARE_FILES)
+    file = session.scalars(select(PreparedFile)).one()
+    assert (file.title, file.total_count, file.done_count) == ("名册（已标注）", 3, 3)
+    sheet = load_workbook(BytesIO(office.get(f"{address}/file").data)).active
+    assert "身份证号应为 18 位，现在是 1 位，请核对" in sheet.cell(4, len(HEADERS) + 1).value
+    office.sign_in(user_of(CooperativeFactory()))
+    assert office.post(f"{location}/marked").status_code == 404
+    assert office.get(f"{address}/file").status_code == 404
 
 
 @pytest.mark.parametrize("path", ["", "/progress", "/marked.xlsx"])

@@ -99,7 +99,7 @@ def test_they_are_said_in_english_as_well(small: Flask) -> None:
         "name": ["Fill in this field"],
         "most": ["At most 3 characters"],
         "least": ["At least 5 characters"],
-        "within": ["Must be from 1 to 8"],
+        "within": ["Must be between 1 and 8"],
         "above": ["Must be at least 1"],
         "below": ["Must be at most 9"],
         "units": ["Enter a whole number, for example 12"],

@@ -89,8 +89,10 @@ def parts_with_something_due(
 
 def due_by_cooperative(session: Session, cooperative_ids: Sequence[int]) -> dict[int, int]:
     """What is due to each cooperative and not planned yet, whether its account is ready or not; for its page."""
-    found = _parts(_due(), _there(), ready_only=False).where(OrderPart.cooperative_id.in_(cooperative_ids))
-    parts = found.subquery("found")
+    looked_at = _parts(_due(), _there(), ready_only=False).where(
+        OrderPart.cooperative_id.in_(cooperative_ids), _is_looked_at()
+    )
+    parts = looked_at.subquery("found")
     query = (
         select(parts.c.cooperative_id, func.sum(parts.c.due_fen))
         .where(parts.c.due_fen > 0)
