@@ -65,10 +65,6 @@ KEYS = {
     "is_late": N_("逾期申报"),
     "members": N_("单位数"),
     "percent_bp": N_("预留比例"),
-<<<<<<< HEAD
-    "region": N_("地方"),
-=======
->>>>>>> main
     "reserve_fen": N_("预留金额"),
     "asset_no": N_("资产登记号"),
     "day": N_("日期"),
@@ -97,6 +93,7 @@ KEYS = {
     "retained_fen": N_("村集体留存"),
     "role": N_("角色"),
     "roles": N_("岗位"),
+    "region": N_("地方"),
     "roster": N_("名册"),
     "rows": N_("行数"),
     "slip_no": N_("单号"),
