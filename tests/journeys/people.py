@@ -45,9 +45,10 @@ class Words:
     def __call__(self, message: str, /, **params: object) -> str:
         text = message
         if self._catalogue is not None:
-            text = self._catalogue.gettext(message)
-            if text == message and "count" in params:
+            if "count" in params:
                 text = self._catalogue.ngettext(message, message, int(str(params["count"])))
+            if text == message:
+                text = self._catalogue.gettext(message)
             assert text != message, f"no {self.language} words for {message!r}: make translations"
         return text % params if params else text
 

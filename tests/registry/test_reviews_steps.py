@@ -97,7 +97,7 @@ def test_the_operator_configures_a_county_through_the_pages(client, session, ope
         as_text=True
     )
     assert "第 2 行 公示天数" in nonsense
-    assert "不是有效的整数" in nonsense
+    assert "请填写整数" in nonsense
     assert "半个月" in nonsense
     assert names(session) == ["村级初审", "乡镇复核", "公示", "县级审定"]
     assert client.post(address, data={**rows, **empty}).headers["Location"] == "/review-steps"

@@ -78,7 +78,7 @@ def test_no_string_is_left_untranslated() -> None:
 
 
 def test_a_counted_string_is_always_asked_for_with_its_count() -> None:
-    """Without a count the compiled catalogue does not find the forms, and the Chinese would show."""
+    """Without a count the form for one would show, or the Chinese."""
     counted = {message[0] for message, _place in messages_of_the_source() if not isinstance(message, str)}
     plain = {
         message: place
