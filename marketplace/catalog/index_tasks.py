@@ -1,4 +1,7 @@
-"""Leaving word that the search entry of a listing has to be made anew; `indexing.py` follows within seconds."""
+"""Leaving word that the search entry of a listing has to be made anew; `indexing.py` follows within seconds.
+
+A lot that gains or loses goods leaves word by itself, by a trigger (migration 0052), and is followed within a minute.
+"""
 
 from __future__ import annotations
 

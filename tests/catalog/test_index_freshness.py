@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
+from marketplace.catalog.index_tasks import INDEX_LISTINGS
 from marketplace.catalog.listings.models import EditState, ListingEdit
 from marketplace.catalog.listings.rules import apply_edit_outcome, save_draft, submit_draft
 from marketplace.catalog.models import IndexTask, Listing
@@ -17,6 +18,7 @@ from marketplace.catalog.rules import publish_listing, withdraw_listing
 from marketplace.catalog.search.engine import SearchRequest, SearchResult
 from marketplace.identity.actors import Actor
 from marketplace.identity.models import Role
+from marketplace.linkage.models import Lot
 from marketplace.ordering.bulk import Draft, Placed, place_orders
 from marketplace.ordering.models import Order, OrderKind
 from marketplace.ordering.rules import cancel_order
@@ -28,7 +30,7 @@ from marketplace.web.transaction import runner
 from tests.factories.identity import actor_with
 from tests.factories.registry import CooperativeFactory, actor_at
 from tests.factories.reviews import default_steps
-from tests.factories.trade import DELIVERY, TENTH, Offer, buy, offer, staff_buyer
+from tests.factories.trade import DELIVERY, TENTH, UNIT_G, Offer, buy, offer, staff_buyer
 
 UNITS = 3
 SAID: dict[str, Any] = {"title": "高山冷榨茶油", "description": "冷榨", "tiers": [(1, 5_000)], "terms": TENTH}
@@ -159,3 +161,13 @@ def test_orders_placed_in_bulk_sell_out_too(shop: Shop) -> None:
     shop.publish()
     shop.change(place)
     assert not shop.is_in_stock()
+
+
+def test_what_is_weighed_into_a_lot_that_was_sold_out_is_in_stock(shop: Shop) -> None:
+    shop.publish()
+    shop.change(lambda own, listing: buy(own, shop.buyer, (Offer(listing, None, None), UNITS)))  # type: ignore[arg-type]
+    assert not shop.is_in_stock()
+    with runner(shop.app) as own:
+        own.execute(update(Lot).values(received_g=Lot.received_g + 3 * UNIT_G))  # as a weigh slip does
+    shop.jobs.run(INDEX_LISTINGS)
+    assert shop.is_in_stock()
