@@ -436,8 +436,11 @@ def test_another_cooperative_s_lot_or_certificate_is_not_found(workshop: Worksho
     _product, path = workshop.product()
     other = offer(session, CooperativeFactory())
     certificate = certified(session, other, days=9)
-    for number in (other.lot.public_no, "L-0000000000", ""):
+    for number in (other.lot.public_no, "L-0000000000"):
         assert workshop.client.post(f"{path}/lots", data={"lot": number}).status_code == 404
+    LotFactory(cooperative=workshop.cooperative)
+    refused = workshop.client.post(f"{path}/lots", data={"lot": ""})
+    assert (refused.status_code, "请填写这一项" in refused.text) == (422, True)
     data = {
         "title": "茶油",
         "description": "冷榨",

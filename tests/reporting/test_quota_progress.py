@@ -14,7 +14,7 @@ from marketplace.identity.models import Role
 from marketplace.ordering.models import OrderKind
 from marketplace.payments.refunds.rules import agree_refund
 from marketplace.registry.models import BuyerUnit
-from marketplace.reporting.quota.counting import Missing
+from marketplace.reporting.quota.counting import Missing, counted_lines_of
 from marketplace.reporting.quota.pace import Pace, days_of
 from marketplace.reporting.quota.progress import Pending, progress_of, tasks_of
 from tests.conftest import HeldClock, Listening
@@ -118,6 +118,13 @@ def test_a_refund_takes_from_the_year_in_which_the_purchase_counted(
     agree_refund(session, actor_at(part.cooperative), refund)
     assert progress_of(session, unit, 2026).counted_fen == 3_000
     assert progress_of(session, unit, 2027).counted_fen == 0
+    assert [row.kept_fen for row in session.execute(counted_lines_of([unit.id], 2026, []))] == [3_000]
+    agree_refund(
+        session,
+        actor_at(part.cooperative),
+        asked(session, actor_at(unit, Role.UNIT_RECEIVER), part, 3, key="the-rest"),
+    )
+    assert session.execute(counted_lines_of([unit.id], 2026, [])).all() == []
 
 
 def test_union_and_personal_purchases_stand_apart(session: Session, unit: BuyerUnit) -> None:

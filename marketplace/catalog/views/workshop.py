@@ -140,9 +140,9 @@ def new_product() -> ResponseReturnValue:
     return render_template("catalog/workshop/new_product.html", form=form), 422 if form.errors else 200
 
 
-def _product_page(product: Product, **forms: object) -> str:
+def _product_page(product: Product, *, lot_form: LotForm | None = None, **forms: object) -> str:
     session = current_session()
-    lot_form = LotForm(formdata=None)
+    lot_form = lot_form or LotForm(formdata=None)
     lot_form.lot.choices = [
         SelectChoice(lot.public_no, f"{lot.lot_no} · {lot.commodity}")
         for lot in queries.unassigned_lots(session, current_actor())
@@ -206,8 +206,10 @@ def add_picture(product_no: str) -> ResponseReturnValue:
 @sells
 def assign_lot(product_no: str) -> ResponseReturnValue:
     """Sell a lot as this product."""
-    session, actor = current_session(), current_actor()
-    lot = lot_by_no(session, actor, request.form.get("lot", ""))
+    session, actor, form = current_session(), current_actor(), LotForm()
+    if not form.validate_on_submit():
+        return _product_page(_product(product_no), lot_form=form), 422
+    lot = lot_by_no(session, actor, form.lot.data or "")
     rules.assign_lot(session, actor, _product(product_no), lot)
     flash(_("批次 %(lot)s 已归入这个产品", lot=lot.lot_no), "success")
     return redirect(url_for(".product", product_no=product_no), 303)

@@ -128,9 +128,10 @@ def counted_of(unit_ids: Collection[int], year: int, codes: Collection[str], *co
 
 
 def counted_lines_of(unit_ids: Collection[int], year: int, codes: Collection[str]) -> Select[Any]:
-    """(line, part, order, net fen) of everything that counts for these units in a year, the latest first."""
+    """(line, part, order, net fen) of everything that counts for these units in a year, the latest first; what was
+    given back whole does not."""
     columns = (OrderLine, OrderPart, Order, NET_FEN.label("kept_fen"))
-    query = counted_of(unit_ids, year, codes, *columns)
+    query = counted_of(unit_ids, year, codes, *columns).where(NET_FEN > 0)
     return query.order_by(OrderPart.evaluated_at.desc(), OrderLine.id.desc())
 
 
