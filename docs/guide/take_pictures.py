@@ -39,7 +39,7 @@ PAGES = {
     "certificates": View("coop", "/product-certificates"),
     "corrections": View("county", "/corrections"),
     "deliveries": View("receiver", "/deliveries"),
-    "evaluations": View("receiver", "/evaluations"),
+    "evaluations": View("receiver", "/evaluations?state=said"),
     "households": View("village", "/households"),
     "income": View("household", "/my/income"),
     "lots": View("clerk", "/linkage/lots"),
