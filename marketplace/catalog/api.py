@@ -73,7 +73,7 @@ class ListingPageSchema(Schema):
 class ListingQuerySchema(CursorSchema):
     """Which listings are asked for."""
 
-    category = fields.String(validate=validate.Length(min=1, max=40))
+    category = fields.String(validate=validate.Regexp(r"^[a-z0-9-]{1,40}$"))
     county = fields.String(validate=validate.Regexp(r"^[0-9]{6}$"))
 
 

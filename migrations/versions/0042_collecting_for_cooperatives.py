@@ -64,11 +64,11 @@ GUARDS = {  # name: table, when, what must not be, the words
     "cooperative_transfer_refuse_rewrite": (
         "cooperative_transfer", "BEFORE UPDATE", TRANSFER_REWRITTEN, "a transfer stays as it was planned and done"
     ),
-    "cooperative_transfer_refuse_delete": ("cooperative_transfer", "BEFORE DELETE", "TRUE", "a transfer stays"),
+    "cooperative_transfer_refuse_removal": ("cooperative_transfer", "BEFORE DELETE", "TRUE", "a transfer stays"),
     "transfer_reversal_refuse_rewrite": (
         "transfer_reversal", "BEFORE UPDATE", REVERSAL_REWRITTEN, "a reversal stays as it was planned and answered"
     ),
-    "transfer_reversal_refuse_delete": ("transfer_reversal", "BEFORE DELETE", "TRUE", "a reversal stays"),
+    "transfer_reversal_refuse_removal": ("transfer_reversal", "BEFORE DELETE", "TRUE", "a reversal stays"),
 }  # fmt: skip
 
 

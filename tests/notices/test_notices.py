@@ -420,7 +420,7 @@ def test_an_address_is_named_and_confirmed_on_the_page(
     written = message_from_bytes(file.read_bytes(), policy=policy.default)
     assert isinstance(written, EmailMessage)
     path = written.get_content().split("https://market.test")[1].split()[0]
-    assert visitor.press(visitor.open(path), "确认").has("邮箱已确认", "name@example.cn")
+    assert visitor.press(visitor.open(path), "确认这个邮箱").has("邮箱已确认", "name@example.cn")
     page = visitor.press(visitor.open("/account/notices"), "保存")
     assert page.has("通知设置已保存", "已确认")
 

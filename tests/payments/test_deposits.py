@@ -191,10 +191,9 @@ def test_what_is_left_goes_back_when_everything_was_accepted(
     session: Session, on_sale: Offer, cashier: Actor, files: FileStore
 ) -> None:
     paid = paid_ahead(session, on_sale, BuyerUnitFactory(), cashier, files, units=4, deposit_bp=10_000)
-    paid.forward.price_fen_per_kg, paid.forward.floor_fen_per_kg = (
-        9_000,
-        9_000,
-    )  # the harvest was good: 180.00 of 200.00
+    forward = paid.forward  # the harvest was good: 180.00 of 200.00
+    forward.price_fen_per_kg = forward.floor_fen_per_kg = 9_000
+    forward.price_check_id = forward.checked_fen = None
     accepted(session, paid.forward, 4)
     assert return_deposits(session) == 0
     set_off_deposits(session)

@@ -195,11 +195,13 @@ def test_the_database_refuses_a_share_beyond_what_its_payment_brought(union: Uni
     session = union.session
     refund = refunded(session, mixed, 1)
     [first] = refund.shares
+    order_id, payment_id = mixed.id, first.payment_id
 
     def link(**changes: object) -> RefundShare:
+        session.expunge_all()  # of what was rolled back
         given = {
-            "refund_id": refunded(session, mixed, 1, key="another").id,
-            "payment_id": first.payment_id,
+            "refund_id": refunded(session, session.get_one(Order, order_id), 1, key="another").id,
+            "payment_id": payment_id,
             "payment_fen": 8_000,
             "paid_fen": 8_000,
             "before_fen": 5_000,

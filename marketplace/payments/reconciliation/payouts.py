@@ -89,7 +89,9 @@ def match_payouts(session: Session) -> int:
         select(BankLine)
         .where(
             BankLine.state == BankLineState.QUEUED,
-            BankLine.reason == QueueReason.NO_CODE,
+            BankLine.reason.in_(
+                (QueueReason.NO_CODE, QueueReason.UNKNOWN_CODE)
+            ),  # its number may look like a code
             BankLine.amount_fen.in_({-move.amount_fen for move in awaited}),
         )
         .order_by(BankLine.id)
