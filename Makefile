@@ -69,7 +69,7 @@ $(BIN)/uv: requirements-uv.txt | $(BIN)/python
 
 system:
 	@missing=""; \
-	command -v chromium >/dev/null || missing+=" chromium"; \
+	command -v chromium-headless-shell >/dev/null || missing+=" chromium-headless-shell"; \
 	fc-list 2>/dev/null | grep -qi 'noto.*cjk' || missing+=" fonts-noto-cjk"; \
 	ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || [ -n "$${DATABASE_URL_TEST:-}" ] || missing+=" postgresql"; \
 	[ -z "$$missing" ] && exit 0; \

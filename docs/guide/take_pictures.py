@@ -144,6 +144,8 @@ def keep(png: bytes, path: Path, *, scale: float) -> None:
 
 if __name__ == "__main__":
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        chromium = playwright.chromium.launch(
+            executable_path=shutil.which("chromium-headless-shell"), args=["--no-sandbox"]
+        )
         take_all(chromium, sys.argv[1] if len(sys.argv) > 1 else "http://127.0.0.1:8000")
         chromium.close()
