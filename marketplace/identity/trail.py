@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from marketplace.core.clock import now
 from marketplace.identity.actors import Actor
 from marketplace.identity.models import TrailEntry
 
@@ -55,6 +56,7 @@ def trail_row(
 ) -> dict[str, Any]:
     """The columns of that row, for those who write many at once."""
     return {
+        "at": now(),  # when it was done, not when it is written
         "actor_user_id": actor.user_id,
         "actor_name": actor.name,
         "action": action,
