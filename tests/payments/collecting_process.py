@@ -1,28 +1,22 @@
 """The transfers of the SIGKILL test, in a process of their own: plan, send, take back.
 
-Started as `python -m tests.payments.collecting_process`, it reads tasks from its input, a JSON object a line, and runs
-each in a child it forks: the parent kills that child. The child writes a line for every step (each statement before and
-after it, each commit before and after it, each call of the provider before and after it); at the step `stop_at` it
-stands still and waits to be killed. The first task runs in the process itself, so that the children find its statements
-compiled.
+Its steps are each statement before and after it, each commit before and after it, each call of the provider before and
+after it; see killing.py.
 """
 
 from __future__ import annotations
 
-import json
-import os
-import sys
 from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy import Engine, event
 
-from marketplace.core.db import open_engine, session_maker
+from marketplace.core.db import session_maker
 from marketplace.payments.collecting.planning import plan_transfers
 from marketplace.payments.collecting.sending import send_transfers
 from marketplace.payments.gateways.connect import MoneyMoved, TransferRequest
 from marketplace.payments.gateways.stripe_connect import StripeCollector
-from tests.payments.payout_process import Steps
+from tests.payments.killing import Steps, serve_tasks
 from tests.payments.stripe_world import API_KEY
 
 
@@ -67,27 +61,5 @@ def work(task: dict[str, Any], engine: Engine, step: Steps) -> None:
     engine.dispose()
 
 
-def main() -> None:
-    """Run the first task here and each further one in a child, and say how it ended."""
-    step = Steps()
-    engine: Engine | None = None
-    for line in sys.stdin:
-        task = json.loads(line)
-        step.count, step.stop_at = 0, task["stop_at"]
-        if engine is None:
-            engine = open_engine(task["url"], pool_size=1)
-            for name in ("before_cursor_execute", "after_cursor_execute", "commit"):
-                event.listen(engine, name, step)
-            work(task, engine, step)
-            os.write(1, b"end 0 0\n")
-            continue
-        child = os.fork()
-        if child == 0:
-            work(task, engine, step)
-            os._exit(0)
-        _, status = os.waitpid(child, 0)
-        os.write(1, f"end {os.waitstatus_to_exitcode(status)} {child}\n".encode())
-
-
 if __name__ == "__main__":
-    main()
+    serve_tasks(work)

@@ -1,19 +1,12 @@
 """The payout process of the SIGKILL test, in a process of its own: prepare, approve, send, import, take.
 
-Started as `python -m tests.payments.payout_process`, it reads tasks from its input, one JSON object a line, and runs
-each in a child it forks: the parent kills that child. The child writes a line for every step (each statement before and
-after it, each commit before and after it); at the step `stop_at` it stands still and waits to be killed. The first task
-runs in the process itself, so that the children find its statements compiled.
+Its steps are each statement before and after it and each commit before and after it; see killing.py.
 """
 
 from __future__ import annotations
 
 import csv
 import io
-import json
-import os
-import signal
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -22,28 +15,14 @@ from sqlalchemy.orm import Session
 
 from marketplace.core.clock import today
 from marketplace.core.crypto import DataKey
-from marketplace.core.db import open_engine, session_maker
+from marketplace.core.db import session_maker
 from marketplace.core.files import FileStore
 from marketplace.identity.actors import Actor, actor_of
 from marketplace.identity.models import User
 from marketplace.payments.payouts.models import BatchState, PayoutBatch
 from marketplace.payments.payouts.results import import_result, take_result
 from marketplace.payments.payouts.rules import approve_batch, open_bank_file, prepare_batch, send_batch
-
-
-class Steps:
-    """Counts the steps aloud and stands still at one of them."""
-
-    def __init__(self) -> None:
-        self.stop_at = self.count = 0
-
-    def __call__(self, *_: Any) -> None:
-        """One step is reached."""
-        self.count += 1
-        is_last = self.count == self.stop_at
-        os.write(1, f"{'stop' if is_last else 'step'} {self.count} {os.getpid()}\n".encode())
-        while is_last:
-            signal.pause()
+from tests.payments.killing import Steps, serve_tasks
 
 
 def result_file(bank_file: bytes) -> bytes:
@@ -83,27 +62,5 @@ def take(session: Session, clerk: Actor, files: FileStore, batch: PayoutBatch) -
     session.commit()
 
 
-def main() -> None:
-    """Run the first task here and each further one in a child, and say how it ended."""
-    step = Steps()
-    engine: Engine | None = None
-    for line in sys.stdin:
-        task = json.loads(line)
-        step.count, step.stop_at = 0, task["stop_at"]
-        if engine is None:
-            engine = open_engine(task["url"], pool_size=1)
-            for name in ("before_cursor_execute", "after_cursor_execute", "commit"):
-                event.listen(engine, name, step)
-            pay(task, engine, step)
-            os.write(1, b"end 0 0\n")
-            continue
-        child = os.fork()
-        if child == 0:
-            pay(task, engine, step)
-            os._exit(0)
-        _, status = os.waitpid(child, 0)
-        os.write(1, f"end {os.waitstatus_to_exitcode(status)} {child}\n".encode())
-
-
 if __name__ == "__main__":
-    main()
+    serve_tasks(pay)

@@ -3,14 +3,9 @@ any mix of sales, refunds, refusals and empty accounts ends with every fen where
 
 from __future__ import annotations
 
-import json
-import os
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from random import Random
 
 import pytest
@@ -21,9 +16,9 @@ from marketplace.payments.collecting.models import ReversalState, TransferState
 from tests.conftest import HeldClock
 from tests.factories.refunds import refunded
 from tests.payments.collecting_world import OWN_SHARE_FEN, Market
+from tests.payments.killing import Worker, worker
 from tests.payments.stripe_world import StripeWorld
 
-TOP = Path(__file__).resolve().parents[2]
 SEED = 20_261_130
 KILLS = 12
 
@@ -31,36 +26,19 @@ KILLS = 12
 class Process:
     """The process beside the test. `run` returns the steps it took and how it ended, and kills it at `stop_at`."""
 
-    def __init__(self, process: subprocess.Popen[str], url: str, stripe: StripeWorld) -> None:
-        self.process, self.url, self.stripe = process, url, stripe
+    def __init__(self, beside: Worker, url: str, stripe: StripeWorld) -> None:
+        self.beside, self.url, self.stripe = beside, url, stripe
 
     def run(self, *, stop_at: int = 0) -> tuple[int, int]:
         """Do the work of both jobs; the exit status is -9 when it was killed."""
-        task = {"url": self.url, "stripe": self.stripe.base_url, "stop_at": stop_at}
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        print(json.dumps(task), file=self.process.stdin, flush=True)
-        steps = 0
-        for line in self.process.stdout:
-            word, number, pid = line.split()
-            if word == "end":
-                return steps, int(number)
-            steps = int(number)
-            if word == "stop":
-                os.kill(int(pid), signal.SIGKILL)
-        raise AssertionError("the process is gone")
+        return self.beside.do({"url": self.url, "stripe": self.stripe.base_url, "stop_at": stop_at})
 
 
 @contextmanager
 def running(url: str, stripe: StripeWorld) -> Iterator[Process]:
-    """The process, imports done; it ends with its input."""
-    command = [sys.executable, "-m", "tests.payments.collecting_process"]
-    with subprocess.Popen(
-        command, cwd=TOP, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
-        yield Process(process, url, stripe)
-        assert process.stdin is not None
-        process.stdin.close()
+    """The process, imports done."""
+    with worker("tests.payments.collecting_process") as beside:
+        yield Process(beside, url, stripe)
 
 
 def arrange(market: Market) -> None:

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import os
 import random
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 from sqlalchemy import func, select
@@ -25,9 +20,9 @@ from marketplace.ledger.verify import CHECKS as LEDGER_CHECKS
 from marketplace.payments.payouts.models import BatchState, Payout, PayoutBatch, PayoutState
 from marketplace.payments.payouts.verify import CHECKS
 from tests.conftest import KEY
+from tests.payments.killing import Worker, worker
 from tests.payments.payout_world import PayoutWorld, world
 
-TOP = Path(__file__).resolve().parents[2]
 SEED = 20_261_123
 KILLS = 20
 AMOUNTS = tuple(1_000 + 37 * number for number in range(12))
@@ -36,8 +31,8 @@ AMOUNTS = tuple(1_000 + 37 * number for number in range(12))
 class PayoutProcess:
     """The process beside the test. `run` returns the steps it took, and kills it at `stop_at`."""
 
-    def __init__(self, process: subprocess.Popen[str], url: str, files: FileStore) -> None:
-        self.process, self.url, self.files = process, url, files
+    def __init__(self, beside: Worker, url: str, files: FileStore) -> None:
+        self.beside, self.url, self.files = beside, url, files
 
     def run(self, made: PayoutWorld, key: str, *, stop_at: int = 0) -> tuple[int, int]:
         """Pay what is due under `key`; returns the steps taken and the exit status (-9 when killed)."""
@@ -50,30 +45,14 @@ class PayoutProcess:
             "key": key,
             "stop_at": stop_at,
         }
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        print(json.dumps(task), file=self.process.stdin, flush=True)
-        steps = 0
-        for line in self.process.stdout:
-            word, number, pid = line.split()
-            if word == "end":
-                return steps, int(number)
-            steps = int(number)
-            if word == "stop":
-                os.kill(int(pid), signal.SIGKILL)
-        raise AssertionError("the process is gone")
+        return self.beside.do(task)
 
 
 @contextmanager
 def running(url: str, files: FileStore) -> Iterator[PayoutProcess]:
-    """The process, imports done; it ends with its input."""
-    command = [sys.executable, "-m", "tests.payments.payout_process"]
-    with subprocess.Popen(
-        command, cwd=TOP, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
-        yield PayoutProcess(process, url, files)
-        assert process.stdin is not None
-        process.stdin.close()
+    """The process, imports done."""
+    with worker("tests.payments.payout_process") as beside:
+        yield PayoutProcess(beside, url, files)
 
 
 def credit_all(made: PayoutWorld) -> None:
