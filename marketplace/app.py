@@ -20,6 +20,7 @@ from marketplace.catalog.certificates.rules import apply_certificate_outcome
 from marketplace.catalog.certificates.subject import certificate_subject
 from marketplace.catalog.listings.queries import edit_subject
 from marketplace.catalog.listings.rules import apply_edit_outcome
+from marketplace.catalog.lots import views as product_lot_views
 from marketplace.catalog.prices import jobs as price_jobs, views as price_views
 from marketplace.catalog.prices.queries import explanation_subject
 from marketplace.catalog.prices.rules import apply_explanation_outcome
@@ -179,6 +180,7 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
     front_views.bp,
     storefront.bp,
     workshop.bp,
+    product_lot_views.bp,
     rebuild_views.bp,
     product_certificate_views.bp,
     price_views.bp,

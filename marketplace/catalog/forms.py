@@ -56,9 +56,3 @@ class OfferForm(FlaskForm):
     title = StringField(_l("商品标题"), [REQUIRED, Length(max=80)])
     description = TextAreaField(_l("商品介绍"), [REQUIRED, Length(max=2000)])
     certificate = SelectField(_l("认证证书"), validate_choice=False)
-
-
-class LotForm(FlaskForm):
-    """A lot to sell as a product."""
-
-    lot = SelectField(_l("批次"), [REQUIRED], validate_choice=False)

@@ -1,6 +1,9 @@
-"""The index follows changes and the calendar: a certificate that expires loses its badge the same day."""
+"""The index follows changes and the calendar: a certificate that expires loses its badge the same day, and goods past
+their shelf life are in stock no more."""
 
 from __future__ import annotations
+
+from datetime import timedelta
 
 from flask import current_app
 from sqlalchemy import select
@@ -8,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from marketplace.catalog.index_tasks import INDEX_LISTINGS, index_anew
 from marketplace.catalog.indexing import index_listings, rebuild_index
-from marketplace.catalog.models import Certificate, CertificateState, IndexTask, Listing
+from marketplace.catalog.models import Certificate, CertificateState, IndexTask, Listing, ProductLot
 from marketplace.catalog.search.engine import SearchEngine
 from marketplace.core.clock import today
 from marketplace.web.jobs import Job
@@ -39,7 +42,21 @@ def drop_expired_badges(session: Session) -> bool:
     return False
 
 
+def drop_overdue_goods(session: Session) -> bool:
+    """Have listings indexed anew whose goods, or some of them, may be sold no more since today."""
+    waiting = select(IndexTask.listing_id)
+    overdue = session.scalars(
+        select(Listing.id)
+        .distinct()
+        .join(ProductLot, ProductLot.product_id == Listing.product_id)
+        .where(ProductLot.best_until == today() - timedelta(days=1), Listing.id.not_in(waiting))
+    )
+    index_anew(session, overdue)
+    return False
+
+
 JOBS = (
     Job(INDEX_LISTINGS, follow_changes),
     Job("drop expired badges", drop_expired_badges, every_minutes=30),
+    Job("drop overdue goods", drop_overdue_goods, every_minutes=30),
 )

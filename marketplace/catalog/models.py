@@ -14,7 +14,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from marketplace.catalog.prices.specs import goods_key_of, spec_key_of
 from marketplace.core.append_only import APPEND_ONLY
-from marketplace.core.clock import now
+from marketplace.core.clock import now, today
 from marketplace.core.db import Base, UtcInstant, code_of
 from marketplace.core.ids import public_no
 from marketplace.core.labels import N_, LabelledEnum
@@ -126,14 +126,27 @@ class ProductPicture(Base):
 
 
 class ProductLot(Base):
-    """Which product a lot is sold as. A lot belongs to one product; a product draws on many lots, oldest first."""
+    """Which product a lot is sold as. A lot belongs to one product; a product draws on many lots, oldest first.
+
+    `produced_on` is the day the goods were made or packed, None when that was the day of the harvest; `best_until` the
+    last day they may be sold, None for goods that keep. The database works it out again and keeps both while some is
+    ordered or promised (migration 0053).
+    """
 
     __tablename__ = "product_lot"
+    __table_args__ = (Index("ix_product_lot_best_until", "best_until"),)
 
     lot_id: Mapped[int] = mapped_column(ForeignKey("lot.id"), primary_key=True, autoincrement=False)
     product_id: Mapped[int] = mapped_column(ForeignKey("product.id"), index=True)
+    produced_on: Mapped[date | None]
+    best_until: Mapped[date | None]
 
     lot: Mapped[Lot] = relationship(lazy="joined")
+
+    @property
+    def is_over(self) -> bool:
+        """Whether its shelf life is over."""
+        return self.best_until is not None and self.best_until < today()
 
 
 class CertificateKind(LabelledEnum):

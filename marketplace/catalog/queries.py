@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from marketplace.catalog.certificates.claims import organic_claim
 from marketplace.catalog.certificates.queries import badges_of, gi_grams_left, may_claim_organic
+from marketplace.catalog.lots.queries import FREE_G, in_date
 from marketplace.catalog.models import (
     Category,
     Certificate,
@@ -114,15 +115,14 @@ def unit_price_fen(version: ListingVersion, quantity: int) -> int:
 
 
 def available_units(session: Session, product_ids: Iterable[int]) -> dict[int, int]:
-    """Whole units in stock per product: the free grams of its lots over the net mass of a unit, at most what the
-    agreement on a geographical indication still allows."""
+    """Whole units in stock per product: the free grams of its lots that are in date over the net mass of a unit, at
+    most what the agreement on a geographical indication still allows."""
     wanted = list(product_ids)
-    free = func.sum(Lot.received_g * Lot.yield_bp // 10_000 - Lot.committed_g - Lot.promised_g)
     query = (
-        select(ProductLot.product_id, Product.net_mass_g, free)
+        select(ProductLot.product_id, Product.net_mass_g, func.sum(FREE_G))
         .join(Lot, Lot.id == ProductLot.lot_id)
         .join(Product, Product.id == ProductLot.product_id)
-        .where(ProductLot.product_id.in_(wanted))
+        .where(ProductLot.product_id.in_(wanted), in_date(today()))
         .group_by(ProductLot.product_id, Product.net_mass_g)
     )
     units, caps = dict.fromkeys(wanted, 0), gi_grams_left(session, wanted, today())
@@ -187,42 +187,6 @@ def certificate_of(session: Session, product: Product, number: str) -> Certifica
     if certificate is None:
         raise NotFound
     return certificate
-
-
-def lots_of_product(session: Session, product: Product) -> list[Lot]:
-    """The lots sold as a product, newest harvest first."""
-    query = (
-        select(Lot)
-        .join(ProductLot, ProductLot.lot_id == Lot.id)
-        .where(ProductLot.product_id == product.id)
-        .order_by(Lot.harvested_on.desc(), Lot.id.desc())
-    )
-    return list(session.scalars(query))
-
-
-def next_lot(session: Session, product: Product) -> Lot | None:
-    """The lot that an order placed now is sent from: the oldest harvest that still holds a unit."""
-    free = Lot.received_g * Lot.yield_bp // 10_000 - Lot.committed_g - Lot.promised_g
-    query = (
-        select(Lot)
-        .join(ProductLot, ProductLot.lot_id == Lot.id)
-        .where(ProductLot.product_id == product.id, free >= product.net_mass_g)
-        .order_by(Lot.harvested_on, Lot.id)
-        .limit(1)
-    )
-    return session.scalars(query).first()
-
-
-def unassigned_lots(session: Session, actor: Actor) -> list[Lot]:
-    """The cooperative's lots that belong to no product yet, newest first, at most a hundred."""
-    assigned = select(ProductLot.lot_id)
-    query = (
-        select(Lot)
-        .where(Lot.cooperative_id == actor.cooperative_id, Lot.id.not_in(assigned))
-        .order_by(Lot.id.desc())
-        .limit(100)
-    )
-    return list(session.scalars(query))
 
 
 def listings_of_products(session: Session, product_ids: Sequence[int]) -> dict[int, Listing]:

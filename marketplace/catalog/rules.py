@@ -1,4 +1,4 @@
-"""What a cooperative does to sell: products, pictures, lots, certificates, listing versions.
+"""What a cooperative does to sell: products, pictures, certificates, listing versions.
 
 A listing may be published by an admitted cooperative when its linkage terms reach the policy floor of its category and
 stay within the whole, and when its category's certificate, where one is needed, is in force.
@@ -29,7 +29,6 @@ from marketplace.catalog.models import (
     ListingVersion,
     PriceTier,
     Product,
-    ProductLot,
     ProductPicture,
 )
 from marketplace.catalog.pictures import prepare_picture
@@ -44,7 +43,7 @@ from marketplace.identity.actors import Actor
 from marketplace.identity.permissions import Permission
 from marketplace.identity.trail import record_trail
 from marketplace.linkage.mechanisms.table import MECHANISMS
-from marketplace.linkage.models import Lot, Mechanism
+from marketplace.linkage.models import Mechanism
 from marketplace.registry.models import Cooperative, CooperativeState, Region, RegionLevel
 
 MAX_PICTURES = 8
@@ -178,26 +177,6 @@ def add_picture(
     session.flush()
     session.expire(product, ["pictures"])
     return picture
-
-
-def assign_lot(session: Session, actor: Actor, product: Product, lot: Lot) -> ProductLot:
-    """Sell a lot as `product`. Raises Conflict when it already belongs to another product."""
-    _require_own(actor, product.cooperative_id)
-    if lot.cooperative_id != product.cooperative_id:
-        raise NotFound
-    existing = session.get(ProductLot, lot.id)
-    if existing is not None:
-        if existing.product_id == product.id:
-            return existing
-        raise Conflict("lot_taken", N_("批次 %(lot)s 已归入另一个产品"), lot=lot.lot_no)
-    assigned = ProductLot(lot_id=lot.id, product_id=product.id)
-    session.add(assigned)
-    ask_for_index(session, product)
-    session.flush()
-    record_trail(
-        session, actor, "catalog.assign_lot", subject=("product", product.public_no), lot=lot.public_no
-    )
-    return assigned
 
 
 @dataclass(frozen=True)

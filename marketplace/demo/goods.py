@@ -25,10 +25,14 @@ CANTEEN_CATEGORIES = frozenset(
 TEA_FEN = 100_00  # a canteen pours out tea up to this price a unit
 NOT_FOR_CANTEENS = ("礼盒", "精品", "双只")
 LONG_SHELF_DAYS = 120
-LOT_DAYS = {
-    True: 92,
-    False: 46,
-}  # a new lot after so many days of season, for goods that keep and that do not
+LOT_DAYS = (
+    92  # a new lot of goods that keep after so many days of season; of others as soon as the last one is over
+)
+READY_DAYS = {
+    True: 3,
+    False: 1,
+}  # from the first weighing until it can be sold, of goods that keep and that do not
+LAST_LOT_DAYS = {True: 6, False: 1}  # and how long before the demo's last day nothing new is brought in
 
 
 @dataclass
@@ -74,16 +78,12 @@ class Good:
         return self.listing
 
     def lot_on(self, day: date) -> int | None:
-        """Which of its lots an order of `day` is sold from; None when there is none in season or still good."""
-        begun = [place for place, lot_day in enumerate(self.lot_days) if lot_day + timedelta(days=3) <= day]
-        if not begun:
+        """Which of its lots an order of `day` is sold from; None when the last one is over or none was brought in."""
+        ready = timedelta(days=READY_DAYS[self.keeps])
+        begun = [place for place, lot_day in enumerate(self.lot_days) if lot_day + ready <= day]
+        if not begun or (day - self.lot_days[begun[-1]]).days > self.content.shelf_life_days:
             return None
-        recent = [day - timedelta(days=ago) for ago in range(0, self.content.shelf_life_days + 1, 7)]
-        return begun[-1] if any(self.in_season(one) for one in recent) else None
-
-    def in_season(self, day: date) -> bool:
-        """Whether it is harvested or made in the month of `day`."""
-        return _is_between(day.month, *self.content.harvest_months)
+        return begun[-1]
 
 
 def _is_between(month: int, first: int, last: int) -> bool:
@@ -140,12 +140,17 @@ def goods_of(world: World, sellers: Sequence[Seller]) -> list[Good]:
 
 
 def _lot_days(world: World, content: DemoListing) -> list[date]:
-    """The days its lots are opened: at the beginning of a season and every so many days while it lasts."""
-    step = timedelta(days=LOT_DAYS[content.shelf_life_days > LONG_SHELF_DAYS])
+    """The days its lots are opened: at the beginning of a season and every so many days while it lasts. Of what does
+    not keep, one is brought in at the very end, so that visitors find it fresh."""
+    keeps = content.shelf_life_days > LONG_SHELF_DAYS
+    step = timedelta(days=LOT_DAYS if keeps else content.shelf_life_days)
+    last = world.last_on - timedelta(days=LAST_LOT_DAYS[keeps])
     day, days = world.day(-24), list[date]()
-    while day <= world.last_on - timedelta(days=6):
+    while day <= last:
         if _is_between(day.month, *content.harvest_months) and (not days or day - days[-1] >= step):
-            days.append(day + timedelta(days=world.random.randrange(3)))
-            day = days[-1]
+            day += timedelta(days=world.random.randrange(3) if keeps else 0)
+            days.append(day)
         day += timedelta(days=1)
+    if not keeps and days and days[-1] < last and _is_between(last.month, *content.harvest_months):
+        days.append(last)
     return days

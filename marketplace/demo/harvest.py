@@ -9,7 +9,7 @@ from datetime import date, timedelta
 from functools import partial
 from itertools import count
 
-from marketplace.catalog.rules import assign_lot
+from marketplace.catalog.lots.rules import assign_lot
 from marketplace.core import clock
 from marketplace.core.money import split_by_weights
 from marketplace.demo.agreements import Fields
@@ -49,9 +49,12 @@ def plan_lots(world: World, goods: Sequence[Good], orders: Sequence[PlannedOrder
     lots = []
     for good in goods:
         for place, on in enumerate(good.lot_days):
+            is_last = place == len(good.lot_days) - 1 and good.lot_on(world.last_on) == place
+            if not (good.keeps or is_last or ordered[good.place, place]):
+                continue  # what does not keep is picked to order
             needed_g = ordered[good.place, place] * SPARE[good.keeps] // 100
             needed_g += LEFT_UNITS[good.keeps] * good.content.net_mass_g
-            if place == len(good.lot_days) - 1 and good.lot_on(world.last_on) == place:
+            if is_last:
                 needed_g += SHELF_FEN // good.price_fen * good.content.net_mass_g
             raw_g = needed_g * 10_000 // good.content.yield_bp
             lots.append(PlannedLot(good, on, (raw_g // STEP_G + 1) * STEP_G))
@@ -75,7 +78,7 @@ class Harvest:
         self._slips = count(1)
 
     def plan(self, lots: Sequence[PlannedLot]) -> None:
-        """Plan each lot, its slips on the same day and the two after."""
+        """Plan each lot, its slips on the same day and, of what keeps, the next."""
         for lot in lots:
             self.world.timeline.at(at_hour(lot.on, 7, 30), partial(self.bring_in, lot))
 
@@ -106,7 +109,11 @@ class Harvest:
         for place, (agreement, steps) in enumerate(
             zip(chosen, split_by_weights(planned.raw_g // STEP_G, weights), strict=True)
         ):
-            at = at_hour(planned.on + timedelta(days=place % 2), 8 + place, self.world.random.randrange(60))
+            at = at_hour(
+                planned.on + timedelta(days=place % 2 * good.keeps),
+                8 + place,
+                self.world.random.randrange(60),
+            )
             if steps:
                 self.world.timeline.at(at, partial(self.weigh, good, lot, agreement, steps * STEP_G, price))
 

@@ -88,6 +88,7 @@ ACTIONS = {
     "catalog.end_recognition": N_("认定失效或取消"),
     "catalog.record_check": N_("登记核查结果"),
     "catalog.assign_lot": N_("产品对应批次"),
+    "catalog.correct_production_day": N_("更正生产日期"),
     "catalog.explain_price": N_("说明价格"),
     "catalog.confirm_price_policy": N_("确认价格规则"),
     "catalog.propose_price_policy": N_("提出价格规则"),

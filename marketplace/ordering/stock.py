@@ -1,9 +1,10 @@
 """Holding the grams of lots for order lines, and giving them back.
 
-Stock is not a number of its own: it is what the lots of a product still have free, neither sold nor promised to an
-order that was agreed ahead, taken oldest harvest first. A cooperative's lots are locked in the order of their ids, and
-cooperatives in the order of theirs, by those who take and by those who give back, so that two never wait for each
-other; the lot's mass-balance constraint stands behind it.
+Stock is not a number of its own: it is what the lots of a product that are in date still have free, neither sold nor
+promised to an order that was agreed ahead, taken oldest harvest first. A cooperative's lots are locked in the order of
+their ids, and cooperatives in the order of theirs, by those who take and by those who give back, so that two never wait
+for each other; the lot's mass-balance constraint stands behind it, and the database lets no goods past their shelf life
+into a line (migration 0053).
 """
 
 from __future__ import annotations
@@ -12,10 +13,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
-from sqlalchemy import Table, bindparam, or_, select, update
+from sqlalchemy import Table, and_, bindparam, case, or_, select, update
 from sqlalchemy.orm import Session
 
+from marketplace.catalog.lots.queries import FREE_G, in_date
 from marketplace.catalog.models import ProductLot
+from marketplace.core.clock import today
 from marketplace.core.errors import Conflict
 from marketplace.core.labels import N_
 from marketplace.linkage.models import Lot
@@ -120,17 +123,18 @@ def hold_grams(session: Session, wanted: Sequence[Goods]) -> dict[int, Held]:
 def _free_lots(
     session: Session, product_ids: Sequence[int], *, also: int | None = None
 ) -> Iterator[tuple[int, int, int]]:
-    """(product id, lot id, free grams) of the lots of products with something left, and of the lot `also` whatever it
-    has, oldest harvest first; locked, as the database has them now."""
-    has_left = (Lot.committed_g + Lot.promised_g) * 10_000 < Lot.received_g * Lot.yield_bp
+    """(product id, lot id, free grams) of the lots of products with something left to sell, and of the lot `also`
+    whatever it has, oldest harvest first; locked, as the database has them now. What is past its shelf life is not
+    free."""
+    has_left = and_(
+        (Lot.committed_g + Lot.promised_g) * 10_000 < Lot.received_g * Lot.yield_bp, in_date(today())
+    )
     query = (
         select(
             ProductLot.product_id,
             Lot.id,
             Lot.harvested_on,
-            Lot.received_g,
-            Lot.yield_bp,
-            (Lot.committed_g + Lot.promised_g).label("taken_g"),
+            case((in_date(today()), FREE_G), else_=0).label("free_g"),
         )
         .join(Lot, Lot.id == ProductLot.lot_id)
         .where(
@@ -141,8 +145,8 @@ def _free_lots(
         .with_for_update(of=Lot)
     )
     rows = sorted(session.execute(query).all(), key=lambda row: (row.harvested_on, row.id))
-    for product_id, lot_id, _harvested_on, received_g, yield_bp, taken_g in rows:
-        yield product_id, lot_id, received_g * yield_bp // 10_000 - taken_g
+    for product_id, lot_id, _harvested_on, free_g in rows:
+        yield product_id, lot_id, free_g
 
 
 def _commit(session: Session, grams: Mapping[int, int]) -> None:

@@ -23,7 +23,6 @@ from marketplace.catalog.queries import available_units, linkage_floor_bp, unit_
 from marketplace.catalog.rules import (
     MAX_PRICE_FEN,
     add_product,
-    assign_lot,
     publish_listing,
     withdraw_listing,
 )
@@ -34,7 +33,6 @@ from marketplace.linkage.models import Mechanism
 from marketplace.registry.models import CooperativeState
 from tests.conftest import HeldClock
 from tests.factories.identity import actor_with
-from tests.factories.linkage import LotFactory
 from tests.factories.registry import (
     COUNTY,
     OTHER_COUNTY_VILLAGE,
@@ -327,23 +325,6 @@ def test_a_product_that_is_sent_twice_is_one(session: Session, clock: HeldClock)
     other = add_product(session, manager, **PRODUCT, idempotency_key="the-form-of-another-product")
     with pytest.raises(IntegrityError), session.begin_nested():
         session.execute(update(Product).where(Product.id == other.id).values(idempotency_key=key))
-
-
-def test_a_lot_is_sold_as_one_product_of_its_own_cooperative(shop: Shop, session: Session) -> None:
-    lot = LotFactory(cooperative=shop.cooperative, received_g=1_000)
-    first = assign_lot(session, shop.manager, shop.product, lot)
-    assert assign_lot(session, shop.manager, shop.product, lot) is first
-    assert available_units(session, [shop.product.id]) == {shop.product.id: 2}
-
-    other = ProductFactory(cooperative_row=shop.cooperative)
-    with pytest.raises(Conflict) as refused:
-        assign_lot(session, shop.manager, other, lot)
-    assert refused.value.code == "lot_taken"
-    with pytest.raises(NotFound):
-        assign_lot(session, shop.manager, shop.product, LotFactory(received_g=1_000))
-    with pytest.raises(NotFound):
-        assign_lot(session, actor_at(CooperativeFactory()), shop.product, lot)
-    assert available_units(session, [shop.product.id, other.id]) == {shop.product.id: 2, other.id: 0}
 
 
 def test_stock_is_what_the_lots_still_yield(session: Session, clock: HeldClock) -> None:

@@ -7,8 +7,8 @@ from datetime import date, timedelta
 import pytest
 from sqlalchemy.orm import Session
 
+from marketplace.catalog.lots.queries import next_lot
 from marketplace.catalog.models import ListingState, ProductPicture
-from marketplace.catalog.queries import next_lot
 from marketplace.catalog.rules import publish_listing
 from marketplace.core.clock import today
 from marketplace.identity.models import Role
@@ -32,7 +32,7 @@ def test_the_lot_told_is_the_one_that_would_be_sent(
     visitor, path = Visitor(client), f"/products/{offered.listing.public_no}"
     assert visitor.open(path).has("现在发的批次", offered.lot.lot_no)
     buy(session, staff_buyer(), (offered, 1))
-    assert next_lot(session, offered.listing.product).id == newer.id
+    assert next_lot(session, offered.listing.product).lot_id == newer.id
     assert visitor.open(path).has(newer.lot_no)
 
 
@@ -40,7 +40,7 @@ def test_a_lot_that_is_set_aside_for_others_is_not_the_one_told(session: Session
     newer = lot_for(session, offered, units=5, harvested_on=offered.lot.harvested_on + timedelta(days=3))
     offered.lot.promised_g = UNIT_G
     session.flush()
-    assert next_lot(session, offered.listing.product).id == newer.id
+    assert next_lot(session, offered.listing.product).lot_id == newer.id
 
 
 def test_a_price_stands_beside_its_reference(client: MarketClient, session: Session, offered: Offer) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 
 import factory
 from sqlalchemy import select
@@ -105,12 +105,13 @@ def offer(
     units: int = 100,
     tiers: Sequence[tuple[int, int]] = ((1, PRICE_FEN),),
     terms: Mapping[Mechanism, int] = TENTH,
+    keeps_days: int | None = None,
 ) -> Offer:
-    """A published listing of `cooperative` with `units` in stock."""
-    product = ProductFactory(cooperative_row=cooperative)
+    """A published listing of `cooperative` with `units` in stock, which keep for ever or for some days."""
+    product = ProductFactory(cooperative_row=cooperative, shelf_life_days=keeps_days)
     lot = LotFactory(cooperative=cooperative, received_g=units * UNIT_G)
     listing = Listing(product=product, cooperative_id=cooperative.id)
-    session.add_all([listing, ProductLot(lot_id=lot.id, product_id=product.id)])
+    session.add_all([listing, _sold_as(product, lot)])
     session.flush()
     offered = Offer(listing, lot, cooperative)
     new_version(session, offered, tiers=tiers, terms=terms)
@@ -122,9 +123,16 @@ def offer(
 def lot_for(session: Session, offered: Offer, *, units: int, harvested_on: date) -> Lot:
     """Another lot behind an offer."""
     lot = LotFactory(cooperative=offered.cooperative, received_g=units * UNIT_G, harvested_on=harvested_on)
-    session.add(ProductLot(lot_id=lot.id, product_id=offered.listing.product_id))
+    session.add(_sold_as(offered.listing.product, lot))
     session.flush()
     return lot
+
+
+def _sold_as(product: Product, lot: Lot) -> ProductLot:
+    keeps = None if product.shelf_life_days is None else timedelta(days=product.shelf_life_days)
+    return ProductLot(
+        lot_id=lot.id, product_id=product.id, best_until=None if keeps is None else lot.harvested_on + keeps
+    )
 
 
 def new_version(

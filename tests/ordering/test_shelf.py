@@ -15,20 +15,19 @@ from tests.journeys.paper import Visitor
 
 def test_lots_say_what_is_free_and_until_when(session: Session, clock: HeldClock) -> None:
     cooperative = CooperativeFactory()
-    offered = offer(session, cooperative, units=10)
-    offered.listing.product.shelf_life_days = 30
+    offered = offer(session, cooperative, units=10, keeps_days=40)
     later = lot_for(session, offered, units=4, harvested_on=date(2026, 5, 31))
     buy(session, staff_buyer(), (offered, 7))
     session.expire_all()
     products = list(session.scalars(products_on_shelf(actor_at(cooperative))).unique())
     (shelf,) = shelves_of(session, products)
     assert (shelf.units, shelf.sold, shelf.lasts_days, shelf.is_low) == (7, 7, 28, False)
-    assert [(one.lot, one.saleable_g, one.free_g) for one in shelf.lots] == [
+    assert [(one.lot, one.saleable_g, one.left_g) for one in shelf.lots] == [
         (offered.lot, 5_000, 1_500),
         (later, 2_000, 2_000),
     ]
-    assert shelf.lots[1].best_until == date(2026, 6, 30)
-    assert not shelf.lots[1].is_over
+    assert shelf.lots[1].sold_as.best_until == date(2026, 7, 10)
+    assert not shelf.lots[1].sold_as.is_over
     buy(session, staff_buyer(), (offered, 5), key="the-second-order")
     session.expire_all()
     (shelf,) = shelves_of(session, products)

@@ -22,7 +22,7 @@ from marketplace.ordering.models import Order, OrderKind
 from marketplace.ordering.rules import cancel_order, place_order
 from marketplace.procurement.forward.delivering import name_lot
 from marketplace.procurement.forward.models import ForwardOrder, ForwardState
-from marketplace.procurement.forward.queries import forward_by_no, tasks_of, units_taken
+from marketplace.procurement.forward.queries import forward_by_no, lots_to_name, tasks_of, units_taken
 from marketplace.procurement.forward.reserving import set_aside_waiting
 from marketplace.procurement.forward.rules import (
     approve_ahead,
@@ -291,6 +291,26 @@ def test_another_lot_is_named_once_nothing_of_the_first_is_left(
     assert taken(session, forward, 10).units == 10
     session.refresh(later)
     assert (later.committed_g, later.promised_g) == (10 * UNIT_G, 0)
+
+
+def test_goods_past_their_shelf_life_are_not_delivered_and_another_lot_is_named_for_them(
+    session: Session, cashier: Actor, files: FileStore, clock: HeldClock
+) -> None:
+    on_sale = offer(session, CooperativeFactory(), units=30, keeps_days=60)
+    seller = actor_at(on_sale.cooperative)
+    forward = paid_ahead(session, on_sale, BuyerUnitFactory(), cashier, files).forward
+    taken(session, forward, 5)
+    clock.advance(days=30)
+    later = lot_for(session, on_sale, units=100, harvested_on=today())
+    assert refusal(session, lambda: taken(session, forward, 1)).code == "lot_is_over"
+    assert set_aside_waiting(session) == 0
+    assert (forward.delivered_units, lot_of(session, on_sale)) == (5, (5, 25))
+    refused = refusal(session, lambda: name_lot(session, seller, forward, on_sale.lot))
+    assert (refused.code, refused.field) == ("lot_is_over", "lot")
+    assert lots_to_name(session, forward) == [later]
+    name_lot(session, seller, forward, later)
+    assert (lot_of(session, on_sale), forward.reserved_g) == ((5, 0), 35 * UNIT_G)
+    assert taken(session, forward, 35).units == 35
 
 
 def test_of_two_who_want_the_last_goods_the_order_ahead_or_the_buyer_gets_them(

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from marketplace.catalog import queries
 from marketplace.catalog.certificates.kinds import KINDS
 from marketplace.catalog.certificates.queries import badges_of
+from marketplace.catalog.lots.queries import next_lot
 from marketplace.catalog.models import Category, Listing, ListingVersion
 from marketplace.catalog.prices.guard import excess_bp, per_kg_fen
 from marketplace.catalog.prices.queries import Reference, stored_references
@@ -54,7 +55,7 @@ def product_facts(session: Session, listing: Listing, version: ListingVersion) -
         "recognised": recognised_of(session, [product.id], on).get(product.id),
         "meanings": {kind: facts.meaning for kind, facts in KINDS.items()},
         "origin": region_path(session, product.village_code),
-        "next_lot": queries.next_lot(session, product),
+        "next_lot": next_lot(session, product),
         "households": public_household_counts(session, [listing.cooperative_id])[listing.cooperative_id],
         "per_kg_fen": per_kg_fen(version.tiers[0].unit_price_fen, version.net_mass_g),
         "compared": _compared(session, listing, version, on),

@@ -1,16 +1,19 @@
-"""A cooperative's workshop: products, pictures, lots, certificates, offers."""
+"""A cooperative's workshop: products, pictures, certificates, offers."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from flask import Blueprint, current_app, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
+from flask_wtf import FlaskForm
 from wtforms.fields.choices import SelectChoice
 
 from marketplace.catalog import queries, rules
 from marketplace.catalog.certificates.queries import badges_of, standing
 from marketplace.catalog.certificates.rules import apply_certificate as apply_for_certificate
-from marketplace.catalog.forms import TIER_ROWS, CertificateForm, LotForm, OfferForm, PictureForm, ProductForm
+from marketplace.catalog.forms import TIER_ROWS, CertificateForm, OfferForm, PictureForm, ProductForm
 from marketplace.catalog.listings.differences import Content, content_of_edit, content_of_version
 from marketplace.catalog.listings.export import write_products
 from marketplace.catalog.listings.models import EditState, ListingEdit
@@ -23,6 +26,8 @@ from marketplace.catalog.listings.queries import (
     open_edit,
 )
 from marketplace.catalog.listings.rules import drop_draft, ensure_draft, save_draft, submit_draft
+from marketplace.catalog.lots.forms import DAY_PREFIX, LotForm
+from marketplace.catalog.lots.queries import MOST_CHOICES, lots_of_product, unassigned_lots
 from marketplace.catalog.models import Product
 from marketplace.catalog.offers import read_mass, read_terms, read_tiers
 from marketplace.catalog.recognition.queries import live_recognition
@@ -34,7 +39,7 @@ from marketplace.core.workbooks import XLSX
 from marketplace.identity.access import current_actor, requires
 from marketplace.identity.permissions import Permission
 from marketplace.linkage.mechanisms.table import MECHANISMS
-from marketplace.linkage.queries import lot_by_no
+from marketplace.linkage.models import Lot
 from marketplace.linkage.uploads import uploaded_document
 from marketplace.registry.models import Cooperative
 from marketplace.registry.queries import children_of
@@ -140,40 +145,46 @@ def new_product() -> ResponseReturnValue:
     return render_template("catalog/workshop/new_product.html", form=form), 422 if form.errors else 200
 
 
-def _product_page(product: Product, *, lot_form: LotForm | None = None, **forms: object) -> str:
+def product_page(product: Product, **forms: FlaskForm) -> str:
+    """The page of a product, with the forms that are shown again because something in them has to be put right."""
     session = current_session()
-    lot_form = lot_form or LotForm(formdata=None)
-    lot_form.lot.choices = [
-        SelectChoice(lot.public_no, f"{lot.lot_no} · {lot.commodity}")
-        for lot in queries.unassigned_lots(session, current_actor())
-    ]
+    lots = lots_of_product(session, product)
+    shown = {
+        "picture_form": PictureForm(formdata=None),
+        "certificate_form": CertificateForm(formdata=None),
+        "lot_form": LotForm(formdata=None),
+        "day_form": LotForm(formdata=None, prefix=DAY_PREFIX),
+        **forms,
+    }
+    shown["lot_form"].lot.choices = _choices(unassigned_lots(session, current_actor()))
+    unclaimed = [sold.lot for sold in lots if not sold.lot.committed_g and not sold.lot.promised_g]
+    shown["day_form"].lot.choices = _choices(unclaimed[:MOST_CHOICES])
     return render_template(
         "catalog/workshop/product.html",
-        **{
-            "product": product,
-            "listing": queries.listing_of_product(session, product),
-            "edit": open_edit(session, product),
-            "refused": last_refused(session, product),
-            "waiting_pictures": new_pictures(session, product),
-            "lots": queries.lots_of_product(session, product),
-            "units": queries.available_units(session, [product.id])[product.id],
-            "certificates": sorted(product.certificates, key=lambda one: one.id, reverse=True),
-            "standing": standing,
-            "recognition": live_recognition(session, product.id),
-            "today": today(),
-            "picture_form": PictureForm(formdata=None),
-            "certificate_form": CertificateForm(formdata=None),
-            "lot_form": lot_form,
-            **forms,
-        },
+        product=product,
+        listing=queries.listing_of_product(session, product),
+        edit=open_edit(session, product),
+        refused=last_refused(session, product),
+        waiting_pictures=new_pictures(session, product),
+        lots=lots,
+        units=queries.available_units(session, [product.id])[product.id],
+        certificates=sorted(product.certificates, key=lambda one: one.id, reverse=True),
+        standing=standing,
+        recognition=live_recognition(session, product.id),
+        today=today(),
+        **shown,
     )
+
+
+def _choices(lots: Sequence[Lot]) -> list[SelectChoice]:
+    return [SelectChoice(lot.public_no, f"{lot.lot_no} · {lot.commodity}") for lot in lots]
 
 
 @bp.get("/products/<product_no>")
 @sells
 def product(product_no: str) -> ResponseReturnValue:
     """One product: what it still needs before it can be sold."""
-    return _product_page(_product(product_no))
+    return product_page(_product(product_no))
 
 
 @bp.post("/products/<product_no>/pictures")
@@ -199,20 +210,7 @@ def add_picture(product_no: str) -> ResponseReturnValue:
                 _("图片已上传，提交修改、县里核对后才会展示") if picture.waits else _("图片已上传"), "success"
             )
             return redirect(url_for(".product", product_no=product_no), 303)
-    return _product_page(_product(product_no), picture_form=form), 422
-
-
-@bp.post("/products/<product_no>/lots")
-@sells
-def assign_lot(product_no: str) -> ResponseReturnValue:
-    """Sell a lot as this product."""
-    session, actor, form = current_session(), current_actor(), LotForm()
-    if not form.validate_on_submit():
-        return _product_page(_product(product_no), lot_form=form), 422
-    lot = lot_by_no(session, actor, form.lot.data or "")
-    rules.assign_lot(session, actor, _product(product_no), lot)
-    flash(_("批次 %(lot)s 已归入这个产品", lot=lot.lot_no), "success")
-    return redirect(url_for(".product", product_no=product_no), 303)
+    return product_page(_product(product_no), picture_form=form), 422
 
 
 @bp.post("/products/<product_no>/certificates")
@@ -237,7 +235,7 @@ def apply_certificate(product_no: str) -> ResponseReturnValue:
         else:
             flash(_("证书已提交县级审核，通过后即可用于上架"), "success")
             return redirect(url_for(".product", product_no=product_no), 303)
-    return _product_page(_product(product_no), certificate_form=form), 422
+    return product_page(_product(product_no), certificate_form=form), 422
 
 
 def _typed_offer(product: Product, edit: ListingEdit | None) -> dict[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import timedelta
 
 from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
@@ -23,18 +23,17 @@ LOW_DAYS = 14
 
 @dataclass(frozen=True)
 class ShelfLot:
-    """A lot of a product, in grams: what it may sell in all, what is sold, set aside, and free. `best_until` is the day
-    after which its shelf life is over, None for goods that keep."""
+    """A lot of a product, in grams: what it may sell in all, what is sold, set aside, and left. What is left of a lot
+    whose shelf life is over is not stock."""
 
-    lot: Lot
+    sold_as: ProductLot
     saleable_g: int
-    free_g: int
-    best_until: date | None
+    left_g: int
 
     @property
-    def is_over(self) -> bool:
-        """Whether its shelf life is over."""
-        return self.best_until is not None and self.best_until < today()
+    def lot(self) -> Lot:
+        """The lot itself."""
+        return self.sold_as.lot
 
 
 @dataclass(frozen=True)
@@ -67,7 +66,7 @@ def products_on_shelf(actor: Actor) -> Select[tuple[Product]]:
 def shelves_of(session: Session, products: Sequence[Product]) -> list[Shelf]:
     """The shelf of each product."""
     ids = [product.id for product in products]
-    units, sold, lots = available_units(session, ids), _sold(session, ids), _lots(session, products)
+    units, sold, lots = available_units(session, ids), _sold(session, ids), _lots(session, ids)
     return [
         Shelf(product, units[product.id], sold.get(product.id, 0), tuple(lots.get(product.id, ())))
         for product in products
@@ -94,26 +93,20 @@ def _sold(session: Session, product_ids: Sequence[int]) -> dict[int, int]:
     return {product_id: int(count) for product_id, count in session.execute(query)}
 
 
-def _lots(session: Session, products: Sequence[Product]) -> dict[int, list[ShelfLot]]:
-    keeping = {product.id: product.shelf_life_days for product in products}
+def _lots(session: Session, product_ids: Sequence[int]) -> dict[int, list[ShelfLot]]:
     query = (
-        select(ProductLot.product_id, Lot)
+        select(ProductLot)
         .join(Lot, Lot.id == ProductLot.lot_id)
         .where(
-            ProductLot.product_id.in_(keeping),
+            ProductLot.product_id.in_(product_ids),
             (Lot.committed_g + Lot.promised_g) * 10_000 < Lot.received_g * Lot.yield_bp,
         )
         .order_by(Lot.harvested_on, Lot.id)
     )
     found: dict[int, list[ShelfLot]] = {}
-    for product_id, lot in session.execute(query):
-        saleable_g, days = lot.received_g * lot.yield_bp // 10_000, keeping[product_id]
-        found.setdefault(product_id, []).append(
-            ShelfLot(
-                lot,
-                saleable_g,
-                saleable_g - lot.committed_g - lot.promised_g,
-                lot.harvested_on + timedelta(days=days) if days else None,
-            )
-        )
+    for sold_as in session.scalars(query):
+        lot = sold_as.lot
+        saleable_g = lot.received_g * lot.yield_bp // 10_000
+        left = ShelfLot(sold_as, saleable_g, saleable_g - lot.committed_g - lot.promised_g)
+        found.setdefault(sold_as.product_id, []).append(left)
     return found

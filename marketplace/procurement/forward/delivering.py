@@ -34,26 +34,36 @@ BATCH = 100
 def name_lot(session: Session, actor: Actor, forward: ForwardOrder, lot: Lot) -> ForwardOrder:
     """Say which lot is delivered, and set its goods aside; another one once nothing of the first is left for it.
 
-    Raises NotFound for another's lot, Refused for one that is not sold as the product that was ordered, Conflict when
-    deliveries of the first lot are to come.
+    Raises NotFound for another's lot, Refused for one that is not sold as the product that was ordered or is past its
+    shelf life, Conflict when deliveries of the first lot are to come.
     """
     hold_forward(session, actor, forward, E.NAME_LOT, Permission.FULFIL_ORDERS)
     if lot.cooperative_id != forward.cooperative_id:
         raise NotFound
-    sold_as = session.scalar(select(ProductLot.product_id).where(ProductLot.lot_id == lot.id))
-    if sold_as != forward.listing.product_id:
+    sold_as = session.get(ProductLot, lot.id)
+    if sold_as is None or sold_as.product_id != forward.listing.product_id:
         raise Refused("other_product", N_("这个批次不属于预订的产品，请先把批次归入该产品"), field="lot")
-    if (
-        lot.id != forward.lot_id
-        and units_taken(session, forward)
-        and forward.reserved_g >= forward.net_mass_g
-    ):
+    if sold_as.is_over:
+        raise Refused("lot_is_over", N_("这个批次已过保质期，请选择另一个批次"), field="lot")
+    if lot.id != forward.lot_id and _is_being_delivered(session, forward):
         raise Conflict("lot_in_use", N_("已经安排过交货，原批次还有留给这张预订的货，交完以后才能换批次"))
     let_go(session, forward)
     forward.lot_id, forward.lot = lot.id, lot
     set_aside(session, forward)
     note_forward(session, actor, forward, E.NAME_LOT, lot.lot_no)
     return forward
+
+
+def _is_over(session: Session, forward: ForwardOrder) -> bool:
+    """Whether the lot that was named is past its shelf life."""
+    sold_as = session.get(ProductLot, forward.lot_id)
+    return sold_as is not None and sold_as.is_over
+
+
+def _is_being_delivered(session: Session, forward: ForwardOrder) -> bool:
+    """Whether some of the lot that was named was taken, and more of it can be."""
+    has_more = forward.reserved_g >= forward.net_mass_g and not _is_over(session, forward)
+    return has_more and units_taken(session, forward) > 0
 
 
 def arrange_delivery(
@@ -70,7 +80,7 @@ def arrange_delivery(
     other. The same key of the same person gives the first delivery.
 
     Raises Refused for more than is left of what was ordered, Conflict before the deposit came or a lot was named, when
-    the lot has too little left, and whatever else `place_order` raises.
+    the lot has too little left or is past its shelf life, and whatever else `place_order` raises.
     """
     made = _delivery_under_key(session, actor, forward, idempotency_key)
     if made is not None:
@@ -79,6 +89,8 @@ def arrange_delivery(
     listing, version = forward.listing, forward.listing.current_version
     if forward.lot_id is None:
         raise Conflict("no_lot", N_("合作社还没有指定批次，过磅入库以后才能安排交货"))
+    if _is_over(session, forward):
+        raise Conflict("lot_is_over", N_("指定的批次已过保质期，请合作社换一个批次"))
     if version is None or version.net_mass_g != forward.net_mass_g:
         raise Conflict("listing_changed", N_("商品的规格已经变了，请与合作社商量"))
     check_quantity(units)

@@ -7,7 +7,9 @@ from collections.abc import Collection
 from sqlalchemy import Select, false, func, select
 from sqlalchemy.orm import Session
 
+from marketplace.catalog.lots.queries import in_date
 from marketplace.catalog.models import ProductLot
+from marketplace.core.clock import today
 from marketplace.core.errors import NotFound
 from marketplace.core.labels import NN_
 from marketplace.identity.actors import Actor
@@ -74,11 +76,11 @@ def forwards_by_order(session: Session, order_ids: Collection[int]) -> dict[int,
 
 
 def lots_to_name(session: Session, forward: ForwardOrder) -> list[Lot]:
-    """The lots sold as the product of an order before the harvest, newest first, at most a hundred."""
+    """The lots in date that are sold as the product of an order before the harvest, newest first, at most a hundred."""
     query = (
         select(Lot)
         .join(ProductLot, ProductLot.lot_id == Lot.id)
-        .where(ProductLot.product_id == forward.listing.product_id)
+        .where(ProductLot.product_id == forward.listing.product_id, in_date(today()))
         .order_by(Lot.id.desc())
         .limit(100)
     )

@@ -10,6 +10,9 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from marketplace.catalog.index_tasks import index_anew
+from marketplace.catalog.lots.queries import FREE_G, in_date
+from marketplace.catalog.models import ProductLot
+from marketplace.core.clock import today
 from marketplace.linkage.models import Lot
 from marketplace.ordering.models import OrderPart
 from marketplace.ordering.stock import promise_grams
@@ -63,10 +66,12 @@ def set_aside_waiting(session: Session) -> int:
     waiting = (
         select(ForwardOrder)
         .join(Lot, Lot.id == ForwardOrder.lot_id)
+        .join(ProductLot, ProductLot.lot_id == Lot.id)
         .where(
             ForwardOrder.state.in_(HOLDING),
+            in_date(today()),
             ForwardOrder.reserved_g < (ForwardOrder.units - taken) * ForwardOrder.net_mass_g,
-            Lot.committed_g + Lot.promised_g < Lot.received_g * Lot.yield_bp // 10_000,
+            FREE_G > 0,
         )
         .order_by(ForwardOrder.id)
         .limit(1)
