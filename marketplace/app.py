@@ -31,7 +31,7 @@ from marketplace.catalog.recognition.subject import recognition_subject
 from marketplace.catalog.search.engine import SearchEngine
 from marketplace.catalog.search.postgresql_engine import PostgresqlEngine
 from marketplace.catalog.search.whoosh_engine import WhooshEngine
-from marketplace.catalog.sheets import views as catalog_sheet_views
+from marketplace.catalog.sheets import jobs as catalog_sheet_jobs, views as catalog_sheet_views
 from marketplace.catalog.stories import views as story_views
 from marketplace.catalog.stories.queries import story_subject
 from marketplace.catalog.stories.rules import apply_story_outcome
@@ -48,7 +48,7 @@ from marketplace.identity.downloads import jobs as download_jobs, views as downl
 from marketplace.identity.downloads.kinds import FileKind
 from marketplace.identity.guides import views as guide_views
 from marketplace.ledger import api as ledger_api
-from marketplace.linkage import views as linkage_views
+from marketplace.linkage import jobs as linkage_jobs, views as linkage_views
 from marketplace.notices import jobs as notice_jobs, views as notice_views
 from marketplace.notices.mailers import FolderMailer, Mailer, SmtpMailer
 from marketplace.ordering import api as ordering_api, cli as ordering_cli, views as ordering_views
@@ -258,7 +258,9 @@ JOBS: tuple[Job, ...] = (
     *download_jobs.JOBS,
     *registry_jobs.JOBS,
     *review_jobs.JOBS,
+    *linkage_jobs.JOBS,
     *catalog_jobs.JOBS,
+    *catalog_sheet_jobs.JOBS,
     *rebuild_jobs.JOBS,
     *price_jobs.JOBS,
     *recognition_jobs.JOBS,

@@ -21,22 +21,25 @@ from flask_babel import gettext as _, lazy_gettext as _l
 from flask_wtf import FlaskForm
 from flask_wtf.file import FileField, FileRequired
 
-from marketplace.core.errors import DomainError, NotFound
+from marketplace.core.errors import Conflict, DomainError, NotFound
+from marketplace.core.labels import N_
 from marketplace.identity.access import current_actor, requires
 from marketplace.identity.permissions import Permission
-from marketplace.linkage import queries, sheets
+from marketplace.linkage import queries, sheet_rules, sheets
 from marketplace.linkage.models import Lot
 from marketplace.linkage.sheet_format import Finding
 from marketplace.linkage.sheet_models import EvidenceSheet
 from marketplace.linkage.sheet_queries import sheet_by_no, sheets_visible_to
+from marketplace.linkage.sheet_work import SheetState, SheetWork
 from marketplace.linkage.sheet_workbooks import empty_sheet
 from marketplace.registry.roster.rules import MEDIA_TYPES
 from marketplace.registry.roster.sheets import SheetReader
 from marketplace.registry.roster.workbooks import write_marked
 from marketplace.web.downloads import download
-from marketplace.web.forms import place_error
+from marketplace.web.forms import place_error, tell
 from marketplace.web.locale import counted
 from marketplace.web.paging import page_of
+from marketplace.web.progress import Progress, progress_answer
 from marketplace.web.transaction import current_session
 
 bp = Blueprint("sheets", __name__)
@@ -64,7 +67,7 @@ def upload(name: str) -> ResponseReturnValue:
     if form.validate_on_submit():
         chosen = form.file.data
         try:
-            sheet = sheets.upload_sheet(
+            sheet = sheet_rules.upload_sheet(
                 session,
                 actor,
                 current_app.extensions["files"],
@@ -76,7 +79,7 @@ def upload(name: str) -> ResponseReturnValue:
         except DomainError as error:
             place_error(form, error)
         else:
-            return redirect(url_for(".show", sheet_no=sheet.public_no))
+            return redirect(url_for(".show", sheet_no=sheet.public_no), 303)
     page = page_of(session, sheets_visible_to(actor, sheet_format.name, lot))
     shown = render_template(
         "linkage/sheet_upload.html",
@@ -110,6 +113,7 @@ def show(sheet_no: str) -> ResponseReturnValue:
     return render_template(
         "linkage/sheet.html",
         sheet=sheet,
+        progress=progress_of(sheet),
         sheet_format=sheets.format_named(sheet.format),
         findings=findings_of(sheet.findings[:FINDINGS_SHOWN]),
         findings_more=max(0, len(sheet.findings) - FINDINGS_SHOWN),
@@ -117,14 +121,22 @@ def show(sheet_no: str) -> ResponseReturnValue:
     )
 
 
+@bp.get("/sheets/<sheet_no>/progress")
+@recording
+def progress(sheet_no: str) -> ResponseReturnValue:
+    """How far a sheet is, asked every second."""
+    return progress_answer(progress_of(_sheet(sheet_no)), url_for(".progress", sheet_no=sheet_no))
+
+
 @bp.post("/sheets/<sheet_no>/take")
 @recording
 def take(sheet_no: str) -> ResponseReturnValue:
     """Record the good rows."""
     sheet = _sheet(sheet_no)
-    sheets.take_sheet(current_session(), current_actor(), current_app.extensions["files"], sheet)
-    flash(counted("已入账 %(count)s 行", sheet.rows_good), "success")
-    return redirect(url_for(".show", sheet_no=sheet_no))
+    sheet_rules.take_sheet(current_session(), current_actor(), current_app.extensions["files"], sheet)
+    if sheet.state is SheetState.TAKEN:
+        flash(counted("已入账 %(count)s 行", sheet.rows_good), "success")
+    return redirect(url_for(".show", sheet_no=sheet_no), 303)
 
 
 @bp.post("/sheets/<sheet_no>/check")
@@ -132,8 +144,36 @@ def take(sheet_no: str) -> ResponseReturnValue:
 def check(sheet_no: str) -> ResponseReturnValue:
     """Check again."""
     sheet = _sheet(sheet_no)
-    sheets.check_again(current_session(), current_actor(), current_app.extensions["files"], sheet)
-    return redirect(url_for(".show", sheet_no=sheet_no))
+    sheet_rules.check_again(current_session(), current_actor(), current_app.extensions["files"], sheet)
+    return redirect(url_for(".show", sheet_no=sheet_no), 303)
+
+
+@bp.post("/sheets/<sheet_no>/stop")
+@recording
+def stop(sheet_no: str) -> ResponseReturnValue:
+    """Check or take no further row."""
+    try:
+        sheet_rules.stop_sheet(current_session(), current_actor(), _sheet(sheet_no))
+    except Conflict as error:
+        tell(error)
+    return redirect(url_for(".show", sheet_no=sheet_no), 303)
+
+
+@bp.post("/sheets/<sheet_no>/resume")
+@recording
+def resume(sheet_no: str) -> ResponseReturnValue:
+    """Go on with a sheet that was stopped."""
+    sheet_rules.resume_sheet(current_session(), current_actor(), _sheet(sheet_no))
+    return redirect(url_for(".show", sheet_no=sheet_no), 303)
+
+
+def progress_of(sheet: SheetWork) -> Progress | None:
+    """How far a sheet is checked or taken; None when nothing goes on."""
+    if not sheet.is_open:
+        return None
+    checks = sheet.state is SheetState.CHECKING
+    message = N_("正在逐行检查") if checks else N_("正在逐行录入")
+    return Progress(message, sheet.rows_done, sheet.rows_total)
 
 
 @bp.get("/sheets/<sheet_no>/marked.xlsx")
@@ -143,7 +183,7 @@ def marked(sheet_no: str) -> ResponseReturnValue:
     sheet = _sheet(sheet_no)
     if not sheet.findings:
         raise NotFound
-    content = sheets.content_of(current_session(), current_app.extensions["files"], sheet)
+    content = sheet_rules.content_of(current_session(), current_app.extensions["files"], sheet)
     reader = sheets.sheet_reader(sheets.format_named(sheet.format), content)
     return download_marked(reader, sheet.findings, sheet.file_name)
 

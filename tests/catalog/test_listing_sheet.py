@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from io import BytesIO
 
 import pytest
@@ -11,7 +12,9 @@ from sqlalchemy.orm import Session
 
 from marketplace.catalog.listings.models import EditState, ListingEdit
 from marketplace.catalog.models import Listing, Product, ProductPicture
+from marketplace.catalog.sheets import rules
 from marketplace.catalog.sheets.models import CatalogSheet
+from marketplace.linkage.sheet_work import SheetState
 from marketplace.registry.models import Cooperative
 from tests.catalog.test_price_pages import upload
 from tests.conftest import HeldClock, MarketClient
@@ -134,3 +137,34 @@ def test_a_sheet_names_no_product_of_another_cooperative(
     assert Visitor(client).open(page).has("本社没有这个编号的产品")
     client.post(f"{page}/take")
     assert session.scalar(select(func.count()).select_from(ListingEdit)) == 0
+
+
+def test_a_long_sheet_is_checked_and_taken_pass_by_pass(
+    client: MarketClient,
+    session: Session,
+    cooperative: Cooperative,
+    work: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(rules, "ROWS_A_PASS", 2)
+    rows = "".join(
+        f",山茶籽油{number},山茶油,,{number} 毫升,瓶,0.46,0.8,冷榨,50,10:45.00,10\n" for number in range(5)
+    )
+    text = HEAD + rows + ",皂,茶油皂,,冷制,块,0.1,0.2,皂,10,,10\n"
+    address = upload(client, text, kind="listings")
+    sheet = session.scalars(select(CatalogSheet)).one()
+    assert "正在逐行检查" in client.get(address).text
+    assert upload(client, text, kind="listings") == address
+    client.post(f"{address}/stop")
+    assert "停在第 0 行，共 6 行" in client.get(address).text
+    client.post(f"{address}/resume")
+    work("work on catalogue sheets")
+    assert (sheet.state, sheet.rows_good, sheet.rows_bad) == (SheetState.CHECKED, 5, 1)
+    assert counts(session) == [0, 0, 0, 0]
+    client.post(f"{address}/take")
+    assert client.get(f"{address}/progress").status_code == 200
+    assert sheet.state is SheetState.TAKING
+    work("work on catalogue sheets")
+    assert (sheet.state, sheet.rows_good, sheet.rows_bad) == (SheetState.TAKEN, 5, 1)
+    assert counts(session) == [5, 0, 5, 0]
+    assert client.get(f"{address}/progress").headers["HX-Refresh"] == "true"

@@ -11,8 +11,9 @@ from sqlalchemy.orm import Session
 
 from marketplace.catalog.models import Listing
 from marketplace.catalog.prices.models import ExplanationState, PriceExplanation, ReferencePrice
-from marketplace.catalog.sheets.models import CatalogSheet, SheetState
+from marketplace.catalog.sheets.models import CatalogSheet
 from marketplace.identity.models import Role, User
+from marketplace.linkage.sheet_work import SheetState
 from marketplace.registry.models import Cooperative
 from tests.conftest import HeldClock, Listening, MarketClient
 from tests.factories.identity import UserFactory, official_with

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import func, select
 
 from marketplace.identity.models import Role
-from marketplace.linkage import sheets
+from marketplace.linkage import sheet_rules
 from marketplace.linkage.mechanisms.employment.models import Attendance, LabourDay
 from marketplace.linkage.mechanisms.employment.sheet import ATTENDANCE
 from marketplace.linkage.models import Entitlement, Evidence
@@ -44,7 +44,7 @@ def csv_of(*rows: Sequence[str]) -> bytes:
 
 
 def upload(session, files, agreement, *rows) -> EvidenceSheet:
-    return sheets.upload_sheet(
+    return sheet_rules.upload_sheet(
         session,
         actor_at(agreement.cooperative),
         files,
@@ -79,7 +79,7 @@ def test_a_month_of_several_people_is_checked_and_then_taken(session, files, agr
     assert (sheet.rows_good, sheet.households, sheet.amount_fen) == (4, 1, 12_000 * 2 + 11_250 + 9_600)
     assert recorded(session) == (0, 0, 0, 0)
     for _ in range(2):  # taking it again changes nothing
-        sheets.take_sheet(session, actor_at(agreement.cooperative), files, sheet)
+        sheet_rules.take_sheet(session, actor_at(agreement.cooperative), files, sheet)
         assert recorded(session) == (4, 4, 3, 4)
 
 
@@ -120,7 +120,7 @@ def test_what_is_wrong_is_told_by_row_and_column(session, files, agreement):
         (13, "出工人姓名", "和第 11 行重复，同一笔只能登记一次，请删去一行"),
     ]
     assert (sheet.rows_good, recorded(session)) == (1, (0, 0, 0, 0))
-    sheets.take_sheet(session, actor_at(agreement.cooperative), files, sheet)
+    sheet_rules.take_sheet(session, actor_at(agreement.cooperative), files, sheet)
     assert recorded(session) == (1, 1, 1, 1)
 
 
@@ -131,7 +131,7 @@ def test_people_of_one_name_are_told_apart_by_their_number(session, files, agree
     number = other.household.members[0].person_no
     sheet = upload(session, files, agreement, row(), row(人员编号=number))
     assert told(sheet) == [(2, "人员编号", "有几个人同名，请填人员编号")]
-    sheets.take_sheet(session, actor_at(agreement.cooperative), files, sheet)
+    sheet_rules.take_sheet(session, actor_at(agreement.cooperative), files, sheet)
     assert session.scalars(select(Entitlement.household_id)).all() == [other.household_id]
 
 

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import func, select
 
 from marketplace.identity.models import Role
-from marketplace.linkage import sheets
+from marketplace.linkage import sheet_rules
 from marketplace.linkage.mechanisms.land_transfer.models import ParcelYear, RentedSpan
 from marketplace.linkage.mechanisms.land_transfer.sheet import RENTS
 from marketplace.linkage.models import Entitlement
@@ -41,7 +41,7 @@ def cooperative(session):
 def upload(session, files, cooperative, *rows):
     text = StringIO()
     csv.writer(text).writerows([HEADERS, *rows])
-    return sheets.upload_sheet(
+    return sheet_rules.upload_sheet(
         session,
         actor_at(cooperative),
         files,
@@ -70,7 +70,7 @@ def test_the_rents_of_a_year_are_checked_and_taken_once(session, files, cooperat
     assert sheet.amount_fen == 150_000 + 150_000 + 74_384  # 150,000 x 181 / 365 = 74,383.56
     assert recorded(session) == (0, 0, 0)
     for _ in range(2):
-        sheets.take_sheet(session, actor_at(cooperative), files, sheet)
+        sheet_rules.take_sheet(session, actor_at(cooperative), files, sheet)
     assert recorded(session) == (3, 3, 3)
     assert sorted(session.scalars(select(Entitlement.amount_fen))) == [74_384, 150_000, 150_000]
 

@@ -13,12 +13,13 @@ from sqlalchemy import func, select
 
 from marketplace.core.errors import NotFound, Refused
 from marketplace.identity.models import Role, StoredFile, TrailEntry
-from marketplace.linkage import sheets
+from marketplace.linkage import sheet_rules, sheets
 from marketplace.linkage.mechanisms.contract_farming.models import WeighSlip
 from marketplace.linkage.mechanisms.contract_farming.sheet import WEIGH_SLIPS
 from marketplace.linkage.models import Agreement, Entitlement, Evidence, PeriodState
 from marketplace.linkage.sheet_format import as_typed, read_kg, read_yuan
-from marketplace.linkage.sheet_models import EvidenceSheet, SheetState
+from marketplace.linkage.sheet_models import EvidenceSheet
+from marketplace.linkage.sheet_work import SheetState
 from tests.factories.linkage import CONTRACT_TERMS, ContractFactory, LotFactory, PeriodFactory, weigh
 from tests.factories.registry import EnrolmentFactory, actor_at, beneficiary_policy, user_of
 
@@ -70,7 +71,7 @@ def csv_of(*rows: Sequence[str], headers: Sequence[str] = HEADERS, encoding: str
 
 
 def upload(session, files, lot, content, *, actor=None, name="过磅.csv") -> EvidenceSheet:
-    return sheets.upload_sheet(
+    return sheet_rules.upload_sheet(
         session,
         actor or actor_at(lot.cooperative),
         files,
@@ -82,7 +83,7 @@ def upload(session, files, lot, content, *, actor=None, name="过磅.csv") -> Ev
 
 
 def take(session, files, lot, sheet):
-    return sheets.take_sheet(session, actor_at(lot.cooperative), files, sheet)
+    return sheet_rules.take_sheet(session, actor_at(lot.cooperative), files, sheet)
 
 
 def told(sheet: EvidenceSheet) -> list[tuple[int, str, str]]:
@@ -217,7 +218,7 @@ def test_a_mended_register_lets_further_rows_in(session, files, lot, agreements)
     take(session, files, lot, sheet)
     cooperative = agreements[0].cooperative
     ContractFactory(enrolment=EnrolmentFactory(cooperative=cooperative, household__head_name="何有田"))
-    again = sheets.check_again(session, actor_at(cooperative), files, sheet)
+    again = sheet_rules.check_again(session, actor_at(cooperative), files, sheet)
     assert (again.state, again.rows_good, again.rows_bad) == (SheetState.CHECKED, 1, 1)
     take(session, files, lot, sheet)
     assert recorded(session) == (2, 2, 2)
@@ -299,7 +300,7 @@ def test_another_cooperatives_lot_or_sheet_is_not_found(session, files, lot):
         upload(session, files, lot, csv_of(row()), actor=actor_at(other))
     sheet = upload(session, files, lot, csv_of(row()))
     with pytest.raises(NotFound):
-        sheets.take_sheet(session, actor_at(other), files, sheet)
+        sheet_rules.take_sheet(session, actor_at(other), files, sheet)
     assert recorded(session) == (0, 0, 0)
 
 

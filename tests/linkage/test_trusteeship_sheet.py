@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import func, select
 
 from marketplace.identity.models import Role
-from marketplace.linkage import sheets
+from marketplace.linkage import sheet_rules
 from marketplace.linkage.mechanisms.production_trusteeship.models import YieldRecord
 from marketplace.linkage.mechanisms.production_trusteeship.sheet import YIELDS
 from marketplace.linkage.models import Charge, Entitlement
@@ -41,7 +41,7 @@ def csv_of(*rows):
 
 
 def upload(session, files, lot, *rows):
-    return sheets.upload_sheet(
+    return sheet_rules.upload_sheet(
         session,
         actor_at(lot.cooperative),
         files,
@@ -72,7 +72,7 @@ def test_a_sheet_of_yields_is_checked_and_taken_with_its_fees(session, files, lo
     assert (sheet.rows_good, sheet.rows_bad, sheet.households, sheet.amount_fen) == (2, 0, 2, 2_688_000)
     assert recorded(session) == (0, 0, 0)
     for _ in range(2):
-        sheets.take_sheet(session, actor_at(lot.cooperative), files, sheet)
+        sheet_rules.take_sheet(session, actor_at(lot.cooperative), files, sheet)
     assert recorded(session) == (2, 2, 2)
     assert session.scalars(select(Charge.amount_fen)).all() == [100_000, 100_000]
     assert lot.received_g == 5_000_000

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import JSON, CheckConstraint, ForeignKey, Index, String
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from marketplace.core.clock import now
 from marketplace.core.db import Base, UtcInstant, code_of
 from marketplace.core.ids import public_no
 from marketplace.core.labels import N_, LabelledEnum
+from marketplace.linkage.sheet_work import STOPPED, SWEPT, WITHIN, SheetWork
 
 
 class SheetKind(LabelledEnum):
@@ -21,14 +21,7 @@ class SheetKind(LabelledEnum):
     LISTINGS = "listings", N_("商品表")
 
 
-class SheetState(LabelledEnum):
-    """Checked: nothing is kept yet. Taken: the good rows are."""
-
-    CHECKED = "checked", N_("待确认")
-    TAKEN = "taken", N_("已录入")
-
-
-class CatalogSheet(Base):
+class CatalogSheet(SheetWork, Base):
     """One uploaded sheet of an organisation; `findings` name row, column, message and its params, never a cell's text.
 
     Counts are of the last check, or of what was taken.
@@ -39,6 +32,9 @@ class CatalogSheet(Base):
         Index("ix_catalog_sheet_organisation", "organisation_id", "kind", "id"),
         CheckConstraint("rows_good >= 0 AND rows_bad >= 0", name="not_negative"),
         CheckConstraint("(state = 'taken') = (taken_at IS NOT NULL)", name="taken"),
+        Index("ix_catalog_sheet_going_on", "id", sqlite_where=SWEPT, postgresql_where=SWEPT),
+        CheckConstraint(WITHIN, name="rows_done"),
+        CheckConstraint(STOPPED, name="stopped"),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -48,10 +44,6 @@ class CatalogSheet(Base):
     file_id: Mapped[int] = mapped_column(ForeignKey("stored_file.id"))
     content_hash: Mapped[str] = mapped_column(String(64), index=True)
     file_name: Mapped[str] = mapped_column(String(200))
-    state: Mapped[SheetState] = mapped_column(code_of(SheetState, "state"), default=SheetState.CHECKED)
-    rows_good: Mapped[int] = mapped_column(default=0)
-    rows_bad: Mapped[int] = mapped_column(default=0)
-    findings: Mapped[list[dict[str, Any]]] = mapped_column(JSON, default=list)
     uploaded_by: Mapped[int] = mapped_column(ForeignKey("user_account.id"))
     uploaded_at: Mapped[datetime] = mapped_column(UtcInstant, default=now)
     taken_by: Mapped[int | None] = mapped_column(ForeignKey("user_account.id"))

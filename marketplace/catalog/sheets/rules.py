@@ -1,26 +1,37 @@
-"""Bringing in a whole sheet: reading it, trying every row, taking the good ones."""
+"""Bringing in a whole sheet: keeping and checking it, taking its good rows. How far that is: linkage/sheet_work.py."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from marketplace.catalog.sheets.format import CatalogFormat
-from marketplace.catalog.sheets.models import CatalogSheet, SheetKind, SheetState
+from marketplace.catalog.sheets.models import CatalogSheet, SheetKind
 from marketplace.core.clock import now
 from marketplace.core.errors import DomainError, NotFound, Refused
 from marketplace.core.files import FileStore
 from marketplace.core.labels import N_
+from marketplace.core.waking import wake_after_commit
 from marketplace.identity.actors import Actor
 from marketplace.identity.models import StoredFile
 from marketplace.identity.rules import keep_file
 from marketplace.identity.trail import record_trail
-from marketplace.linkage.sheet_format import Finding
+from marketplace.linkage.sheet_format import Finding, SheetRow
+from marketplace.linkage.sheet_work import (
+    ROWS_A_PASS,
+    SheetState,
+    asker_of,
+    goes_on,
+    resume_work,
+    stop_work,
+)
 from marketplace.linkage.sheets import rows_of, without_repeats
 from marketplace.registry.roster.rules import MEDIA_TYPES
 from marketplace.registry.roster.sheets import kind_of
+
+WORK_ON_SHEETS = "work on catalogue sheets"  # the job
 
 
 def upload_sheet(
@@ -33,7 +44,10 @@ def upload_sheet(
     content: bytes,
     file_name: str,
 ) -> CatalogSheet:
-    """Keep a sheet, sealed, and check it: nothing of it is recorded yet. Raises Refused for what is no such sheet."""
+    """Keep a sheet, sealed, and check it: nothing of it is recorded yet. One that was not taken yet is the same sheet.
+
+    Raises Refused for what is no such sheet.
+    """
     actor.require(sheet_format.permission)
     if actor.organisation_id is None or actor.user_id is None:
         raise NotFound
@@ -43,9 +57,11 @@ def upload_sheet(
         CatalogSheet.organisation_id == actor.organisation_id,
         CatalogSheet.kind == kind,
         CatalogSheet.content_hash == address,
-        CatalogSheet.state == SheetState.CHECKED,
+        CatalogSheet.state != SheetState.TAKEN,
     )
-    sheet = session.scalars(known.limit(1)).first()
+    sheet = session.scalars(known.order_by(CatalogSheet.id).limit(1)).first()
+    if sheet is not None and sheet.state is not SheetState.CHECKED:
+        return sheet
     if sheet is None:
         file = keep_file(
             session,
@@ -65,39 +81,65 @@ def upload_sheet(
             uploaded_by=actor.user_id,
         )
         session.add(sheet)
-    _check(session, actor, sheet_format, sheet, content)
+    _begin(session, actor, sheet_format, sheet, SheetState.CHECKING, content)
     return sheet
 
 
 def take_sheet(
     session: Session, actor: Actor, files: FileStore, sheet: CatalogSheet, sheet_format: CatalogFormat
 ) -> CatalogSheet:
-    """Record the good rows, all in this transaction; repeating it changes nothing.
+    """Record the good rows of a checked sheet; a long one as soon as a worker gets to it. Repeating it changes nothing.
 
     What is wrong by now stays a finding. Raises Refused when no row is good, NotFound for another organisation's sheet.
     """
-    actor.require(sheet_format.permission)
-    if sheet.organisation_id != actor.organisation_id:
-        raise NotFound
-    session.execute(select(CatalogSheet.id).where(CatalogSheet.id == sheet.id).with_for_update())
-    session.refresh(sheet, ["state", "taken_at", "taken_by"])
-    if sheet.state is SheetState.TAKEN:
+    _hold_own(session, actor, sheet, sheet_format)
+    if sheet.state is not SheetState.CHECKED:
         return sheet
-    good, findings = _record(session, actor, sheet_format, content_of(session, files, sheet))
-    if not good:
+    _begin(session, actor, sheet_format, sheet, SheetState.TAKING, content_of(session, files, sheet))
+    if sheet.is_through and not sheet.rows_good:
         raise Refused("no_good_rows", N_("没有可以录入的行，请按提示改好后重新上传"))
-    _keep(sheet, good, findings)
-    sheet.state, sheet.taken_at, sheet.taken_by = SheetState.TAKEN, now(), actor.user_id
-    session.flush()
-    record_trail(
-        session,
-        actor,
-        "catalog.take_sheet",
-        subject=("catalog_sheet", sheet.public_no),
-        kind=sheet.kind.value,
-        rows=good,
-    )
     return sheet
+
+
+def stop_sheet(
+    session: Session, actor: Actor, sheet: CatalogSheet, sheet_format: CatalogFormat
+) -> CatalogSheet:
+    """Check or take no further row; what is taken stays. Raises NotFound, Conflict when all rows are done."""
+    _hold_own(session, actor, sheet, sheet_format)
+    was_open = sheet.is_open
+    stop_work(session, sheet)
+    if was_open:
+        _tell(session, actor, "catalog.stop_sheet", sheet, rows=sheet.rows_done)
+    return sheet
+
+
+def resume_sheet(
+    session: Session, actor: Actor, sheet: CatalogSheet, sheet_format: CatalogFormat
+) -> CatalogSheet:
+    """Go on with a sheet that was stopped. Raises NotFound."""
+    _hold_own(session, actor, sheet, sheet_format)
+    if resume_work(session, actor, sheet):
+        wake_after_commit(session, WORK_ON_SHEETS)
+        _tell(session, actor, "catalog.resume_sheet", sheet, rows=sheet.rows_done)
+    return sheet
+
+
+def work_on_next_sheet(
+    session: Session, files: FileStore, formats: Mapping[SheetKind, CatalogFormat]
+) -> bool:
+    """The next rows of the oldest sheet that is worked on; returns whether there was one. It stops when who asked for
+    it may not bring in such sheets any more."""
+    query = select(CatalogSheet).where(goes_on(CatalogSheet)).order_by(CatalogSheet.id).limit(1)
+    sheet = session.scalar(query.with_for_update(of=CatalogSheet, skip_locked=True))
+    if sheet is None:
+        return False
+    actor, sheet_format = asker_of(session, sheet), formats[sheet.kind]
+    if actor.can(sheet_format.permission) and actor.organisation_id == sheet.organisation_id:
+        rows, _unread = _readable(sheet_format, content_of(session, files, sheet))
+        _pass(session, actor, sheet_format, sheet, rows)
+    else:
+        stop_work(session, sheet)
+    return True
 
 
 def content_of(session: Session, files: FileStore, sheet: CatalogSheet) -> bytes:
@@ -105,34 +147,80 @@ def content_of(session: Session, files: FileStore, sheet: CatalogSheet) -> bytes
     return files.read(session.get_one(StoredFile, sheet.file_id).address, sealed=True)
 
 
-def _check(
-    session: Session, actor: Actor, sheet_format: CatalogFormat, sheet: CatalogSheet, content: bytes
+def _hold_own(session: Session, actor: Actor, sheet: CatalogSheet, sheet_format: CatalogFormat) -> None:
+    actor.require(sheet_format.permission)
+    if sheet.organisation_id != actor.organisation_id:
+        raise NotFound
+    session.refresh(sheet, with_for_update=True)
+
+
+def _readable(sheet_format: CatalogFormat, content: bytes) -> tuple[list[SheetRow], list[Finding]]:
+    """The rows that could be read, each once, and what is wrong with the others."""
+    rows, findings = rows_of(sheet_format, content)
+    rows, repeated = without_repeats(sheet_format, rows)
+    return rows, findings + repeated
+
+
+def _begin(
+    session: Session,
+    actor: Actor,
+    sheet_format: CatalogFormat,
+    sheet: CatalogSheet,
+    state: SheetState,
+    content: bytes,
 ) -> None:
-    """Record every row and take all of it back: so the check says what recording would say."""
+    """Begin to check or to take a sheet; a short one is done at once."""
+    rows, unread = _readable(sheet_format, content)
+    sheet.begin(actor, state, len(rows), unread)
+    if len(rows) <= ROWS_A_PASS:
+        _pass(session, actor, sheet_format, sheet, rows)
+        return
+    session.flush()
+    wake_after_commit(session, WORK_ON_SHEETS)
+
+
+def _pass(
+    session: Session, actor: Actor, sheet_format: CatalogFormat, sheet: CatalogSheet, rows: Sequence[SheetRow]
+) -> None:
+    """Check or take the next rows, and finish with the last."""
+    some = rows[sheet.rows_done :][:ROWS_A_PASS]
+    checks = sheet.state is SheetState.CHECKING
+    good, findings = (_try if checks else _record)(session, actor, sheet_format, rows, some)
+    sheet.add(len(some), good, findings)
+    if sheet.is_through and (checks or not sheet.rows_good):
+        sheet.state = SheetState.CHECKED
+    elif sheet.is_through:
+        sheet.state, sheet.taken_at, sheet.taken_by = SheetState.TAKEN, now(), actor.user_id
+        _tell(session, actor, "catalog.take_sheet", sheet, rows=sheet.rows_good)
+    session.flush()
+
+
+def _try(
+    session: Session,
+    actor: Actor,
+    sheet_format: CatalogFormat,
+    rows: Sequence[SheetRow],
+    some: Sequence[SheetRow],
+) -> tuple[int, list[Finding]]:
+    """Record rows and take all of it back: so the check says what recording would say."""
     session.flush()
     attempt = session.begin_nested()
     try:
-        good, findings = _record(session, actor, sheet_format, content)
+        return _record(session, actor, sheet_format, rows, some)
     finally:
         attempt.rollback()
-    _keep(sheet, good, findings)
-    session.flush()
-
-
-def _keep(sheet: CatalogSheet, good: int, findings: list[Finding]) -> None:
-    sheet.rows_good, sheet.rows_bad = good, len({finding.row for finding in findings})
-    sheet.findings = [asdict(finding) for finding in findings]
 
 
 def _record(
-    session: Session, actor: Actor, sheet_format: CatalogFormat, content: bytes
+    session: Session,
+    actor: Actor,
+    sheet_format: CatalogFormat,
+    rows: Sequence[SheetRow],
+    some: Sequence[SheetRow],
 ) -> tuple[int, list[Finding]]:
-    """How many rows were recorded, and what is wrong with the others, in the order of the sheet."""
-    rows, findings = rows_of(sheet_format, content)
-    rows, repeated = without_repeats(sheet_format, rows)
-    findings += repeated
-    take, good = sheet_format.begin(session, actor, rows), 0
-    for row in rows:
+    """How many of some rows of a sheet were recorded, and what is wrong with the others."""
+    take, good, findings = sheet_format.begin(session, actor, rows), 0, list[Finding]()
+    for row in some:
         try:
             with session.begin_nested():
                 take(row)
@@ -140,4 +228,9 @@ def _record(
             findings.append(sheet_format.finding_of(row, error))
         else:
             good += 1
-    return good, sorted(findings, key=lambda finding: finding.row)
+    return good, findings
+
+
+def _tell(session: Session, actor: Actor, action: str, sheet: CatalogSheet, **detail: int) -> None:
+    subject = ("catalog_sheet", sheet.public_no)
+    record_trail(session, actor, action, subject=subject, kind=sheet.kind.value, **detail)

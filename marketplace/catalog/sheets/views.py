@@ -13,17 +13,19 @@ from marketplace.catalog.sheets.format import CatalogFormat
 from marketplace.catalog.sheets.models import CatalogSheet, SheetKind
 from marketplace.catalog.sheets.queries import sheet_by_no, sheets_of
 from marketplace.catalog.sheets.table import FORMATS
-from marketplace.core.errors import DomainError, NotFound
+from marketplace.core.errors import Conflict, DomainError, NotFound
 from marketplace.identity.access import current_actor, requires
 from marketplace.identity.permissions import Permission
-from marketplace.linkage.sheet_views import download_marked, explain_finding, findings_of
+from marketplace.linkage.sheet_views import download_marked, explain_finding, findings_of, progress_of
+from marketplace.linkage.sheet_work import SheetState
 from marketplace.linkage.sheet_workbooks import empty_sheet
 from marketplace.linkage.sheets import MOST_ROWS, sheet_reader
 from marketplace.registry.roster.rules import MEDIA_TYPES
 from marketplace.web.downloads import download
-from marketplace.web.forms import place_error
+from marketplace.web.forms import place_error, tell
 from marketplace.web.locale import counted
 from marketplace.web.paging import page_of
+from marketplace.web.progress import progress_answer
 from marketplace.web.transaction import current_session
 
 bp = Blueprint("catalog_sheets", __name__, url_prefix="/catalog-sheets")
@@ -106,11 +108,19 @@ def show(sheet_no: str) -> ResponseReturnValue:
     return render_template(
         "catalog/sheets/show.html",
         sheet=sheet,
+        progress=progress_of(sheet),
         sheet_format=_format(sheet.kind),
         findings=findings_of(sheet.findings[:FINDINGS_SHOWN]),
         findings_more=max(0, len(sheet.findings) - FINDINGS_SHOWN),
         explain=explain_finding,
     )
+
+
+@bp.get("/<sheet_no>/progress")
+@bringing
+def progress(sheet_no: str) -> ResponseReturnValue:
+    """How far a sheet is, asked every second."""
+    return progress_answer(progress_of(_sheet(sheet_no)), url_for(".progress", sheet_no=sheet_no))
 
 
 @bp.post("/<sheet_no>/take")
@@ -121,7 +131,29 @@ def take(sheet_no: str) -> ResponseReturnValue:
     rules.take_sheet(
         current_session(), current_actor(), current_app.extensions["files"], sheet, _format(sheet.kind)
     )
-    flash(counted("已录入 %(count)s 行", sheet.rows_good), "success")
+    if sheet.state is SheetState.TAKEN:
+        flash(counted("已录入 %(count)s 行", sheet.rows_good), "success")
+    return redirect(url_for(".show", sheet_no=sheet_no), 303)
+
+
+@bp.post("/<sheet_no>/stop")
+@bringing
+def stop(sheet_no: str) -> ResponseReturnValue:
+    """Check or take no further row."""
+    sheet = _sheet(sheet_no)
+    try:
+        rules.stop_sheet(current_session(), current_actor(), sheet, _format(sheet.kind))
+    except Conflict as error:
+        tell(error)
+    return redirect(url_for(".show", sheet_no=sheet_no), 303)
+
+
+@bp.post("/<sheet_no>/resume")
+@bringing
+def resume(sheet_no: str) -> ResponseReturnValue:
+    """Go on with a sheet that was stopped."""
+    sheet = _sheet(sheet_no)
+    rules.resume_sheet(current_session(), current_actor(), sheet, _format(sheet.kind))
     return redirect(url_for(".show", sheet_no=sheet_no), 303)
 
 
