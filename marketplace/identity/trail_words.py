@@ -208,6 +208,8 @@ ACTIONS = {
     "payments.refund_failed": N_("退款没有退成"),
     "payments.refund_returned": N_("退款已退回"),
     "payments.resolve_line": N_("处理银行流水"),
+    "payments.dispute_closed": N_("银行查询了结，未扣款"),
+    "payments.dispute_inquired": N_("买方银行查询一笔付款"),
     "payments.dispute_opened": N_("买方提出付款争议"),
     "payments.dispute_won": N_("付款争议胜诉"),
     "payments.dispute_lost": N_("付款争议败诉"),

@@ -38,7 +38,11 @@ def upgrade() -> None:
             )
         allow_states(table, (*STATES, *GOING_ON))
         op.create_index(
-            f"ix_{table}_going_on", table, ["id"], sqlite_where=sa.text(SWEPT), postgresql_where=sa.text(SWEPT)
+            f"ix_{table}_going_on",
+            table,
+            ["id"],
+            sqlite_where=sa.text(SWEPT),
+            postgresql_where=sa.text(SWEPT),
         )
     op.add_column("evidence_sheet", sa.Column("household_ids", sa.JSON(), nullable=True))
     op.execute("UPDATE evidence_sheet SET household_ids = '[]'")

@@ -14,7 +14,8 @@ from marketplace.ledger.models import Entry, EntryKind
 from marketplace.ledger.queries import balances
 from marketplace.ordering.states import PartState
 from marketplace.payments.disputes.models import PaymentDispute
-from marketplace.payments.disputes.rules import evidence_of, require_answerable
+from marketplace.payments.disputes.queries import disputes_of_order, require_undisputed, tasks_of
+from marketplace.payments.disputes.rules import evidence_of, keep_answer, require_answerable
 from marketplace.payments.gateways.disputes import DisputeStatus
 from marketplace.payments.gateways.protocol import EventKind
 from marketplace.payments.models import GatewayNotice, NoticeOutcome
@@ -51,6 +52,10 @@ class Case(Day):
     def disputed(self, amount: int | None = None) -> str:
         wish = {} if amount is None else {"amount": amount}
         answer = self.stripe.control(f"charges/{self.payment.provider_payment_ref}/dispute", **wish)
+        return str(answer["id"])
+
+    def inquired(self) -> str:
+        answer = self.stripe.control(f"charges/{self.payment.provider_payment_ref}/dispute", inquires=True)
         return str(answer["id"])
 
     def hear(self, *, backwards: bool = False, twice: bool = False) -> None:
@@ -93,6 +98,49 @@ def test_a_dispute_holds_the_money_and_says_until_when_evidence_is_due(case: Cas
     assert dispute.due_at is not None
     assert (dispute.due_at - case.clock.now).days == 7
     assert case.money() == (0, 10_000, 10_000, 0)
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+def test_an_inquiry_of_a_bank_holds_no_money_and_is_closed(case: Case, backwards: bool) -> None:
+    ref = case.inquired()
+    if not backwards:
+        case.hear(twice=True)
+        assert (case.dispute.state, case.dispute.ended_at) == (DisputeStatus.INQUIRY, None)
+    case.stripe.control(f"disputes/{ref}/decide", won=True)
+    case.hear(backwards=backwards, twice=True)
+    assert case.dispute.state is DisputeStatus.CLOSED
+    assert case.money() == (10_000, 0, 10_000, 0)
+    assert case.items() == []
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+def test_an_inquiry_that_becomes_a_dispute_holds_the_money_then(case: Case, backwards: bool) -> None:
+    ref = case.inquired()
+    case.stripe.control(f"disputes/{ref}/escalate")
+    case.hear(backwards=backwards, twice=True)
+    assert case.dispute.state is DisputeStatus.NEEDS_ANSWER
+    assert case.money() == (0, 10_000, 10_000, 0)
+    case.stripe.control(f"disputes/{ref}/decide", won=False)
+    case.hear()
+    assert case.dispute.state is DisputeStatus.LOST
+
+
+def test_an_inquiry_is_answered_once_and_stands_in_the_way_of_no_refund(case: Case, session: Session) -> None:
+    case.inquired()
+    case.hear()
+    cashier = actor_with(Role.OPERATOR)
+    require_answerable(cashier, case.dispute)
+    assert [task.count for task in tasks_of(session, cashier)] == [1]
+    require_undisputed(session, case.payment.id)
+    assert disputes_of_order(session, case.payment.order_id) == []
+    told = case.stripe.gateway().answer_dispute(
+        case.dispute.provider_ref, "十日已签收", "answer-of-an-inquiry"
+    )
+    keep_answer(session, cashier, case.dispute, told, evidence="十日已签收")
+    assert (case.dispute.state, tasks_of(session, cashier)) == (DisputeStatus.INQUIRY, [])
+    with pytest.raises(Conflict) as refused:
+        require_answerable(cashier, case.dispute)
+    assert refused.value.code == "dispute_answered"
 
 
 def test_a_dispute_that_is_won_gives_the_money_back(case: Case) -> None:
@@ -201,6 +249,20 @@ def test_the_cashier_accepts_a_dispute_from_the_page(case: Case, client: MarketC
     assert case.dispute.state is DisputeStatus.LOST
     case.hear()
     assert case.money() == (0, 0, 0, 0)
+
+
+def test_the_page_of_an_inquiry_says_that_nothing_was_taken(case: Case, client: MarketClient) -> None:
+    ref = case.inquired()
+    case.hear()
+    client.sign_in(official_with(Role.OPERATOR))
+    cashier, here = Visitor(client), f"/cashier/disputes/{case.dispute.public_no}"
+    page = cashier.open(here)
+    assert page.has("银行查询中，未扣款", "还没有扣款")
+    assert "接受争议" not in page.text
+    assert cashier.press(page, "提交给银行", evidence="十日已签收").has("已经答复，等待银行了结")
+    case.stripe.control(f"disputes/{ref}/decide", won=True)
+    case.hear()
+    assert cashier.open(here).has("银行的查询已经了结，没有扣款")
 
 
 def test_a_provider_that_does_not_answer_leaves_the_dispute_as_it_is(

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    ColumnElement,
+    ForeignKey,
+    Index,
+    String,
+    Text,
+    UniqueConstraint,
+    and_,
+    or_,
+)
+from sqlalchemy.ext.hybrid import hybrid_property
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from marketplace.core.append_only import APPEND_ONLY
@@ -18,12 +30,12 @@ from marketplace.payments.models import Payment
 
 
 class PaymentDispute(Base):
-    """One dispute; its money is held on an account of its own until the bank has decided."""
+    """One dispute; its money is held on an account of its own until the bank has decided. An inquiry holds none."""
 
     __tablename__ = "payment_dispute"
     __table_args__ = (
         CheckConstraint("amount_fen > 0", name="amount"),
-        CheckConstraint("(state IN ('won', 'lost')) = (ended_at IS NOT NULL)", name="ended"),
+        CheckConstraint("(state IN ('closed', 'won', 'lost')) = (ended_at IS NOT NULL)", name="ended"),
         CheckConstraint("(answered_by IS NULL) = (answered_at IS NULL)", name="answered"),
         Index("ix_payment_dispute_state", "state", "due_at"),
         Index("ix_payment_dispute_payment_id", "payment_id"),
@@ -45,6 +57,18 @@ class PaymentDispute(Base):
 
     payment: Mapped[Payment] = relationship()
     losses: Mapped[list[DisputeLoss]] = relationship(order_by="DisputeLoss.part_id", viewonly=True)
+
+    @hybrid_property
+    def wants_answer(self) -> bool:
+        """Whether the bank waits for evidence."""
+        inquires = self.state is DisputeStatus.INQUIRY and self.answered_at is None
+        return inquires or self.state is DisputeStatus.NEEDS_ANSWER
+
+    @wants_answer.inplace.expression
+    @classmethod
+    def _wants_answer(cls) -> ColumnElement[bool]:
+        inquires = and_(cls.state == DisputeStatus.INQUIRY, cls.answered_at.is_(None))
+        return or_(inquires, cls.state == DisputeStatus.NEEDS_ANSWER)
 
 
 class DisputeLoss(Base):

@@ -25,13 +25,14 @@ REASONS = {
     "credit_not_processed": N_("应退未退"),
 }
 OTHER_REASON = N_("其他原因")
+INQUIRED = (DisputeStatus.INQUIRY, DisputeStatus.CLOSED)  # nothing is held
 UNDECIDED = (DisputeStatus.NEEDS_ANSWER, DisputeStatus.UNDER_REVIEW)
 
 
 def disputes() -> Select[PaymentDispute]:
     """Every dispute: what needs an answer first, by its last day."""
     order = joinedload(PaymentDispute.payment).joinedload(Payment.order).lazyload(Order.parts)
-    rank = case((PaymentDispute.state == DisputeStatus.NEEDS_ANSWER, 0), else_=1)
+    rank = case((PaymentDispute.wants_answer, 0), else_=1)
     return (
         select(PaymentDispute).options(order).order_by(rank, PaymentDispute.due_at, PaymentDispute.id.desc())
     )
@@ -46,9 +47,10 @@ def dispute_by_no(session: Session, number: str) -> PaymentDispute:
 
 
 def disputes_of_order(session: Session, order_id: int) -> list[PaymentDispute]:
-    """The disputes of an order's payments, the first one first."""
+    """The disputes of an order's payments, the first one first; inquiries concern the cashier alone."""
     query = select(PaymentDispute).join(Payment, Payment.id == PaymentDispute.payment_id)
-    return list(session.scalars(query.where(Payment.order_id == order_id).order_by(PaymentDispute.id)))
+    of_order = query.where(Payment.order_id == order_id, PaymentDispute.state.not_in(INQUIRED))
+    return list(session.scalars(of_order.order_by(PaymentDispute.id)))
 
 
 def undecided_payments(session: Session, payment_ids: Collection[int]) -> set[int]:
@@ -91,6 +93,5 @@ def tasks_of(session: Session, actor: Actor) -> list[Task]:
     """Disputes that need evidence from the cashier."""
     if not actor.can(Permission.MATCH_BANK_LINES):
         return []
-    query = select(func.count()).where(PaymentDispute.state == DisputeStatus.NEEDS_ANSWER)
-    count = session.scalar(query) or 0
+    count = session.scalar(select(func.count()).where(PaymentDispute.wants_answer)) or 0
     return [Task(NN_("%(count)s 笔付款争议待提交证据"), count, "disputes.index")] if count else []

@@ -1,5 +1,6 @@
 """What a dispute moves.
 
+    inquiry   nothing: the payer's bank only asks; it is closed, or becomes a dispute
     opened    clearing of the channel -> an account of its own: the provider has taken the money back
     won       the opposite
     lost      the cooperatives bear it: cooperative payable -> the held account. A refund that was agreed to and not
@@ -30,6 +31,7 @@ from marketplace.ledger.models import Entry, EntryKind
 from marketplace.ledger.posting import EntryDraft, TransferDraft, post_entries
 from marketplace.ordering.models import OrderPart
 from marketplace.payments.disputes.models import DisputeLoss, PaymentDispute
+from marketplace.payments.disputes.queries import INQUIRED
 from marketplace.payments.gateways.disputes import DisputeStatus, DisputeTold
 from marketplace.payments.models import Payment, PaymentMethod
 from marketplace.payments.refunds.lost_parts import refund_lost_part
@@ -43,7 +45,7 @@ HELD = AccountKey.clearing("card_disputed")
 FORWARD = {status: place for place, status in enumerate(DisputeStatus)}
 MET_BY_LOSS = N_("买方的银行已把这笔款退给买方，不再另退")
 MAX_EVIDENCE = 2_000
-ENDED = (DisputeStatus.WON, DisputeStatus.LOST)
+ENDED = (DisputeStatus.CLOSED, DisputeStatus.WON, DisputeStatus.LOST)
 
 
 def take_dispute(session: Session, payment: Payment, told: DisputeTold) -> PaymentDispute:
@@ -57,26 +59,32 @@ def take_dispute(session: Session, payment: Payment, told: DisputeTold) -> Payme
             provider_ref=told.ref,
             amount_fen=told.amount_fen,
             reason=told.reason[:60],
-            state=DisputeStatus.NEEDS_ANSWER,
+            state=DisputeStatus.INQUIRY if told.status in INQUIRED else DisputeStatus.NEEDS_ANSWER,
             due_at=told.due_at,
             opened_at=told.opened_at,
         )
         session.add(dispute)
         session.flush()
-        _post(
-            session,
-            dispute,
-            EntryKind.DISPUTE_HELD,
-            (TransferDraft(HELD, CLEARING, dispute.amount_fen),),
-            told.opened_at,
-        )
-        _tell(session, dispute, payment, "opened")
+        if dispute.state is DisputeStatus.INQUIRY:
+            _note(session, SYSTEM, "payments.dispute_inquired", dispute)
+        else:
+            _hold_money(session, dispute, payment, told.opened_at)
     if FORWARD[told.status] > FORWARD[dispute.state] and dispute.state not in ENDED:
-        _move_on(session, dispute, payment, told.status)
+        _move_on(session, dispute, payment, told)
     return dispute
 
 
-def _move_on(session: Session, dispute: PaymentDispute, payment: Payment, status: DisputeStatus) -> None:
+def _hold_money(session: Session, dispute: PaymentDispute, payment: Payment, at: datetime) -> None:
+    held = (TransferDraft(HELD, CLEARING, dispute.amount_fen),)
+    _post(session, dispute, EntryKind.DISPUTE_HELD, held, at)
+    _tell(session, dispute, payment, "opened")
+
+
+def _move_on(session: Session, dispute: PaymentDispute, payment: Payment, told: DisputeTold) -> None:
+    status = told.status
+    if dispute.state is DisputeStatus.INQUIRY and status is not DisputeStatus.CLOSED:
+        dispute.due_at = told.due_at
+        _hold_money(session, dispute, payment, now())
     dispute.state = status
     if status in ENDED:
         dispute.ended_at = now()
@@ -88,6 +96,8 @@ def _move_on(session: Session, dispute: PaymentDispute, payment: Payment, status
     elif status is DisputeStatus.LOST:
         _bear(session, dispute, payment)
         _tell(session, dispute, payment, "lost")
+    elif status is DisputeStatus.CLOSED:
+        _note(session, SYSTEM, "payments.dispute_closed", dispute)
 
 
 def _bear(session: Session, dispute: PaymentDispute, payment: Payment) -> None:
@@ -158,7 +168,7 @@ def _post(
 def require_answerable(actor: Actor, dispute: PaymentDispute) -> None:
     """Raise Forbidden for who may not answer, Conflict when the bank wants nothing more."""
     actor.require(Permission.MATCH_BANK_LINES)
-    if dispute.state is not DisputeStatus.NEEDS_ANSWER:
+    if not dispute.wants_answer:
         raise Conflict("dispute_answered", N_("这笔争议已经提交过证据或已裁定，请刷新后查看"))
 
 

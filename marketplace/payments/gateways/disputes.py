@@ -9,10 +9,15 @@ from marketplace.core.labels import N_, LabelledEnum
 
 
 class DisputeStatus(LabelledEnum):
-    """How far the bank is. The order is the order of time: a later one is never followed by an earlier one."""
+    """How far the bank is. The order is the order of time: a later one is never followed by an earlier one.
 
+    A bank may only inquire first, which takes no money: the inquiry is closed, or becomes a dispute.
+    """
+
+    INQUIRY = "inquiry", N_("银行查询中，未扣款")
     NEEDS_ANSWER = "needs_answer", N_("待提交证据")
     UNDER_REVIEW = "under_review", N_("银行审理中")
+    CLOSED = "closed", N_("查询已了结，未扣款")
     WON = "won", N_("已胜诉")
     LOST = "lost", N_("已败诉")
 

@@ -15,8 +15,9 @@ STATUSES = {
     "won": DisputeStatus.WON,
     "lost": DisputeStatus.LOST,
     "under_review": DisputeStatus.UNDER_REVIEW,
-    "warning_under_review": DisputeStatus.UNDER_REVIEW,
-    "warning_closed": DisputeStatus.WON,
+    "warning_needs_response": DisputeStatus.INQUIRY,
+    "warning_under_review": DisputeStatus.INQUIRY,
+    "warning_closed": DisputeStatus.CLOSED,
 }
 
 

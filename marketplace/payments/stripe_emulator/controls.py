@@ -100,14 +100,19 @@ def pay_session(key: str) -> ResponseReturnValue:
 
 @bp.post("/charges/<key>/dispute")
 def dispute_charge(key: str) -> ResponseReturnValue:
-    """The payer disputes a charge, named by itself or by its PaymentIntent: `amount` of it, with a `reason`."""
+    """The payer disputes a charge, named by itself or by its PaymentIntent: `amount` of it, with a `reason`; with
+    `inquires` the bank only asks."""
     emulator, wish = _emulator(), _wish()
     with emulator.store.lock:
         if key.startswith("pi_"):
             key = emulator.store.one("payment_intent", key)["latest_charge"]
         charge = emulator.store.one("charge", key)
         dispute = disputes.open_dispute(
-            emulator, charge, wish.get("amount"), wish.get("reason", "fraudulent")
+            emulator,
+            charge,
+            wish.get("amount"),
+            wish.get("reason", "fraudulent"),
+            inquires=bool(wish.get("inquires")),
         )
         return jsonify(public(dispute))
 
@@ -119,6 +124,14 @@ def decide_dispute(key: str) -> ResponseReturnValue:
     with emulator.store.lock:
         dispute = emulator.store.one("dispute", key)
         return jsonify(public(disputes.decide(emulator, dispute, won=bool(_wish().get("won")))))
+
+
+@bp.post("/disputes/<key>/escalate")
+def escalate_dispute(key: str) -> ResponseReturnValue:
+    """The bank turns an inquiry into a dispute."""
+    emulator = _emulator()
+    with emulator.store.lock:
+        return jsonify(public(disputes.escalate(emulator, emulator.store.one("dispute", key))))
 
 
 @bp.post("/accounts/<key>")

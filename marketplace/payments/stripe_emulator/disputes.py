@@ -1,5 +1,7 @@
 """Disputes: a payer asks the bank for the money back; it is taken from the balance at once and comes back when won.
 
+A bank may only inquire first (`warning_…`): nothing is withdrawn until it turns the inquiry into a dispute.
+
 A test opens one with the control `disputes` or by paying with the card that is known for it. Evidence that is submitted
 wins when its text says `winning_evidence` and loses with `losing_evidence`, as at Stripe; any other text leaves the
 decision to the control.
@@ -15,7 +17,8 @@ from marketplace.payments.stripe_emulator.store import new_id
 
 DAYS_TO_ANSWER = 7
 DAY_S = 86_400
-OPEN = ("needs_response", "under_review")
+INQUIRY = ("warning_needs_response", "warning_under_review")
+OPEN = ("needs_response", "under_review", *INQUIRY)
 REASONS = (
     "fraudulent",
     "product_not_received",
@@ -35,9 +38,14 @@ DECIDED_BY = {"winning_evidence": True, "losing_evidence": False}
 
 
 def open_dispute(
-    emulator: Emulator, charge: Json, amount: int | None = None, reason: str = "fraudulent"
+    emulator: Emulator,
+    charge: Json,
+    amount: int | None = None,
+    reason: str = "fraudulent",
+    *,
+    inquires: bool = False,
 ) -> Json:
-    """The payer of `charge` disputes `amount` of it, all that is left when none is given."""
+    """The payer of `charge` disputes `amount` of it, all that is left when none is given, or the bank only inquires."""
     left = charge["amount"] - charge["amount_refunded"]
     if not charge["paid"] or charge["disputed"] or not 0 < (amount or left) <= left:
         raise invalid(f"Charge {charge['id']} cannot be disputed.", param="charge")
@@ -61,13 +69,28 @@ def open_dispute(
         "metadata": {},
         "payment_intent": charge["payment_intent"],
         "reason": reason,
-        "status": "needs_response",
+        "status": INQUIRY[0] if inquires else "needs_response",
         "_charge_metadata": dict(charge["metadata"]),
     }
     charge["disputed"] = True
     emulator.store.put("charge", charge)
+    if inquires:
+        emulator.store.put("dispute", dispute)
+        emulator.emit("charge.dispute.created", dispute)
+        return dispute
     _move(emulator, dispute, -dispute["amount"])
     emulator.emit("charge.dispute.created", dispute)
+    emulator.emit("charge.dispute.funds_withdrawn", dispute)
+    return dispute
+
+
+def escalate(emulator: Emulator, dispute: Json) -> Json:
+    """The bank turns an inquiry into a dispute and takes the money."""
+    if dispute["status"] not in INQUIRY:
+        raise invalid(f"Dispute {dispute['id']} is {dispute['status']}.", param="dispute")
+    dispute["status"] = "needs_response"
+    _move(emulator, dispute, -dispute["amount"])
+    emulator.emit("charge.dispute.updated", dispute)
     emulator.emit("charge.dispute.funds_withdrawn", dispute)
     return dispute
 
@@ -83,7 +106,7 @@ def update(emulator: Emulator, params: Json, key: str) -> Json:
     dispute["evidence_details"]["has_evidence"] = any(dispute["evidence"].values())
     if read.choice(params, "submit", ("true", "false"), "true") == "true":
         dispute["evidence_details"]["submission_count"] += 1
-        dispute["status"] = "under_review"
+        dispute["status"] = INQUIRY[1] if dispute["status"] in INQUIRY else "under_review"
     emulator.store.put("dispute", dispute)
     emulator.emit("charge.dispute.updated", dispute)
     decided = DECIDED_BY.get(dispute["evidence"]["uncategorized_text"] or "")
@@ -97,9 +120,11 @@ def close(emulator: Emulator, params: Json, key: str) -> Json:
 
 
 def decide(emulator: Emulator, dispute: Json, *, won: bool) -> Json:
-    """The bank decides; what was withdrawn comes back when the shop has won."""
+    """The bank decides; what was withdrawn comes back when the shop has won. An inquiry is closed."""
     if dispute["status"] not in OPEN:
         raise invalid(f"Dispute {dispute['id']} is {dispute['status']}.", param="dispute")
+    if dispute["status"] in INQUIRY:
+        return _close_inquiry(emulator, dispute, won=won)
     dispute["status"] = "won" if won else "lost"
     if won:
         _move(emulator, dispute, dispute["amount"], reversal=True)
@@ -107,6 +132,15 @@ def decide(emulator: Emulator, dispute: Json, *, won: bool) -> Json:
     emulator.emit("charge.dispute.closed", dispute)
     if won:
         emulator.emit("charge.dispute.funds_reinstated", dispute)
+    return dispute
+
+
+def _close_inquiry(emulator: Emulator, dispute: Json, *, won: bool) -> Json:
+    if not won:
+        raise invalid("An inquiry cannot be closed.", param="dispute")
+    dispute["status"] = "warning_closed"
+    emulator.store.put("dispute", dispute)
+    emulator.emit("charge.dispute.closed", dispute)
     return dispute
 
 
