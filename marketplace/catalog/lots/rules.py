@@ -81,8 +81,8 @@ def correct_production_day(
         "catalog.correct_production_day",
         subject=("product", product.public_no),
         lot=lot.public_no,
-        before=before.isoformat(),
-        after=(produced_on or lot.harvested_on).isoformat(),
+        from_on=before.isoformat(),
+        until_on=(produced_on or lot.harvested_on).isoformat(),
     )
     return sold
 
