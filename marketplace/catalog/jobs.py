@@ -6,7 +6,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from flask import current_app
-from sqlalchemy import select
+from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from marketplace.catalog.index_tasks import INDEX_LISTINGS, index_anew
@@ -27,31 +27,21 @@ def follow_changes(session: Session) -> bool:
 
 def drop_expired_badges(session: Session) -> bool:
     """Have listings indexed anew whose certificate expired today; pages check the date themselves."""
-    waiting = select(IndexTask.listing_id)
-    expired = session.scalars(
-        select(Listing.id)
-        .distinct()
-        .join(Certificate, Certificate.product_id == Listing.product_id)
-        .where(
-            Certificate.state == CertificateState.VALID,
-            Certificate.expires_on == today(),
-            Listing.id.not_in(waiting),
-        )
-    )
-    index_anew(session, expired)
-    return False
+    expired = (Certificate.state == CertificateState.VALID, Certificate.expires_on == today())
+    certified = select(Listing.id).join(Certificate, Certificate.product_id == Listing.product_id)
+    return _index_once(session, certified.where(*expired))
 
 
 def drop_overdue_goods(session: Session) -> bool:
     """Have listings indexed anew whose goods, or some of them, may be sold no more since today."""
+    stocked = select(Listing.id).join(ProductLot, ProductLot.product_id == Listing.product_id)
+    return _index_once(session, stocked.where(ProductLot.best_until == today() - timedelta(days=1)))
+
+
+def _index_once(session: Session, listings: Select[int]) -> bool:
+    """Leave word for listings that nobody has left word for yet."""
     waiting = select(IndexTask.listing_id)
-    overdue = session.scalars(
-        select(Listing.id)
-        .distinct()
-        .join(ProductLot, ProductLot.product_id == Listing.product_id)
-        .where(ProductLot.best_until == today() - timedelta(days=1), Listing.id.not_in(waiting))
-    )
-    index_anew(session, overdue)
+    index_anew(session, session.scalars(listings.distinct().where(Listing.id.not_in(waiting))))
     return False
 
 

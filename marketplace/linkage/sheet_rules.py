@@ -6,6 +6,7 @@ Global keys make it harmless to send the same sheet twice: rows already recorded
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,6 +33,7 @@ from marketplace.linkage.sheet_work import (
     goes_on,
     resume_work,
     stop_work,
+    tried,
 )
 from marketplace.linkage.sheets import format_named, rows_of, sheet_reader, without_repeats
 from marketplace.registry.roster.rules import MEDIA_TYPES
@@ -194,7 +196,10 @@ def _pass(session: Session, actor: Actor, sheet: EvidenceSheet, rows: Sequence[S
     """Check or take the next rows, and finish with the last."""
     some = rows[sheet.rows_done :][:ROWS_A_PASS]
     checks = sheet.state is SheetState.CHECKING
-    outcome = (_try if checks else _record)(session, actor, sheet, rows, some)
+    with tried(session) if checks else nullcontext():
+        outcome = _record(session, actor, sheet, rows, some)
+    if checks and sheet.lot is not None:
+        session.refresh(sheet.lot)
     sheet.add(len(some), outcome.rows_good, outcome.findings)
     sheet.household_ids = sorted({*sheet.household_ids, *outcome.amounts})
     sheet.households = len(sheet.household_ids)
@@ -205,25 +210,6 @@ def _pass(session: Session, actor: Actor, sheet: EvidenceSheet, rows: Sequence[S
         sheet.state, sheet.taken_at, sheet.taken_by = SheetState.TAKEN, now(), actor.user_id
         _tell(session, actor, "linkage.take_sheet", sheet, rows=sheet.rows_good, amount_fen=sheet.amount_fen)
     session.flush()
-
-
-def _try(
-    session: Session,
-    actor: Actor,
-    sheet: EvidenceSheet,
-    rows: Sequence[SheetRow],
-    some: Sequence[SheetRow],
-) -> Outcome:
-    """Record rows and take all of it back: so the check says what recording would say."""
-    session.flush()
-    attempt = session.begin_nested()
-    try:
-        outcome = _record(session, actor, sheet, rows, some)
-    finally:
-        attempt.rollback()
-    if sheet.lot is not None:
-        session.refresh(sheet.lot)
-    return outcome
 
 
 def _record(

@@ -8,7 +8,8 @@ on rows of an earlier pass is found when the rows are taken.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
@@ -83,6 +84,17 @@ class SheetWork:
         self.findings = sorted(
             [*self.findings, *(asdict(finding) for finding in findings)], key=lambda one: one["row"]
         )
+
+
+@contextmanager
+def tried(session: Session) -> Iterator[None]:
+    """Take back whatever is recorded inside: so a check says what recording would say."""
+    session.flush()
+    attempt = session.begin_nested()
+    try:
+        yield
+    finally:
+        attempt.rollback()
 
 
 def goes_on(table: type[SheetWork]) -> ColumnElement[bool]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -26,6 +27,7 @@ from marketplace.linkage.sheet_work import (
     goes_on,
     resume_work,
     stop_work,
+    tried,
 )
 from marketplace.linkage.sheets import rows_of, without_repeats
 from marketplace.registry.roster.rules import MEDIA_TYPES
@@ -185,7 +187,8 @@ def _pass(
     """Check or take the next rows, and finish with the last."""
     some = rows[sheet.rows_done :][:ROWS_A_PASS]
     checks = sheet.state is SheetState.CHECKING
-    good, findings = (_try if checks else _record)(session, actor, sheet_format, rows, some)
+    with tried(session) if checks else nullcontext():
+        good, findings = _record(session, actor, sheet_format, rows, some)
     sheet.add(len(some), good, findings)
     if sheet.is_through and (checks or not sheet.rows_good):
         sheet.state = SheetState.CHECKED
@@ -193,22 +196,6 @@ def _pass(
         sheet.state, sheet.taken_at, sheet.taken_by = SheetState.TAKEN, now(), actor.user_id
         _tell(session, actor, "catalog.take_sheet", sheet, rows=sheet.rows_good)
     session.flush()
-
-
-def _try(
-    session: Session,
-    actor: Actor,
-    sheet_format: CatalogFormat,
-    rows: Sequence[SheetRow],
-    some: Sequence[SheetRow],
-) -> tuple[int, list[Finding]]:
-    """Record rows and take all of it back: so the check says what recording would say."""
-    session.flush()
-    attempt = session.begin_nested()
-    try:
-        return _record(session, actor, sheet_format, rows, some)
-    finally:
-        attempt.rollback()
 
 
 def _record(
