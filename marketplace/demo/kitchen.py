@@ -59,7 +59,7 @@ def _open_budgets(world: World, canteen: Canteen) -> None:
         year=year,
         purpose="食堂食材",
         granted_fen=granted_fen - granted_fen % 1_000_000,
-        reason="年初部门预算批复",
+        reason="年初部门预算批复，现补录",
     )
     open_budget_line(
         session, approver, year=year, purpose="节日慰问", granted_fen=2_000_000, reason="工会经费预算"

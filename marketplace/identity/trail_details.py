@@ -6,12 +6,15 @@ trail outlives them.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
+from datetime import date
 
 from marketplace.core.labels import N_
 from marketplace.core.money import format_rate, format_yuan
 from marketplace.core.quantity import format_kg
 from marketplace.identity.models import Role
+from marketplace.web.filters import day
 
 KEYS = {
     "actual_g": N_("实际产量"),
@@ -167,24 +170,27 @@ VALUES = {
     **{role.value: role.label for role in Role},
 }
 
+DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+
 
 def trail_detail(detail: Mapping[str, object], translate: Callable[[str], str]) -> list[str]:
-    """The detail of a row as short phrases such as "结论：通过"; money in yuan, mass in kilograms; nothing for None."""
-    phrases = []
-    for key, value in detail.items():
-        if value is None or value == "":
-            continue
-        if key.endswith("_fen") and isinstance(value, int):
-            text = f"¥{format_yuan(value)}"
-        elif key.endswith("_bp") and isinstance(value, int):
-            text = f"{format_rate(value)}%"
-        elif key.endswith("_g") and isinstance(value, int):
-            text = f"{format_kg(value)} kg"
-        else:
-            text = " ".join(
-                translate(VALUES[word]) if word in VALUES else word for word in str(value).split(" ")
-            )
-        phrases.append(
-            translate(N_("%(name)s：%(value)s")) % {"name": translate(KEYS.get(key, key)), "value": text}
-        )
-    return phrases
+    """The detail of a row as short phrases such as "结论：通过"; nothing for None."""
+    return [
+        translate(N_("%(name)s：%(value)s"))
+        % {"name": translate(KEYS.get(key, key)), "value": _shown(key, value, translate)}
+        for key, value in detail.items()
+        if value is not None and value != ""
+    ]
+
+
+def _shown(key: str, value: object, translate: Callable[[str], str]) -> str:
+    """A value as people read it: money in yuan, mass in kilograms, days as on every page, words for known codes."""
+    if key.endswith("_fen") and isinstance(value, int):
+        return f"¥{format_yuan(value)}"
+    if key.endswith("_bp") and isinstance(value, int):
+        return f"{format_rate(value)}%"
+    if key.endswith("_g") and isinstance(value, int):
+        return f"{format_kg(value)} {translate(N_('千克'))}"
+    if DAY.fullmatch(str(value)):
+        return day(date.fromisoformat(str(value)))
+    return " ".join(translate(VALUES[word]) if word in VALUES else word for word in str(value).split(" "))

@@ -334,3 +334,11 @@ def test_the_trail_is_for_those_who_watch(client, session, role):
 
 def test_an_unknown_code_is_shown_as_it_is():
     assert trail_detail({"new_key": "new_value", "empty": None}, str) == ["new_key：new_value"]
+
+
+def test_days_and_masses_are_written_as_on_every_page(app):
+    with app.test_request_context():
+        assert trail_detail({"from_on": "2026-12-01", "net_g": 113_900}, str) == [
+            "从：2026年12月1日",
+            "净重：113.9 千克",
+        ]

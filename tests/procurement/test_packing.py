@@ -20,7 +20,7 @@ from marketplace.procurement.packing.queries import chosen_parts, pick_list
 from marketplace.procurement.packing.rules import Waybill, confirm_parts, ship_parts
 from marketplace.procurement.packing.sheets import read_waybills, write_waybills
 from tests.conftest import Listening, MarketClient
-from tests.factories.registry import CooperativeFactory, actor_at, user_of
+from tests.factories.registry import CooperativeFactory, RegionFactory, actor_at, user_of
 from tests.factories.trade import Offer, buy, lot_for, offer, pay_by_card, staff_buyer
 from tests.journeys.paper import Visitor
 
@@ -55,6 +55,17 @@ def states(session: Session) -> list[PartState]:
 
 def seller(goods: Offer) -> Actor:
     return actor_at(goods.cooperative)
+
+
+def test_the_address_names_the_county_once(session: Session, goods: Offer) -> None:
+    order = placed(session, goods, 1)[0].order
+    county = RegionFactory(code="360724", name="上犹县", full_name="赣州市上犹县")
+    order.address, order.deliver_region_code = "演示路 1 号", county.code
+    session.flush()
+    session.refresh(order)
+    assert order.full_address == "赣州市上犹县 演示路 1 号"
+    order.address = "上犹县城区演示路 1 号"
+    assert order.full_address == order.address
 
 
 def test_many_are_confirmed_and_one_that_cannot_be_keeps_none_back(session: Session, goods: Offer) -> None:

@@ -38,7 +38,7 @@ def test_a_county_gets_its_own_steps_and_gives_them_up_again(session, operator):
     assert (first.step, first.notice_days) == (StepKind.PUBLIC_NOTICE, 15)
     set_review_steps(session, operator, kind=ENTRY, region_code=COUNTY, steps=[COUNTY_DECIDES])
     assert names(session) == ["县级审定"]
-    assert (ENTRY, COUNTY) in [(kind, region.code) for kind, region in places_with_steps(session)]
+    assert (ENTRY, COUNTY) in [(one.kind, one.region.code) for one in places_with_steps(session)]
     set_review_steps(session, operator, kind=ENTRY, region_code=COUNTY, steps=[])
     assert names(session) == ["村级初审", "乡镇复核", "公示", "县级审定"]
 

@@ -63,7 +63,15 @@ TERM_LABELS = {
     Mechanism.ASSET_LEASE: N_("资产租赁比例"),
 }
 TERMS = tuple(
-    SheetColumn(f"term_{one.value}", words, _percent, PERCENT, (one.label,), required=False)
+    SheetColumn(
+        f"term_{one.value}",
+        words,
+        _percent,
+        PERCENT,
+        (one.label,),
+        required=False,
+        help=N_("销售额里分给农户的百分比，例如 15"),
+    )
     for one, words in TERM_LABELS.items()
 )
 COLUMNS = (
@@ -76,8 +84,10 @@ COLUMNS = (
     SheetColumn("unit_name", N_("销售单位"), _words(10), LONG, aliases=("单位",), help=N_("例如 箱、袋、瓶")),
     SheetColumn("net_mass_g", N_("每件净重（千克）"), read_kg, KG, aliases=("净重",), help=N_("千克，最多三位小数")),
     SheetColumn("gross_mass_g", N_("每件毛重（千克）"), read_kg, KG, aliases=("毛重",), help=N_("千克，最多三位小数")),
-    SheetColumn("shelf_life_days", N_("保质期（天）"), read_whole, WHOLE, aliases=("保质期",), required=False),
-    SheetColumn("storage", N_("储存方式"), _words(120), LONG, required=False),
+    SheetColumn("shelf_life_days", N_("保质期（天）"), read_whole, WHOLE, aliases=("保质期",), required=False,
+                help=N_("从采收日算起的天数，例如 30")),
+    SheetColumn("storage", N_("储存方式"), _words(120), LONG, required=False,
+                help=N_("例如 阴凉通风处")),
     SheetColumn("title", N_("商品标题"), _words(80), LONG, aliases=("标题",), required=False,
                 help=N_("不填的用原来的标题或产品名称")),
     SheetColumn("description", N_("商品介绍"), _words(120), LONG, aliases=("介绍",), required=False,
@@ -85,7 +95,8 @@ COLUMNS = (
     SheetColumn("price_fen", N_("单价（元）"), read_yuan, YUAN, aliases=("单价", "价格"), help=N_("一件的价格")),
     SheetColumn("tier_2", N_("第二档"), _tier, N_("请照“10:45.00”填写，表示 10 件起每件 45 元"), required=False,
                 help=N_("例如 10:45.00，表示 10 件起每件 45 元")),
-    SheetColumn("tier_3", N_("第三档"), _tier, N_("请照“10:45.00”填写，表示 10 件起每件 45 元"), required=False),
+    SheetColumn("tier_3", N_("第三档"), _tier, N_("请照“10:45.00”填写，表示 10 件起每件 45 元"), required=False,
+                help=N_("写法同第二档")),
     *TERMS,
 )  # fmt: skip
 

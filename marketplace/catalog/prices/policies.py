@@ -167,7 +167,7 @@ def _note(session: Session, actor: Actor, action: str, proposal: PricePolicyProp
         actor,
         action,
         subject=("price_policy", proposal.public_no),
-        region=proposal.region_code,
+        region=proposal.region.full_name,
         from_on=proposal.from_on.isoformat(),
         above_bp=proposal.above_bp,
     )

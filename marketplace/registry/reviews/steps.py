@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
@@ -48,16 +49,25 @@ def configured_steps(session: Session, kind: ReviewKind, region_code: str) -> li
     return list(session.scalars(query.order_by(ReviewStep.position)))
 
 
-def places_with_steps(session: Session) -> list[tuple[ReviewKind, Region]]:
+@dataclass(frozen=True)
+class PlaceSteps:
+    """The steps a place has of its own for one kind of review, in their order."""
+
+    kind: ReviewKind
+    region: Region
+    steps: list[ReviewStep]
+
+
+def places_with_steps(session: Session) -> list[PlaceSteps]:
     """Every kind and place that has steps of its own, from the province down; at most some hundreds."""
     query = (
-        select(ReviewStep.kind, Region)
+        select(ReviewStep, Region)
         .join(Region, Region.code == ReviewStep.region_code)
-        .distinct()
-        .order_by(ReviewStep.kind.desc(), Region.code)
-        .limit(500)
+        .order_by(ReviewStep.kind.desc(), Region.code, ReviewStep.position)
+        .limit(500 * MAX_STEPS)
     )
-    return [(kind, region) for kind, region in session.execute(query)]
+    groups = groupby(session.execute(query), key=lambda row: (row[0].kind, row[1]))
+    return [PlaceSteps(kind, region, [step for step, _ in rows]) for (kind, region), rows in groups]
 
 
 def set_review_steps(
