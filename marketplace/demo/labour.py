@@ -21,7 +21,7 @@ from marketplace.registry.rules import HEAD
 WORKERS = (0, 4)  # of six households these send somebody
 GROWN_UP = (HEAD, "配偶")
 HOUR_FEN = (1_500, 1_600, 1_800)
-PACKING, BOX_FEN = "装箱（件）", 60
+PACKING, BOX_FEN = "装箱", 60
 PAYMENT_DAYS = 30
 MONTHLY_DAY, EVERY_DAYS = 12, 28
 MINUTES = (180, 240, 300, 360)

@@ -12,7 +12,7 @@ from typing import Any
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
-from sqlalchemy.orm import selectinload
+from sqlalchemy.orm import joinedload, selectinload
 from wtforms import SelectChoice
 
 from marketplace.core.clock import today
@@ -131,9 +131,15 @@ def choose_household() -> ResponseReturnValue:
     text, without = request.args.get("q", "").strip()[:60], request.args.get("show") == "without"
     page = page_of(session, queries.signable_households(actor, text=text, without_agreement=without))
     ids = [household.id for household in page.rows]
-    signed = queries.agreements_between(session, actor.cooperative_id or 0, ids)
     return render_template(
-        "linkage/choose_household.html", page=page, text=text, without=without, signed=signed, pages=PAGES
+        "linkage/choose_household.html",
+        page=page,
+        text=text,
+        without=without,
+        signed=queries.agreements_between(session, actor.cooperative_id or 0, ids),
+        pages=PAGES,
+        chosen=_asked_mechanism() or Mechanism.CONTRACT_FARMING,
+        kept={"q": text or None, "show": "without" if without else None},
     )
 
 
@@ -303,8 +309,10 @@ def lots() -> ResponseReturnValue:
     found = queries.lots_visible_to(current_actor())
     if show == "empty":
         found = found.where(Lot.received_g == 0)
-    page = page_of(current_session(), found)
-    return render_template("linkage/lots.html", page=page, show=show, free_g=queries.free_g)
+    page = page_of(current_session(), found.options(joinedload(Lot.cooperative)))
+    return render_template(
+        "linkage/lots.html", page=page, show=show, usable_g=queries.usable_g, free_g=queries.free_g
+    )
 
 
 @bp.route("/lots/new", methods=["GET", "POST"])

@@ -75,7 +75,8 @@ class StatusForm(ReasonForm):
 
     def offer(self) -> None:
         """Fill the list."""
-        self.status.choices = [SelectChoice(kind.value, label(kind)) for kind in HouseholdStatusKind]
+        kinds = [SelectChoice(kind.value, label(kind)) for kind in HouseholdStatusKind]
+        self.status.choices = [SelectChoice("", _("请选择")), *kinds]
 
 
 class ProposalForm(FlaskForm):

@@ -37,6 +37,13 @@ answering = requires(Permission.READ_OWN_INCOME, Permission.VOUCH_FOR_HOUSEHOLDS
 concerned = requires(Permission.READ_HOUSEHOLDS, Permission.READ_OWN_INCOME)
 UNPROCESSABLE = 422
 MOST_PLACES = 8
+ROSTER = "名册 "  # what taking in a roster writes before its number
+
+
+@bp.app_template_filter("status_reason")
+def status_reason(reason: str) -> str:
+    """Why a status was recorded, as it was written; of a roster in the reader's language."""
+    return _("名册 %(no)s", no=reason.removeprefix(ROSTER)) if reason.startswith(f"{ROSTER}R-") else reason
 
 
 # --- households ---

@@ -98,6 +98,11 @@ def test_a_clerk_finds_a_household_and_signs_a_contract(client, session, enrolme
     found = client.get("/linkage/agreements/new?q=长根").text
     assert "刘长根" in found
     assert sign_url(enrolment) in found
+    assert sign_url(enrolment, "land_transfer") not in found
+    assert (
+        sign_url(enrolment, "land_transfer")
+        in client.get("/linkage/agreements/new?mechanism=land_transfer").text
+    )
     answer = client.post(
         sign_url(enrolment), data={**CONTRACT, "file": (BytesIO(PNG), "协议.png")}, follow_redirects=True
     )

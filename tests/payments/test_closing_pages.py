@@ -89,7 +89,7 @@ def test_a_period_that_is_not_over_says_when_it_can_be_closed(
 ) -> None:
     client.sign_in(people_of(lease)[0])
     page = f"/linkage/periods/{period.public_no}"
-    assert "到 2026年7月1日 以后才能关账" in client.get(page).text
+    assert "2026年7月1日起才能关账" in client.get(page).text
     assert "2026年7月1日 才结束" in client.post(f"{page}/prepare", follow_redirects=True).text
     assert session.scalars(select(PeriodClosing)).all() == []
 

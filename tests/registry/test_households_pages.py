@@ -103,7 +103,7 @@ def test_a_page_of_households_takes_a_fixed_number_of_statements(client, session
     client.sign_in(official_with(Role.COUNTY_REVIEWER))
     for _ in range(25):
         HouseholdFactory()
-    assert client.get("/households").text.count("查看</a>") == 20
+    assert client.get("/households").text.count("一户一档</a>") == 20
     assert client.get("/households?page=2").status_code == 200
     assert client.get("/households?page=nonsense").status_code == 404
 

@@ -156,8 +156,8 @@ def villages_keeping(session: Session, period_id: int) -> list[tuple[str, int]]:
     kept = retained_by_village(session, period_id)
     if not kept:
         return []
-    named = session.execute(select(Region.code, Region.full_name).where(Region.code.in_(kept)))
-    names = {row.code: row.full_name for row in named}
+    named = session.execute(select(Region.code, Region.name).where(Region.code.in_(kept)))
+    names = {row.code: row.name for row in named}
     return [(names[code], fen) for code, fen in kept.items() if fen]
 
 
