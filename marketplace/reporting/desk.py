@@ -152,7 +152,7 @@ def _cooperative_figures(session: Session, cooperative_id: int) -> list[Figure]:
         Figure(N_("已结算货款"), int(settled or 0)),
         Figure(N_("已入账到户"), standing),
         Figure(N_("待分配联结资金"), balance(session, AccountKey.unallocated(cooperative_id))),
-        Figure(N_("凭证应得合计"), int(entitled or 0)),
+        Figure(N_("凭据应得合计"), int(entitled or 0)),
         Figure(N_("有入账的农户"), int(households), is_money=False),
     ]
 
