@@ -7,6 +7,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
 from marketplace.audit import queries, trace
+from marketplace.core.clock import now
 from marketplace.core.errors import NotFound
 from marketplace.identity.access import current_actor, requires
 from marketplace.identity.permissions import Permission
@@ -52,7 +53,9 @@ def settlements() -> ResponseReturnValue:
 def waiting() -> ResponseReturnValue:
     """Pools that wait for evidence, by age."""
     return render_template(
-        "audit/waiting.html", page=page_of(current_session(), queries.waiting_pools(current_actor()))
+        "audit/waiting.html",
+        page=page_of(current_session(), queries.waiting_pools(current_actor())),
+        at=now(),
     )
 
 

@@ -14,8 +14,10 @@ from marketplace.catalog.certificates import queries as certificates
 from marketplace.catalog.listings import queries as listings
 from marketplace.catalog.prices import policies as price_policies, queries as prices
 from marketplace.catalog.recognition import queries as recognition
+from marketplace.core.clock import today
 from marketplace.core.labels import N_
 from marketplace.identity.actors import Actor
+from marketplace.identity.permissions import Permission
 from marketplace.ledger.accounts import AccountKey
 from marketplace.ledger.queries import balance
 from marketplace.linkage import queries as linkage
@@ -50,6 +52,7 @@ from marketplace.registry.buyer_units import queries as buyer_units
 from marketplace.registry.cooperatives import queries as cooperatives
 from marketplace.registry.reviews import queries as reviews
 from marketplace.registry.roster import queries as rosters
+from marketplace.reporting import income
 from marketplace.reporting.quota import progress as quota_progress
 from marketplace.reporting.quota.counting import NET_FEN, REFUNDED
 from marketplace.web.tasks import Task
@@ -110,12 +113,22 @@ class Figure:
 
 
 def figures_of(session: Session, actor: Actor) -> list[Figure]:
-    """The few numbers a cooperative, a unit or an auditor starts the day with; none for anybody else."""
+    """The few numbers a cooperative, a unit or a household starts the day with; none for anybody else."""
     if actor.cooperative_id is not None:
         return _cooperative_figures(session, actor.cooperative_id)
     if actor.buyer_unit_id is not None:
         return _unit_figures(session, actor)
-    return []
+    household = registry.household_of(session, actor) if actor.can(Permission.READ_OWN_INCOME) else None
+    return [] if household is None else _household_figures(session, household.id)
+
+
+def _household_figures(session: Session, household_id: int) -> list[Figure]:
+    months, year = income.months_of(session, household_id), today().year
+    this_year = sum(month.amount_fen for month in months if month.year == year)
+    return [
+        Figure(N_("今年入账"), this_year),
+        Figure(N_("累计入账"), sum(month.amount_fen for month in months)),
+    ]
 
 
 def _cooperative_figures(session: Session, cooperative_id: int) -> list[Figure]:
@@ -139,7 +152,7 @@ def _cooperative_figures(session: Session, cooperative_id: int) -> list[Figure]:
         Figure(N_("已结算货款"), int(settled or 0)),
         Figure(N_("已入账到户"), standing),
         Figure(N_("待分配联结资金"), balance(session, AccountKey.unallocated(cooperative_id))),
-        Figure(N_("凭证应得合计"), int(entitled or 0)),
+        Figure(N_("凭据应得合计"), int(entitled or 0)),
         Figure(N_("有入账的农户"), int(households), is_money=False),
     ]
 

@@ -289,18 +289,20 @@ def entitled_fen(session: Session, household_id: int, *, cooperative_id: int | N
 
 def pending_lines(
     session: Session, household_id: int, *, cooperative_id: int | None = None, limit: int = 20
-) -> Sequence[Row[tuple[str, str, PartState]]]:
-    """Lines under way that drew on lots this household delivered to: (title, line number, state). Not money yet."""
+) -> Sequence[Row[tuple[str, PartState, int]]]:
+    """Lines under way that drew on lots this household delivered to, counted by (title, state, lines), the latest
+    first. Not money yet."""
     lots = select(Entitlement.lot_id).where(
         _concerns(Entitlement, household_id, cooperative_id), Entitlement.lot_id.is_not(None)
     )
     from_lots = _lines_of_lots(lots)
     settled = select(Settlement.line_id).where(Settlement.line_id == OrderLine.id).exists()
     query = (
-        select(OrderLine.title, OrderLine.public_no, OrderPart.state)
+        select(OrderLine.title, OrderPart.state, func.count(OrderLine.id).label("lines"))
         .join(OrderPart, OrderPart.id == OrderLine.part_id)
         .where(OrderLine.id.in_(from_lots), ~settled, OrderPart.state.not_in(NEVER_SETTLE))
-        .order_by(OrderLine.id.desc())
+        .group_by(OrderLine.title, OrderPart.state)
+        .order_by(func.max(OrderLine.id).desc())
         .limit(limit)
     )
     return session.execute(query).all()

@@ -126,6 +126,24 @@ def test_an_auditor_of_the_county_may_read_it(client: MarketClient, session: Ses
     assert client.get(f"/api/v1/statements/{household.public_no}").status_code == 404
 
 
+def test_the_desk_begins_with_the_income_of_the_year(client: MarketClient, earner: User) -> None:
+    client.sign_in(earner)
+    page = client.get("/desk").text
+    assert all(words in page for words in ("今年入账", "累计入账", "15.00"))
+
+
+def test_orders_under_way_are_counted_by_goods_and_state(session: Session, clock: HeldClock) -> None:
+    offered = offer(session, cooperative := CooperativeFactory())
+    contract = ContractFactory(enrolment=EnrolmentFactory(cooperative=cooperative))
+    EntitlementFactory(agreement=contract, lot=offered.lot)
+    orderer = actor_at(BuyerUnitFactory(), Role.UNIT_ORDERER)
+    for key in ("first", "second"):
+        order = buy(session, orderer, (offered, 1), kind=OrderKind.CANTEEN, key=key)
+    [waiting] = income.pending_lines(session, contract.household_id)
+    [part] = order.parts
+    assert (waiting.title, waiting.state, waiting.lines) == (part.lines[0].title, part.state, 2)
+
+
 def test_nothing_yet_is_said_kindly(client: MarketClient, session: Session, clock: HeldClock) -> None:
     client.sign_in(user_of_household(EnrolmentFactory().household))
     assert "还没有入账" in client.get("/my/income").text

@@ -71,7 +71,7 @@ def test_units_are_ranked_by_their_share(session: Session, units: list[BuyerUnit
         Standing.NOT_FILED,
         Standing.SHARED,
     ]
-    assert [row.is_laggard for row in ranked] == [False, True, True, True, False, True, False]
+    assert [row.pace and row.pace.is_behind for row in ranked] == [False, True, True, True, None, None, None]
     assert ranked[-1].filer == units[HEAD].name
 
 

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from marketplace.core.clock import now, today
 from marketplace.identity.models import Role
-from marketplace.ordering.models import OrderKind
+from marketplace.ordering.models import OrderKind, OrderLine
 from marketplace.payments.models import Settlement
 from marketplace.payments.rules import apply_payment
 from marketplace.payments.settlement import settle_lines
@@ -71,6 +71,7 @@ def test_the_chart_has_a_table_beside_it(client: MarketClient, session: Session)
     session.commit()
     page = visitor.open("/workshop/sales")
     assert page.has("每月结算货款与归农户的部分", "100.00", "10.00", "谁在买", "个人订单")
+    assert page.has(f"2 {session.scalars(select(OrderLine.unit_name)).one()}")
     assert "data-chart" in client.get("/workshop/sales").text
 
 
@@ -89,6 +90,6 @@ def test_a_unit_sees_its_own_purchases_and_an_official_the_jurisdiction(
     assert page.has("采购统计", "150.00", cooperative.name)
     assert not page.has("200.00")
     client.sign_in(user_of(BuyerUnitFactory(), Role.UNIT_PAYER))
-    assert visitor.open("/unit-purchases").has("还没有结算的销售")
+    assert visitor.open("/unit-purchases").has("还没有验收并付款的采购")
     client.sign_in(official_with(Role.COUNTY_REVIEWER))
     assert visitor.open("/region-sales").has("辖区销售", "200.00", cooperative.name, "食堂采购", "个人订单")

@@ -55,11 +55,6 @@ class RankedUnit:
     counted_fen: int
     pace: Pace | None
 
-    @property
-    def is_laggard(self) -> bool:
-        """Whether finance departments should look here: nothing filed, or behind the even pace."""
-        return self.standing is Standing.NOT_FILED or (self.pace is not None and self.pace.is_behind)
-
 
 @dataclass(frozen=True)
 class Summary:

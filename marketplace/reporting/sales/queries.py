@@ -32,10 +32,11 @@ class Month:
 
 @dataclass(frozen=True)
 class Sold:
-    """What was settled of one thing: units where they can be added up, and fen."""
+    """What was settled of one thing, in units of one name, and fen."""
 
     name: str
     units: int
+    unit_name: str
     net_fen: int
 
 
@@ -109,13 +110,15 @@ def _months(session: Session, where: ColumnElement[bool], firsts: Sequence[date]
 def _products(session: Session, where: ColumnElement[bool]) -> tuple[Sold, ...]:
     net = func.sum(Settlement.net_fen)
     query = (
-        _settled(OrderLine.title, func.sum(OrderLine.quantity), net)
+        _settled(OrderLine.title, func.sum(OrderLine.quantity), OrderLine.unit_name, net)
         .where(where)
-        .group_by(OrderLine.title)
-        .order_by(net.desc(), OrderLine.title)
+        .group_by(OrderLine.title, OrderLine.unit_name)
+        .order_by(net.desc(), OrderLine.title, OrderLine.unit_name)
         .limit(MOST_ROWS)
     )
-    return tuple(Sold(title, int(units), int(fen)) for title, units, fen in session.execute(query))
+    return tuple(
+        Sold(title, int(units), unit, int(fen)) for title, units, unit, fen in session.execute(query)
+    )
 
 
 def _sellers(session: Session, where: ColumnElement[bool]) -> tuple[Seller, ...]:
