@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import date, timedelta
 
 from sqlalchemy import ColumnElement, Select, Subquery, case, func, or_, select, union_all
 from sqlalchemy.orm import Session, joinedload
@@ -68,6 +69,31 @@ def payables_of(actor: Actor, state: PaymentState | None) -> Select[Payment]:
         .options(*WHAT_FOR)
     )
     return query if state is None else query.where(Payment.state == state)
+
+
+@dataclass(frozen=True)
+class Payables:
+    """What the open bills of a unit come to, in fen."""
+
+    bills: int
+    total_fen: int
+    late: int
+    late_fen: int
+
+
+def payables_total(session: Session, actor: Actor, *, on: date) -> Payables:
+    """What the actor's unit has to pay on a day, and how much of it is late."""
+    bill = payables_of(actor, PaymentState.OPEN).order_by(None).subquery().c
+    late = bill.due_on < on
+    found = session.execute(
+        select(
+            func.count(),
+            func.coalesce(func.sum(bill.amount_fen), 0),
+            func.coalesce(func.sum(case((late, 1), else_=0)), 0),
+            func.coalesce(func.sum(case((late, bill.amount_fen), else_=0)), 0),
+        )
+    ).one()
+    return Payables(*(int(value) for value in found))
 
 
 def bills_together(session: Session, actor: Actor, numbers: Collection[str]) -> list[Payment]:

@@ -125,10 +125,17 @@ def stripe_webhook() -> ResponseReturnValue:
 def payables() -> ResponseReturnValue:
     """The transfers of the unit: what is due, and what was paid."""
     wanted = PaymentState.PAID if request.args.get("state") == "paid" else PaymentState.OPEN
-    page = page_of(current_session(), queries.payables_of(current_actor(), wanted))
+    session, actor = current_session(), current_actor()
+    page = page_of(session, queries.payables_of(actor, wanted))
     is_open = wanted is PaymentState.OPEN
-    running = accruals(current_session(), page.rows, on=today()) if is_open else {}
-    return render_template("payments/payables.html", page=page, state=wanted, running=running, today=today())
+    return render_template(
+        "payments/payables.html",
+        page=page,
+        state=wanted,
+        running=accruals(session, page.rows, on=today()) if is_open else {},
+        sums=queries.payables_total(session, actor, on=today()) if is_open else None,
+        today=today(),
+    )
 
 
 @bp.get("/payables/slip")
@@ -173,7 +180,11 @@ def statements() -> ResponseReturnValue:
             nudge("settle lines")
             return redirect(url_for(".statement", statement_no=statement.public_no), 303)
     page = page_of(session, queries.statements())
-    return render_template("payments/statements.html", form=form, page=page), 422 if form.errors else 200
+    waiting = [
+        task for task in queries.tasks_of(session, current_actor()) if task.endpoint == "payments.queue"
+    ]
+    answer = render_template("payments/statements.html", form=form, page=page, tasks=waiting)
+    return answer, 422 if form.errors else 200
 
 
 @bp.get("/cashier/statements/<statement_no>")

@@ -28,6 +28,7 @@ from marketplace.payments.models import (
     PaymentState,
 )
 from marketplace.payments.online.models import AttemptState, PaymentAttempt
+from marketplace.payments.queries import Payables, payables_total
 from marketplace.payments.rules import ask_card_payment
 from marketplace.web.jobs import EXTENSION
 from tests.conftest import HeldClock, Listening, MarketClient
@@ -164,10 +165,14 @@ def test_a_payer_sees_the_bills_of_the_own_unit_only(client: MarketClient, sessi
     unit, offered = BuyerUnitFactory(), offer(session, CooperativeFactory())
     own = bill(session, offered, 1, unit=unit)
     other = bill(session, offered, 1, key="of-another-canteen")
-    client.sign_in(user_of(unit, Role.UNIT_PAYER))
+    payer = user_of(unit, Role.UNIT_PAYER)
+    client.sign_in(payer)
     text = client.get("/payables").text
     assert own.public_no in text
     assert other.public_no not in text
+    late = payables_total(session, actor_of(payer), on=own.due_on + timedelta(days=1))
+    assert late == Payables(1, own.amount_fen, 1, own.amount_fen)
+    assert payables_total(session, actor_of(payer), on=own.due_on) == Payables(1, own.amount_fen, 0, 0)
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,9 @@ def test_a_buyer_asks_and_the_cooperative_agrees(
 
     client.sign_in(manager)
     assert Visitor(client).open("/desk").has("1 笔退款申请待处理")
-    assert Visitor(client).open("/refunds").has(refund.public_no)
+    listed = Visitor(client).open("/refunds")
+    assert listed.has(refund.public_no, "待合作社处理")
+    assert not listed.has("合作社未同意")
     assert Visitor(client).open(first.location).has("同意退款吗", "到货有破损")
     assert client.post(f"{first.location}/agree", data={"note": "已核实"}).status_code == 303
     session.expire_all()

@@ -156,7 +156,7 @@ class Problem(LabelledEnum):
     NO_ACCOUNT = "no_account", N_("还没有收款账号，请登记")
     REFUSED = "refused", N_("上次发放失败，请更正收款账号")
     DOES_NOT_FIT = "does_not_fit", N_("户名或开户银行写不进银行文件，请更正")
-    UNDER_WAY = "under_way", N_("上一笔还在途，等银行结果")
+    UNDER_WAY = "under_way", N_("已在另一批里，等复核或银行结果")
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from marketplace.identity.permissions import Permission
 from marketplace.payments.models import BankLine
 from marketplace.payments.reconciliation import payouts
 from marketplace.payments.reconciliation.forms import ArrivalForm
+from marketplace.web.filters import day
 from marketplace.web.forms import place_error
 from marketplace.web.paging import page_of
 from marketplace.web.transaction import current_session
@@ -72,4 +73,4 @@ def payout(payout_ref: str) -> ResponseReturnValue:
 
 
 def _shown(line: BankLine) -> str:
-    return f"{line.booked_on:%Y-%m-%d} · ¥{format_yuan(line.amount_fen)} · {line.payer_name} · {line.remark}"
+    return f"{day(line.booked_on)} · ¥{format_yuan(line.amount_fen)} · {line.payer_name} · {line.remark}"

@@ -63,7 +63,7 @@ def part_to_refund(session: Session, actor: Actor, order_no: str, part_no: str) 
 def refunds_visible_to(actor: Actor) -> Select[Refund]:
     """Refunds, newest first: a cooperative's of its goods, a buyer's of its orders, all for the cashier, and for an
     auditor those of the jurisdiction."""
-    query = select(Refund).order_by(Refund.id.desc()).options(*FOR_LISTS)
+    query = select(Refund).order_by(Refund.asked_at.desc(), Refund.id.desc()).options(*FOR_LISTS)
     if actor.can(Permission.MATCH_BANK_LINES):
         return query
     if actor.can(Permission.READ_AUDIT):
@@ -72,6 +72,13 @@ def refunds_visible_to(actor: Actor) -> Select[Refund]:
         return query.where(Refund.cooperative_id == actor.cooperative_id)
     orders = orders_visible_to(actor).order_by(None).with_only_columns(Order.id)
     return query.where(Refund.order_id.in_(orders))
+
+
+def refund_counts(session: Session, actor: Actor) -> dict[RefundState, int]:
+    """How many refunds the actor may see stand in each state; states without any are left out."""
+    seen = refunds_visible_to(actor).order_by(None).subquery().c
+    rows = session.execute(select(seen.state, func.count()).group_by(seen.state))
+    return {state: int(count) for state, count in rows}
 
 
 def refund_by_no(session: Session, actor: Actor, number: str) -> Refund:
@@ -115,6 +122,12 @@ def is_by_hand(refund: Refund) -> bool:
     if refund.state is RefundState.AGREED:
         return refund.method is PaymentMethod.BANK_TRANSFER
     return refund.state is RefundState.FAILED
+
+
+def waits_for_transfer(refund: Refund) -> bool:
+    """Whether a person has to send back any share of a refund now, the buyer's or that of vouchers."""
+    share = refund.of_vouchers
+    return is_by_hand(refund) or (share is not None and share.returned_at is None)
 
 
 def refund_by_hand(session: Session, number: str) -> Refund:

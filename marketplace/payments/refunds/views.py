@@ -97,7 +97,10 @@ def requests() -> ResponseReturnValue:
     wanted = request.args.get("state", RefundState.ASKED.value if actor.can(P.FULFIL_ORDERS) else "")
     state = RefundState(wanted) if wanted in list(RefundState) else None
     page = page_of(current_session(), queries.refunds_in_state(actor, state))
-    return render_template("payments/refunds/index.html", page=page, state=state, states=RefundState)
+    counts = queries.refund_counts(current_session(), actor)
+    return render_template(
+        "payments/refunds/index.html", page=page, state=state, states=RefundState, counts=counts
+    )
 
 
 @bp.get("/refunds/<refund_no>")
@@ -114,6 +117,7 @@ def _page(found: Refund, agree: AgreeForm | None = None, decline: DeclineForm | 
     return render_template(
         "payments/refunds/refund.html",
         refund=found,
+        sends=actor.can(P.MATCH_BANK_LINES) and queries.waits_for_transfer(found),
         decides=decides and actor.can(P.FULFIL_ORDERS),
         agree_form=agree or AgreeForm(formdata=None),
         decline_form=decline or DeclineForm(formdata=None),
