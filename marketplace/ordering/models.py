@@ -31,7 +31,7 @@ from marketplace.identity.models import User
 from marketplace.linkage.models import Lot
 from marketplace.ordering.freight.models import FreightSheet
 from marketplace.ordering.states import PartEvent, PartState
-from marketplace.registry.models import BuyerUnit, Cooperative
+from marketplace.registry.models import BuyerUnit, Cooperative, Region
 
 
 class OrderKind(LabelledEnum):
@@ -152,9 +152,22 @@ class Order(Base):
 
     buyer: Mapped[User] = relationship(foreign_keys=[buyer_user_id])
     buyer_unit: Mapped[BuyerUnit | None] = relationship(lazy="joined")
+    deliver_region: Mapped[Region | None] = relationship(
+        foreign_keys=[deliver_region_code], lazy="joined", viewonly=True
+    )
     parts: Mapped[list[OrderPart]] = relationship(
         order_by="OrderPart.id", lazy="selectin", back_populates="order"
     )
+
+    @property
+    def full_address(self) -> str:
+        """The address as a parcel needs it: with its county, where what was typed does not name it already."""
+        region = self.deliver_region
+        return (
+            self.address
+            if region is None or region.name in self.address
+            else f"{region.full_name} {self.address}"
+        )
 
 
 FREIGHT_WAITS = text(

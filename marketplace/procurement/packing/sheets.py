@@ -44,7 +44,7 @@ def write_waybills(parts: Sequence[OrderPart], translate: Translate) -> bytes:
             part.public_no,
             part.order.recipient_name,
             part.order.recipient_phone,
-            part.order.address,
+            part.order.full_address,
             "；".join(f"{line.title} × {line.quantity} {line.unit_name}" for line in part.lines),
             part.order.deliver_on,
             "",
