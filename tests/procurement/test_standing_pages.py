@@ -90,7 +90,7 @@ def test_a_standing_order_from_the_form_to_the_delivered_order(
     assert visitor.open("/standing-supply").has("备货计划", "2.5")
 
     client.sign_in(user_of(unit, Role.UNIT_ORDERER))
-    assert visitor.open("/standing-orders/coming").has("每周两次的油", "山茶油 ×\xa05")
+    assert visitor.open("/standing-orders/coming").has("每周两次的油", "山茶油 × 5 瓶")
     later = f"{own}/windows/{LATER.isoformat()}"
     refused = visitor.press(visitor.open(later), "保存这一次", status=422, reason="有活动")
     assert refused.has("没有任何改动")
