@@ -77,7 +77,7 @@ class Regular:
             slot=Slot(changed.slot_from_min, changed.slot_to_min),
             reason="有接待任务，多要一份",
         )
-        self._opened(self.running.cooperative, "每两周一次的米油", frozenset({2}), 1, days=70, every_weeks=2)
+        self._opened(self.running.cooperative, "每两周一次的水果", frozenset({2}), 1, days=70, every_weeks=2)
 
     def _opened(
         self,

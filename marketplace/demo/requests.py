@@ -38,6 +38,7 @@ POSTED_AGO, OFFERED_AGO = 2, 1  # days before the last one
 EARLIER_DAYS = 8  # how long before them the request ended whose award was not approved
 NOT_APPROVED = "本月预算不够，请减少数量或换一家后重新定标"
 SUPPLIES = 3
+PLAIN_WORDS = {"果业": "水果"}  # how a canteen says it, where the category says it otherwise
 BY_TENTHS = (10, 9, 11)  # what offers ask of the listing's price, in tenths
 
 
@@ -138,13 +139,14 @@ class Requests:
         orderer = self.canteen.acting("orderer")
         category = self.world.session.get_one(Category, path.rsplit("/", maxsplit=1)[-1])
         unit = own_unit(self.world.session, orderer)
+        delivery_from = deadline_on + timedelta(days=3)
         dearest = max(_per_kg_fen(_listing_of(good)) for good in rivals)
         wanted = Wanted(
-            title=f"{deadline_on.month} 月食堂采购{category.name_zh}",
+            title=f"{_part_of_month(delivery_from)}食堂采购{PLAIN_WORDS.get(category.name_zh, category.name_zh)}",
             category_code=category.code,
             specification="当季新货，无霉变，独立包装，送货到食堂。",
             mass_g=WANTED_G,
-            deliver_from=deadline_on + timedelta(days=3),
+            deliver_from=delivery_from,
             deliver_until=deadline_on + timedelta(days=20),
             county_code=None,
             ceiling_fen_per_kg=dearest * 3 // 2,
@@ -238,3 +240,7 @@ def _per_kg_fen(listing: Listing) -> int:
     version = listing.current_version
     assert version is not None
     return per_kg_fen(version.tiers[0].unit_price_fen, version.net_mass_g)
+
+
+def _part_of_month(day: date) -> str:
+    return f"{day.month} 月{'上' if day.day <= 10 else '中' if day.day <= 20 else '下'}旬"

@@ -152,14 +152,16 @@ class Order(Base):
 
     buyer: Mapped[User] = relationship(foreign_keys=[buyer_user_id])
     buyer_unit: Mapped[BuyerUnit | None] = relationship(lazy="joined")
-    deliver_region: Mapped[Region | None] = relationship(foreign_keys=[deliver_region_code], viewonly=True)
+    deliver_region: Mapped[Region | None] = relationship(
+        foreign_keys=[deliver_region_code], lazy="joined", viewonly=True
+    )
     parts: Mapped[list[OrderPart]] = relationship(
         order_by="OrderPart.id", lazy="selectin", back_populates="order"
     )
 
     @property
     def full_address(self) -> str:
-        """Where the goods go, with the county that the buyer chose from the list, unless the address names it."""
+        """The address as a parcel needs it: with its county, where what was typed does not name it already."""
         region = self.deliver_region
         return (
             self.address

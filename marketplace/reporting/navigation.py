@@ -34,12 +34,13 @@ class Needs(Enum):
 @dataclass(frozen=True)
 class Place:
     """A page of the navigation, for those with one of `permissions`; for every signed-in user when there are none.
-    `needs` is what the deployment must offer."""
+    `needs` is what the deployment must offer; `above` the address its other pages lie under, where that is another."""
 
     label: str
     endpoint: str
     permissions: tuple[Permission, ...] = ()
     needs: Needs = Needs.NOTHING
+    above: str = ""
 
 
 PLACES = (
@@ -55,7 +56,7 @@ PLACES = (
     Place(N_("求购比价"), "requests.index", (P.ORDER_FOR_UNIT,), Needs.UNIT_SALES),
     Place(N_("采购审批"), "procurement.approvals", (P.APPROVE_ORDERS,)),
     Place(N_("订单"), "ordering.orders", (P.BUY_PERSONALLY, P.ORDER_FOR_UNIT, P.APPROVE_ORDERS)),
-    Place(N_("长期订单"), "standing.coming", (P.ORDER_FOR_UNIT, P.APPROVE_ORDERS)),
+    Place(N_("长期订单"), "standing.coming", (P.ORDER_FOR_UNIT, P.APPROVE_ORDERS), above="/standing-orders"),
     Place(N_("拼单"), "group_purchases.index", (P.BUY_PERSONALLY, P.ORDER_FOR_UNIT, P.RECEIVE_FOR_UNIT)),
     Place(N_("收货验收"), "ordering.deliveries", (P.BUY_PERSONALLY, P.RECEIVE_FOR_UNIT)),
     Place(N_("应付货款"), "payments.payables", (P.PAY_FOR_UNIT,), Needs.TRANSFERS),
@@ -137,6 +138,15 @@ def _missing() -> set[Needs]:
     return missing
 
 
+def _mark_here(items: list[dict[str, object]]) -> None:
+    """Mark the place that is shown, or else the nearest one that the page lies under."""
+    here = f"{request.path}/"
+    above = [item for item in items if here.startswith(f"{item['above']}/")]
+    shown = [item for item in items if item["url"] == request.path]
+    for item in shown or sorted(above, key=lambda item: len(str(item["above"])))[-1:]:
+        item["active"] = "page" if shown else "true"
+
+
 def init_navigation(app: Flask) -> None:
     """Give every page its navigation, the reader's role and the count of the cart."""
 
@@ -149,12 +159,14 @@ def init_navigation(app: Flask) -> None:
             {
                 "label": gettext(place.label),
                 "url": url_for(place.endpoint),
-                "active": request.endpoint == place.endpoint,
+                "above": place.above or url_for(place.endpoint),
+                "active": None,
                 "count": None,
             }
             for place in places_of(actor)
             if place.endpoint in current_app.view_functions and place.needs not in missing
         ]
+        _mark_here(items)
         role = min(actor.roles) if actor.roles else None
         found: dict[str, object] = {"nav_items": items, "role_label": label(role)}
         kinds = [

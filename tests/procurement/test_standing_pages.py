@@ -57,7 +57,8 @@ def test_a_standing_order_from_the_form_to_the_delivered_order(
     assert visitor.open("/standing-orders/coming").has("今后四周没有定期送货")
     assert visitor.open("/standing-orders").has("还没有长期订单")
     path = f"/standing-orders/new/{school.cooperative.public_no}"
-    assert visitor.open("/standing-orders/new").has(school.cooperative.name)
+    assert visitor.open("/standing-orders/new").has(school.cooperative.name, "山茶油")
+    assert 'href="/standing-orders/coming" aria-current="true"' in client.get("/standing-orders/new").text
     assert visitor.open(path).has("每周送货的日子")
     low = {f"line-{school.oil.listing.public_no}-price": "49.99"}
     check = client.post(path, data=typed(school, **low))
@@ -89,7 +90,7 @@ def test_a_standing_order_from_the_form_to_the_delivered_order(
     assert visitor.open("/standing-supply").has("备货计划", "2.5")
 
     client.sign_in(user_of(unit, Role.UNIT_ORDERER))
-    assert visitor.open("/standing-orders/coming").has("每周两次的油", "山茶油 × 5")
+    assert visitor.open("/standing-orders/coming").has("每周两次的油", "山茶油 × 5 瓶")
     later = f"{own}/windows/{LATER.isoformat()}"
     refused = visitor.press(visitor.open(later), "保存这一次", status=422, reason="有活动")
     assert refused.has("没有任何改动")

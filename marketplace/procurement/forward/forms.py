@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flask_babel import lazy_gettext as _l
+from flask_babel import gettext as _, lazy_gettext as _l
 from flask_wtf import FlaskForm
 from wtforms import DateField, IntegerField, SelectField, StringField
 from wtforms.fields.choices import SelectChoice
@@ -39,7 +39,11 @@ class LotForm(FlaskForm):
     def offer(self, lots: list[Lot]) -> None:
         """Offer the lots of the product, with what they have left."""
         self.lot.choices = [
-            SelectChoice(lot.public_no, f"{lot.lot_no} · {format_kg(free_g(lot))} kg") for lot in lots
+            SelectChoice(
+                lot.public_no,
+                _("%(lot)s · 可交 %(kg)s 千克", lot=lot.lot_no, kg=format_kg(free_g(lot))),
+            )
+            for lot in lots
         ]
 
 

@@ -47,17 +47,17 @@ class ForwardState(LabelledEnum):
 class ForwardEvent(LabelledEnum):
     """What moves it."""
 
-    ORDER = "order", N_("预订")
+    ORDER = "order", N_("提出预订申请")
     APPROVE = "approve", N_("审批通过")
     REJECT = "reject", N_("审批不通过")
-    CONFIRM = "confirm", N_("接受预订")
-    DECLINE = "decline", N_("不接受预订")
-    WITHDRAW = "withdraw", N_("撤回预订")
+    CONFIRM = "confirm", N_("合作社接受了预订")
+    DECLINE = "decline", N_("合作社没有接受预订")
+    WITHDRAW = "withdraw", N_("预订已撤回")
     PAY_DEPOSIT = "pay_deposit", N_("订金到账")
-    NAME_LOT = "name_lot", N_("指定批次")
-    DELIVER = "deliver", N_("安排交货")
+    NAME_LOT = "name_lot", N_("交货批次已指定")
+    DELIVER = "deliver", N_("交货已安排")
     FINISH = "finish", N_("全部验收")
-    END = "end", N_("终止预订")
+    END = "end", N_("预订已终止")
 
 
 class ForwardOrder(Base):

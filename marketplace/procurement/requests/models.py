@@ -47,13 +47,13 @@ class RequestState(LabelledEnum):
 class RequestEvent(LabelledEnum):
     """What moved a request."""
 
-    POST = "post", N_("写下需求")
-    AMEND = "amend", N_("修改需求")
-    OPEN = "open", N_("发布需求")
+    POST = "post", N_("需求已写成草稿")
+    AMEND = "amend", N_("需求已修改")
+    OPEN = "open", N_("需求已发布")
     CLOSE = "close", N_("到期截止")
-    WITHDRAW = "withdraw", N_("撤回需求")
-    AWARD = "award", N_("确定供货方")
-    REOPEN = "reopen", N_("重新定标")
+    WITHDRAW = "withdraw", N_("需求已撤回")
+    AWARD = "award", N_("供货方已确定")
+    REOPEN = "reopen", N_("需求重新开放定标")
 
 
 class PurchaseRequest(Base):

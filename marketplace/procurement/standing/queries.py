@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Row, Select, func, select
 from sqlalchemy.orm import InstrumentedAttribute, Session, contains_eager
 
-from marketplace.catalog.models import Listing, ListingState
+from marketplace.catalog.models import Listing, ListingState, Product
 from marketplace.catalog.queries import sale_stop, unit_price_fen
 from marketplace.core.clock import now, today
 from marketplace.core.errors import NotFound
@@ -205,6 +205,23 @@ def sellers() -> Select[Cooperative]:
         .where(Cooperative.id.in_(selling), Cooperative.state == CooperativeState.ADMITTED)
         .order_by(Cooperative.name)
     )
+
+
+def goods_on_sale(session: Session, cooperatives: Iterable[Cooperative]) -> dict[int, list[str]]:
+    """The names of what cooperatives have on sale, by the id of the cooperative."""
+    rows = session.execute(
+        select(Listing.cooperative_id, Product.name)
+        .join(Listing.product)
+        .where(
+            Listing.cooperative_id.in_([one.id for one in cooperatives]),
+            Listing.state == ListingState.PUBLISHED,
+        )
+        .order_by(Product.name)
+    )
+    goods: dict[int, list[str]] = {}
+    for cooperative_id, name in rows:
+        goods.setdefault(cooperative_id, []).append(name)
+    return goods
 
 
 def seller_by_no(session: Session, number: str) -> Cooperative:

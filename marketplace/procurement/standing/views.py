@@ -87,7 +87,9 @@ def attention() -> ResponseReturnValue:
 @for_units
 def choose() -> ResponseReturnValue:
     """Whom the goods are to come from."""
-    return render_template(f"{PLACE}choose.html", page=page_of(current_session(), queries.sellers()))
+    session = current_session()
+    page = page_of(session, queries.sellers())
+    return render_template(f"{PLACE}choose.html", page=page, goods=queries.goods_on_sale(session, page.rows))
 
 
 @bp.route("/new/<cooperative_no>", methods=["GET", "POST"])
