@@ -75,7 +75,7 @@ class Recognised:
             price_fen=min(good.price_fen, reference_fen),
             reference_fen=reference_fen,
             price_source="演示：县农产品价格监测，同规格平均价",
-            linkage=f"订单保底收购，带动 {good.content.commodity}种植户，货款按比例记到户。",
+            linkage=f"订单保底收购，带动{good.content.commodity}种植户，货款按比例记到户。",
             certificate=shown[0] if shown else None,
         )
 

@@ -22,7 +22,7 @@ from marketplace.core.labels import N_, LabelledEnum
 class CertificateDeed(LabelledEnum):
     """What happens to a certificate."""
 
-    APPLIED = "applied", N_("提交审核")
+    APPLIED = "applied", N_("已提交审核")
     PASSED = "passed", N_("审核通过")
     RETURNED = "returned", N_("退回补正")
     REJECTED = "rejected", N_("审核不通过")

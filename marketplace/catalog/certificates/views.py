@@ -281,5 +281,6 @@ def check(certificate_no: str) -> ResponseReturnValue:
         today=today(),
         use=queries.gi_uses_of(session, [found.id]).get(found.id),
         steps=queries.public_steps_of(session, found),
+        renewal=queries.renewal_of(session, found),
         qr_code=qr_to(url_for(".check", certificate_no=certificate_no)),
     )

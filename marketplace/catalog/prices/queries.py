@@ -326,9 +326,10 @@ def shown_listings(session: Session, checks: Sequence[PriceCheck]) -> dict[int, 
     return {row.id: row for row in session.scalars(query).unique()}
 
 
-def place_names(session: Session, codes: Collection[str]) -> dict[str, str]:
-    """The full names of places by code."""
-    return dict(session.execute(select(Region.code, Region.full_name).where(Region.code.in_(codes))).all())
+def place_names(session: Session, codes: Collection[str], *, in_full: bool = True) -> dict[str, str]:
+    """The names of places by code, in full with the prefecture before the county."""
+    name = Region.full_name if in_full else Region.name
+    return dict(session.execute(select(Region.code, name).where(Region.code.in_(codes))).all())
 
 
 def unexplained_low(actor: Actor) -> Select[PriceCheck]:

@@ -47,7 +47,7 @@ def index() -> ResponseReturnValue:
         wanted=wanted,
         name_of=category_name,
         usual=queries.rules_in_force(session, {queries.PROVINCE}, today())[queries.PROVINCE],
-        places=queries.place_names(session, {row.region_code for row in page.rows}),
+        places=queries.place_names(session, {row.region_code for row in page.rows}, in_full=False),
     )
 
 

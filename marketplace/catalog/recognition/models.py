@@ -78,7 +78,7 @@ class Recognition(Base):
 class RecognitionDeed(LabelledEnum):
     """What happens to a recognition."""
 
-    APPLIED = "applied", N_("提交认定申请")
+    APPLIED = "applied", N_("已提交认定申请")
     RECOGNISED = "recognised", N_("认定为扶贫产品")
     RETURNED = "returned", N_("退回补正")
     REJECTED = "rejected", N_("不予认定")

@@ -7,6 +7,7 @@ from typing import Any
 
 from flask import Blueprint, Response, current_app, make_response, render_template, request, send_file
 from flask.typing import ResponseReturnValue
+from sqlalchemy.orm import Session
 
 from marketplace.catalog import queries
 from marketplace.catalog.asking import read_asked
@@ -22,6 +23,7 @@ from marketplace.core.errors import NotFound
 from marketplace.core.labels import LabelledEnum
 from marketplace.identity.access import current_actor, public
 from marketplace.identity.permissions import Permission
+from marketplace.registry.models import Cooperative, CooperativeState
 from marketplace.registry.queries import counties
 from marketplace.web.health import Down
 from marketplace.web.paging import Page, requested_page
@@ -29,6 +31,7 @@ from marketplace.web.transaction import current_session
 
 bp = Blueprint("catalog", __name__)
 PAGE_SIZE = 24
+SECTION_SIZE = 8
 SUGGESTED_FROM, SUGGESTED_NAMES, SUGGESTED_KINDS = 24, 6, 3
 SUGGESTIONS_SECONDS = 60
 LEAF_DEPTH = 2  # kinds stand below a family, families below a root
@@ -77,6 +80,13 @@ def shown_listings(numbers: tuple[str, ...]) -> list[Shown]:
         for listing in listings
         if listing.current_version is not None and queries.sale_stop(listing, today()) is None
     ]
+
+
+def goods_section(_session: Session, cooperative: Cooperative) -> tuple[str, dict[str, Any]]:
+    """The part of a cooperative's public page: what it has on sale."""
+    found = current_engine().search(SearchRequest(cooperatives=(cooperative.public_no,), size=SECTION_SIZE))
+    shown = shown_listings(found.listing_nos) if cooperative.state == CooperativeState.ADMITTED else []
+    return "catalog/_goods.html", {"cooperative": cooperative, "shown": shown, "total": found.total}
 
 
 def _badge_kinds(product: Product, *, is_recognised: bool) -> list[LabelledEnum]:
