@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -92,6 +93,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with what takes minutes, so that no worker ends alone with it."""
     items.sort(key=lambda item: item.get_closest_marker("browser") is None)
+
+
+def pytest_collection_finish() -> None:
+    """Keep full collections of garbage rare, and away from what is imported by now: most of what there is."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*gc.get_threshold()[:2], 100)
 
 
 @pytest.fixture
@@ -275,17 +283,22 @@ def compiled_templates(pytestconfig: pytest.Config) -> FileSystemBytecodeCache:
 
 @pytest.fixture(scope="session")
 def compiled_addresses() -> Iterator[None]:
-    """What writes an address, compiled once for each rule and not once a test: most of the time an app takes."""
-    compile_one, compiled = Rule._compile_builder, dict[tuple[Any, ...], Any]()
+    """What reads and writes an address, compiled once for each rule and not once a test: most of what an app takes."""
+    compile_one, compiled = Rule.compile, dict[tuple[Any, ...], Rule]()
 
-    def compiled_once(rule: Rule, append_unknown: bool = True) -> Any:
-        key = (rule.rule, *rule._trace, *sorted((rule.defaults or {}).items()), append_unknown)
+    def compile_once(rule: Rule) -> None:
+        key = (rule.rule, rule.subdomain, rule.merge_slashes, *sorted((rule.defaults or {}).items()))
         if key not in compiled:
-            compiled[key] = compile_one(rule, append_unknown)
-        return compiled[key]
+            compile_one(rule)
+            compiled[key] = rule
+        done = compiled[key]
+        rule._parts, rule._trace, rule._converters = done._parts, done._trace, done._converters
+        rule.arguments = done.arguments
+        rule._build = done._build.__func__.__get__(rule)  # type: ignore[attr-defined]
+        rule._build_unknown = done._build_unknown.__func__.__get__(rule)  # type: ignore[attr-defined]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Rule, "_compile_builder", compiled_once)
+        patch.setattr(Rule, "compile", compile_once)
         yield
 
 

