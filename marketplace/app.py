@@ -308,7 +308,10 @@ LISTING_SECTIONS: tuple[Section, ...] = (
     reached_section,
     evaluation_section,
 )
-COOPERATIVE_SECTIONS: tuple[cooperative_views.Section, ...] = (storefront.goods_section, story_views.stories_section)
+COOPERATIVE_SECTIONS: tuple[cooperative_views.Section, ...] = (
+    storefront.goods_section,
+    story_views.stories_section,
+)
 UPLOAD_LIMIT = 32 * 1024 * 1024
 
 
