@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from flask import Blueprint, current_app, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
@@ -37,13 +39,14 @@ answering = requires(Permission.READ_OWN_INCOME, Permission.VOUCH_FOR_HOUSEHOLDS
 concerned = requires(Permission.READ_HOUSEHOLDS, Permission.READ_OWN_INCOME)
 UNPROCESSABLE = 422
 MOST_PLACES = 8
-ROSTER = "名册 "  # what taking in a roster writes before its number
+ROSTER_NO = re.compile(r"\bR-[0-9A-Z]{10}$")  # taking in a roster writes it as the reason
 
 
 @bp.app_template_filter("status_reason")
 def status_reason(reason: str) -> str:
     """Why a status was recorded, as it was written; of a roster in the reader's language."""
-    return _("名册 %(no)s", no=reason.removeprefix(ROSTER)) if reason.startswith(f"{ROSTER}R-") else reason
+    roster = ROSTER_NO.search(reason)
+    return _("名册 %(no)s", no=roster.group()) if roster else reason
 
 
 # --- households ---
