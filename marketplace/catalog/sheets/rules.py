@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -218,6 +219,6 @@ def _record(
     return good, findings
 
 
-def _tell(session: Session, actor: Actor, action: str, sheet: CatalogSheet, **detail: int) -> None:
+def _tell(session: Session, actor: Actor, action: str, sheet: CatalogSheet, **detail: Any) -> None:
     subject = ("catalog_sheet", sheet.public_no)
     record_trail(session, actor, action, subject=subject, kind=sheet.kind.value, **detail)
