@@ -25,14 +25,11 @@ CANTEEN_CATEGORIES = frozenset(
 TEA_FEN = 100_00  # a canteen pours out tea up to this price a unit
 NOT_FOR_CANTEENS = ("礼盒", "精品", "双只")
 LONG_SHELF_DAYS = 120
-LOT_DAYS = (
-    92  # a new lot of goods that keep after so many days of season; of others as soon as the last one is over
-)
-READY_DAYS = {
-    True: 3,
-    False: 1,
-}  # from the first weighing until it can be sold, of goods that keep and that do not
-LAST_LOT_DAYS = {True: 6, False: 1}  # and how long before the demo's last day nothing new is brought in
+LOT_DAYS = 92  # a new lot of goods that keep after so many days of season; of others as the last one is over
+# Of goods that keep, and that do not: days from the first weighing until they can be sold, and days before the demo's
+# last one in which nothing new is brought in.
+READY_DAYS = {True: 3, False: 1}
+LAST_LOT_DAYS = {True: 6, False: 1}
 
 
 @dataclass

@@ -85,7 +85,7 @@ COLUMNS = (
     SheetColumn("net_mass_g", N_("每件净重（千克）"), read_kg, KG, aliases=("净重",), help=N_("千克，最多三位小数")),
     SheetColumn("gross_mass_g", N_("每件毛重（千克）"), read_kg, KG, aliases=("毛重",), help=N_("千克，最多三位小数")),
     SheetColumn("shelf_life_days", N_("保质期（天）"), read_whole, WHOLE, aliases=("保质期",), required=False,
-                help=N_("从采收日算起的天数，例如 30")),
+                help=N_("从生产或采收那天算起的天数，例如 30")),
     SheetColumn("storage", N_("储存方式"), _words(120), LONG, required=False,
                 help=N_("例如 阴凉通风处")),
     SheetColumn("title", N_("商品标题"), _words(80), LONG, aliases=("标题",), required=False,
