@@ -15,6 +15,9 @@ from marketplace.web.jobs import current_jobs
 from marketplace.web.serve import serve_everything
 
 WEB_THREADS = 8
+MOST_CONNECTIONS = 800  # a browser keeps up to six open; what lies idle is closed soon, so that others get in
+IDLE_S = 30
+SWEEP_S = 10
 WORKER_THREADS = 2
 
 
@@ -32,7 +35,18 @@ def web() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # waitress ends its requests first
     settings = current_app.config["SETTINGS"]
     app = current_app._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001 - waitress outlives the proxy
-    waitress.serve(app, host=settings.host, port=settings.port, threads=WEB_THREADS, ident=None, _quiet=True)
+    waitress.serve(
+        app,
+        host=settings.host,
+        port=settings.port,
+        threads=WEB_THREADS,
+        connection_limit=MOST_CONNECTIONS,
+        channel_timeout=IDLE_S,
+        cleanup_interval=SWEEP_S,
+        asyncore_use_poll=True,
+        ident=None,
+        _quiet=True,
+    )
 
 
 @click.command("worker")

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from subprocess import PIPE, STDOUT
 from typing import Any
@@ -76,12 +77,22 @@ def command_of(pid: int) -> str:
     return path.read_bytes().replace(b"\0", b" ").decode() if path.exists() else ""
 
 
+def answers_beside_idle_browsers(port: int) -> None:
+    """Forty browsers with their six connections each keep nobody else out."""
+    with ExitStack() as idle:
+        for _ in range(240):
+            idle.enter_context(socket.create_connection(("127.0.0.1", port), timeout=10))
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=20) as answer:
+            assert answer.status == 200
+
+
 def test_everything_starts_and_stops_together(session: Session, database_url: str, tmp_path: Path) -> None:
     with served(session, database_url, tmp_path) as (process, port):
         assert f"http://127.0.0.1:{port} " in wait_until_announced(process)
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=30) as answer:
             parts = json.load(answer)
         assert {parts[name]["status"] for name in ("database", "worker", "queue")} == {"ok"}
+        answers_beside_idle_browsers(port)
         children = children_of(process)
         assert len(children) == 3
 
