@@ -103,7 +103,8 @@ def show(forward_no: str) -> ResponseReturnValue:
 def _page(found: ForwardOrder) -> str:
     session, actor = current_session(), current_actor()
     lot_form = LotForm(formdata=None)
-    lot_form.offer(queries.lots_to_name(session, found) if actor.can(P.FULFIL_ORDERS) else [])
+    lots = queries.lots_to_name(session, found) if actor.can(P.FULFIL_ORDERS) else []
+    lot_form.offer([lot for lot in lots if lot.id != found.lot_id])
     taken = queries.units_taken(session, found)
     return render_template(
         "procurement/forward/show.html",
