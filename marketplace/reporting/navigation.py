@@ -50,7 +50,7 @@ PLACES = (
     Place(N_("审核"), "reviews.queue", (P.ANSWER_REVIEWS,)),
     Place(N_("银行对账"), "payments.statements", (P.MATCH_BANK_LINES,), Needs.TRANSFERS),
     Place(N_("退款转回"), "refunds.transfers", (P.MATCH_BANK_LINES,)),
-    Place(N_("我的收入"), "reporting.my_income", (P.READ_OWN_INCOME,)),
+    Place(N_("我的收入"), "reporting.my_income", (P.READ_OWN_INCOME,), above="/my"),
     Place(N_("我的入社"), "registry.my_enrolments", (P.READ_OWN_INCOME,)),
     Place(N_("选购"), "catalog.products", (P.BUY_PERSONALLY, P.ORDER_FOR_UNIT)),
     Place(N_("求购比价"), "requests.index", (P.ORDER_FOR_UNIT,), Needs.UNIT_SALES),
@@ -159,7 +159,7 @@ def init_navigation(app: Flask) -> None:
             {
                 "label": gettext(place.label),
                 "url": url_for(place.endpoint),
-                "above": place.above or url_for(place.endpoint),
+                "above": place.above or url_for(place.endpoint).rstrip("/"),
                 "active": None,
                 "count": None,
             }

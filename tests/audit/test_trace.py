@@ -104,6 +104,7 @@ def test_the_pages_are_for_auditors_alone(client: MarketClient, session: Session
 
     client.sign_in(official_with(Role.AUDITOR))
     assert [client.get(page).status_code for page in pages] == [200, 200, 200]
+    assert 'href="/audit/" aria-current="true"' in client.get(pages[0]).text
     assert client.get("/audit/credits/I-0000000000").status_code == 404
 
 

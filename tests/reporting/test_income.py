@@ -87,6 +87,7 @@ def test_the_statement_holds_the_days_asked_for(client: MarketClient, session: S
     client.sign_in(earner)
     june = client.get("/my/statement?since=2026-06-01&until=2026-06-30")
     assert june.status_code == 200
+    assert 'href="/my/income" aria-current="true"' in june.text
     assert "5.00" in june.text
     assert "15.00" not in june.text
     assert client.get("/my/statement?since=nonsense").status_code == 200
