@@ -8,6 +8,7 @@ from flask.typing import ResponseReturnValue
 from marketplace.catalog.certificates.queries import standing
 from marketplace.core.clock import today
 from marketplace.identity.access import public
+from marketplace.ordering.queries import works_for_unit
 from marketplace.ordering.sale_proofs.queries import sale_proof
 from marketplace.web.checks import CHECKS, check_page
 from marketplace.web.limits import limiter
@@ -28,4 +29,5 @@ def line(line_no: str) -> ResponseReturnValue:
         standing=standing,
         today=today(),
         qr_code=qr_to(url_for(".line", line_no=line_no)),
+        works_for_unit=works_for_unit,
     )
