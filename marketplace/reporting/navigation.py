@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum, auto
+from operator import itemgetter
 
 from flask import Flask, current_app, request, url_for
 from flask_babel import gettext
@@ -34,13 +35,13 @@ class Needs(Enum):
 @dataclass(frozen=True)
 class Place:
     """A page of the navigation, for those with one of `permissions`; for every signed-in user when there are none.
-    `needs` is what the deployment must offer; `above` the address its other pages lie under, where that is another."""
+    `needs` is what the deployment must offer; `above` the further addresses that its other pages lie under."""
 
     label: str
     endpoint: str
     permissions: tuple[Permission, ...] = ()
     needs: Needs = Needs.NOTHING
-    above: str = ""
+    above: tuple[str, ...] = ()
 
 
 PLACES = (
@@ -50,13 +51,15 @@ PLACES = (
     Place(N_("审核"), "reviews.queue", (P.ANSWER_REVIEWS,)),
     Place(N_("银行对账"), "payments.statements", (P.MATCH_BANK_LINES,), Needs.TRANSFERS),
     Place(N_("退款转回"), "refunds.transfers", (P.MATCH_BANK_LINES,)),
-    Place(N_("我的收入"), "reporting.my_income", (P.READ_OWN_INCOME,), above="/my"),
-    Place(N_("我的入社"), "registry.my_enrolments", (P.READ_OWN_INCOME,)),
+    Place(N_("我的收入"), "reporting.my_income", (P.READ_OWN_INCOME,), above=("/my",)),
+    Place(N_("我的入社"), "registry.my_enrolments", (P.READ_OWN_INCOME,), above=("/enrolments",)),
     Place(N_("选购"), "catalog.products", (P.BUY_PERSONALLY, P.ORDER_FOR_UNIT)),
     Place(N_("求购比价"), "requests.index", (P.ORDER_FOR_UNIT,), Needs.UNIT_SALES),
     Place(N_("采购审批"), "procurement.approvals", (P.APPROVE_ORDERS,)),
     Place(N_("订单"), "ordering.orders", (P.BUY_PERSONALLY, P.ORDER_FOR_UNIT, P.APPROVE_ORDERS)),
-    Place(N_("长期订单"), "standing.coming", (P.ORDER_FOR_UNIT, P.APPROVE_ORDERS), above="/standing-orders"),
+    Place(
+        N_("长期订单"), "standing.coming", (P.ORDER_FOR_UNIT, P.APPROVE_ORDERS), above=("/standing-orders",)
+    ),
     Place(N_("拼单"), "group_purchases.index", (P.BUY_PERSONALLY, P.ORDER_FOR_UNIT, P.RECEIVE_FOR_UNIT)),
     Place(N_("收货验收"), "ordering.deliveries", (P.BUY_PERSONALLY, P.RECEIVE_FOR_UNIT)),
     Place(N_("应付货款"), "payments.payables", (P.PAY_FOR_UNIT,), Needs.TRANSFERS),
@@ -76,8 +79,18 @@ PLACES = (
     Place(N_("价格核对"), "prices.watch", (P.MANAGE_LISTINGS, P.MANAGE_REFERENCE_PRICES)),
     Place(N_("供求大厅"), "requests.board.index", (P.MANAGE_LISTINGS,), Needs.UNIT_SALES),
     Place(N_("批次与称重"), "linkage.lots", (P.RECORD_EVIDENCE,)),
-    Place(N_("考勤"), "linkage.employment.record_day", (P.RECORD_EVIDENCE,)),
-    Place(N_("协议"), "linkage.agreements", (P.RECORD_EVIDENCE, P.READ_AUDIT)),
+    Place(
+        N_("考勤"),
+        "linkage.employment.record_day",
+        (P.RECORD_EVIDENCE,),
+        above=("/linkage/sheets/new/attendance",),
+    ),
+    Place(
+        N_("协议"),
+        "linkage.agreements",
+        (P.RECORD_EVIDENCE, P.READ_AUDIT),
+        above=("/linkage/evidence", "/linkage/asset-rents", "/linkage/sheets"),
+    ),
     Place(N_("联结期与关账"), "linkage.periods", (P.CLOSE_PERIODS, P.READ_AUDIT)),
     Place(N_("发放"), "payouts.batches", (P.PREPARE_PAYOUTS, P.APPROVE_PAYOUTS)),
     Place(N_("在线收款账户"), "receiving_account.own", (P.FULFIL_ORDERS,), Needs.COLLECTING),
@@ -87,7 +100,7 @@ PLACES = (
     Place(N_("待分配资金"), "closing.unallocated_pools", (P.CLOSE_PERIODS, P.READ_AUDIT)),
     Place(N_("应扣款"), "payments.charges.index", (P.RECORD_EVIDENCE, P.READ_OWN_INCOME)),
     Place(N_("稻谷价格"), "linkage.land_transfer.grain.prices", (P.RECORD_STATUS, P.MANAGE_USERS)),
-    Place(N_("农户名单"), "registry.households", (P.READ_HOUSEHOLDS,)),
+    Place(N_("农户名单"), "registry.households", (P.READ_HOUSEHOLDS,), above=("/enrolments",)),
     Place(N_("名册导入"), "roster.imports", (P.ENROL_HOUSEHOLDS,)),
     Place(N_("认证证书"), "certificates.index", (P.MANAGE_LISTINGS, P.SUSPEND_CERTIFICATES, P.READ_AUDIT)),
     Place(N_("产品认定"), "recognition.index", (P.MANAGE_LISTINGS, P.ANSWER_REVIEWS, P.READ_AUDIT)),
@@ -138,12 +151,17 @@ def _missing() -> set[Needs]:
     return missing
 
 
-def _mark_here(items: list[dict[str, object]]) -> None:
+def _mark_here(items: list[dict[str, object]], places: list[Place]) -> None:
     """Mark the place that is shown, or else the nearest one that the page lies under."""
     here = f"{request.path}/"
-    above = [item for item in items if here.startswith(f"{item['above']}/")]
     shown = [item for item in items if item["url"] == request.path]
-    for item in shown or sorted(above, key=lambda item: len(str(item["above"])))[-1:]:
+    above = [
+        (len(root), item)
+        for item, place in zip(items, places, strict=True)
+        for root in (str(item["url"]).rstrip("/"), *place.above)
+        if here.startswith(f"{root}/")
+    ]
+    for item in shown or [item for _, item in sorted(above, key=itemgetter(0))[-1:]]:
         item["active"] = "page" if shown else "true"
 
 
@@ -155,18 +173,16 @@ def init_navigation(app: Flask) -> None:
         if actor.user_id is None:
             return {"nav_items": []}
         missing = _missing()
-        items = [
-            {
-                "label": gettext(place.label),
-                "url": url_for(place.endpoint),
-                "above": place.above or url_for(place.endpoint).rstrip("/"),
-                "active": None,
-                "count": None,
-            }
+        places = [
+            place
             for place in places_of(actor)
             if place.endpoint in current_app.view_functions and place.needs not in missing
         ]
-        _mark_here(items)
+        items: list[dict[str, object]] = [
+            {"label": gettext(place.label), "url": url_for(place.endpoint), "active": None, "count": None}
+            for place in places
+        ]
+        _mark_here(items, places)
         role = min(actor.roles) if actor.roles else None
         found: dict[str, object] = {"nav_items": items, "role_label": label(role)}
         kinds = [
