@@ -110,6 +110,7 @@ def test_references_are_brought_by_those_who_may_and_sheets_are_their_own(
 ) -> None:
     client.sign_in(county)
     page = upload(client, GOOD)
+    assert 'href="/prices/watch" aria-current="true"' in client.get("/prices").text
     client.sign_in(user_of(CooperativeFactory()))
     assert client.get("/catalog-sheets/new/references").status_code == 403
     assert client.get(page).status_code == 404

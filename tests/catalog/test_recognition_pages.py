@@ -16,6 +16,7 @@ from marketplace.identity.models import Role
 from marketplace.registry.reviews.models import Objection
 from marketplace.web.limits import limiter
 from tests.catalog.test_recognition import WISH, apply, case_of, pass_to_notice
+from tests.factories.certificates import certified
 from tests.factories.identity import UserFactory, official_with
 from tests.factories.registry import CooperativeFactory, user_of
 from tests.factories.reviews import default_steps
@@ -79,6 +80,19 @@ def test_a_cooperative_applies_and_keeps_what_it_typed(client, session, product)
     assert "订单收购带动 12 户" in text_of(client.get(sent.headers["Location"]))
     assert "山茶油" in text_of(client.get("/recognitions?show=under_review"))
     assert client.get(f"/check/recognitions/{found.public_no}").status_code == 404
+
+
+def test_goods_that_need_a_certificate_are_not_offered_to_go_without(client, session, product):
+    client.sign_in(user_of(product.cooperative))
+    address = f"/workshop/products/{product.public_no}/recognition"
+    assert "不凭证书" in text_of(client.get(address))
+    product.category.needs_certificate = True
+    session.flush()
+    assert "请先登记证书" in text_of(client.get(address))
+    held = certified(product)
+    page = text_of(client.get(address))
+    assert f'value="{held.public_no}"' in page
+    assert 'value=""' not in page.partition('name="certificate"')[2].partition("</select>")[0]
 
 
 def test_anybody_reads_the_notice_objects_and_follows_the_ticket(client, session, product, clock):

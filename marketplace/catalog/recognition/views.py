@@ -143,10 +143,19 @@ def _form(product: Product) -> RecognitionForm:
     if listing is not None and listing.current_version is not None:
         given["price"] = format_yuan(listing.current_version.tiers[0].unit_price_fen, grouped=False)
     form = RecognitionForm(**given)
-    form.certificate.choices = [
-        SelectChoice(one.public_no, f"{label(one.kind)} {one.number}") for one in badges_of(product, today())
-    ] + [SelectChoice("", _("不凭证书"))]
+    form.certificate.choices = _certificate_choices(product)
     return form
+
+
+def _certificate_choices(product: Product) -> list[SelectChoice]:
+    """The certificates in force; going without one is offered only where the category allows it."""
+    needed = product.category.needs_certificate
+    held = [
+        SelectChoice(one.public_no, f"{label(one.kind)} {one.number}") for one in badges_of(product, today())
+    ]
+    if held and needed:
+        return held
+    return [*held, SelectChoice("", _("还没有有效证书") if needed else _("不凭证书"))]
 
 
 @bp.get("/check/recognitions/<recognition_no>")
