@@ -76,7 +76,7 @@ PLACES = (
     Place(N_("应收账款"), "receivables.index", (P.FULFIL_ORDERS,), Needs.TRANSFERS),
     Place(N_("产品与上架"), "workshop.products", (P.MANAGE_LISTINGS,)),
     Place(N_("我们的故事"), "stories.own", (P.MANAGE_LISTINGS,)),
-    Place(N_("价格核对"), "prices.watch", (P.MANAGE_LISTINGS, P.MANAGE_REFERENCE_PRICES), above="/prices"),
+    Place(N_("价格核对"), "prices.watch", (P.MANAGE_LISTINGS, P.MANAGE_REFERENCE_PRICES), above=("/prices",)),
     Place(N_("供求大厅"), "requests.board.index", (P.MANAGE_LISTINGS,), Needs.UNIT_SALES),
     Place(N_("批次与称重"), "linkage.lots", (P.RECORD_EVIDENCE,)),
     Place(
