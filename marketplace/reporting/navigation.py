@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum, auto
+from operator import itemgetter
+from typing import cast
 
 from flask import Flask, current_app, request, url_for
 from flask_babel import gettext
@@ -34,13 +36,13 @@ class Needs(Enum):
 @dataclass(frozen=True)
 class Place:
     """A page of the navigation, for those with one of `permissions`; for every signed-in user when there are none.
-    `needs` is what the deployment must offer; `above` the address its other pages lie under, where that is another."""
+    `needs` is what the deployment must offer; `above` the further addresses its other pages lie under."""
 
     label: str
     endpoint: str
     permissions: tuple[Permission, ...] = ()
     needs: Needs = Needs.NOTHING
-    above: str = ""
+    above: tuple[str, ...] = ()
 
 
 PLACES = (
@@ -48,7 +50,13 @@ PLACES = (
     Place(N_("追踪核查"), "audit.index", (P.READ_AUDIT,)),
     Place(N_("认定抽查"), "recognition.rounds", (P.CHECK_RECOGNITIONS,)),
     Place(N_("审核"), "reviews.queue", (P.ANSWER_REVIEWS,)),
-    Place(N_("银行对账"), "payments.statements", (P.MATCH_BANK_LINES,), Needs.TRANSFERS),
+    Place(
+        N_("银行对账"),
+        "payments.statements",
+        (P.MATCH_BANK_LINES,),
+        Needs.TRANSFERS,
+        ("/cashier/queue", "/cashier/notices"),
+    ),
     Place(N_("退款转回"), "refunds.transfers", (P.MATCH_BANK_LINES,)),
     Place(N_("我的收入"), "reporting.my_income", (P.READ_OWN_INCOME,)),
     Place(N_("我的入社"), "registry.my_enrolments", (P.READ_OWN_INCOME,)),
@@ -56,10 +64,18 @@ PLACES = (
     Place(N_("求购比价"), "requests.index", (P.ORDER_FOR_UNIT,), Needs.UNIT_SALES),
     Place(N_("采购审批"), "procurement.approvals", (P.APPROVE_ORDERS,)),
     Place(N_("订单"), "ordering.orders", (P.BUY_PERSONALLY, P.ORDER_FOR_UNIT, P.APPROVE_ORDERS)),
-    Place(N_("长期订单"), "standing.coming", (P.ORDER_FOR_UNIT, P.APPROVE_ORDERS), above="/standing-orders"),
+    Place(
+        N_("长期订单"), "standing.coming", (P.ORDER_FOR_UNIT, P.APPROVE_ORDERS), above=("/standing-orders",)
+    ),
     Place(N_("拼单"), "group_purchases.index", (P.BUY_PERSONALLY, P.ORDER_FOR_UNIT, P.RECEIVE_FOR_UNIT)),
     Place(N_("收货验收"), "ordering.deliveries", (P.BUY_PERSONALLY, P.RECEIVE_FOR_UNIT)),
-    Place(N_("应付货款"), "payments.payables", (P.PAY_FOR_UNIT,), Needs.TRANSFERS),
+    Place(
+        N_("应付货款"),
+        "payments.payables",
+        (P.PAY_FOR_UNIT,),
+        Needs.TRANSFERS,
+        ("/payments", "/invoices", "/interest"),
+    ),
     Place(N_("评价"), "evaluations.index", (P.BUY_PERSONALLY, P.RECEIVE_FOR_UNIT)),
     Place(N_("消费帮扶凭证"), "purchase_certificates.index", (P.CERTIFY_PURCHASES, P.READ_AUDIT)),
     Place(
@@ -70,7 +86,13 @@ PLACES = (
     Place(N_("订单履约"), "ordering.fulfilment", (P.FULFIL_ORDERS,)),
     Place(N_("备货发货"), "packing.index", (P.FULFIL_ORDERS,)),
     Place(N_("长期供货"), "standing_supply.promises", (P.FULFIL_ORDERS,)),
-    Place(N_("应收账款"), "receivables.index", (P.FULFIL_ORDERS,), Needs.TRANSFERS),
+    Place(
+        N_("应收账款"),
+        "receivables.index",
+        (P.FULFIL_ORDERS,),
+        Needs.TRANSFERS,
+        ("/invoices", "/interest", "/bills"),
+    ),
     Place(N_("产品与上架"), "workshop.products", (P.MANAGE_LISTINGS,)),
     Place(N_("我们的故事"), "stories.own", (P.MANAGE_LISTINGS,)),
     Place(N_("价格核对"), "prices.watch", (P.MANAGE_LISTINGS, P.MANAGE_REFERENCE_PRICES)),
@@ -99,7 +121,12 @@ PLACES = (
     Place(N_("我的下载"), "downloads.index", (P.READ_AUDIT, P.FULFIL_ORDERS)),
     Place(N_("操作日志"), "identity.trail", (P.READ_TRAIL,)),
     Place(N_("付款争议"), "disputes.index", (P.MATCH_BANK_LINES, P.READ_AUDIT)),
-    Place(N_("每日对账"), "reconciliation.index", (P.MATCH_BANK_LINES, P.READ_AUDIT)),
+    Place(
+        N_("每日对账"),
+        "reconciliation.index",
+        (P.MATCH_BANK_LINES, P.READ_AUDIT),
+        above=("/cashier/payouts",),
+    ),
     Place(N_("划付合作社"), "transfers.index", (P.MATCH_BANK_LINES, P.READ_AUDIT), Needs.COLLECTING),
     Place(N_("我的合作社"), "cooperatives.own", (P.MANAGE_LISTINGS,)),
     Place(
@@ -141,9 +168,14 @@ def _missing() -> set[Needs]:
 def _mark_here(items: list[dict[str, object]]) -> None:
     """Mark the place that is shown, or else the nearest one that the page lies under."""
     here = f"{request.path}/"
-    above = [item for item in items if here.startswith(f"{item['above']}/")]
     shown = [item for item in items if item["url"] == request.path]
-    for item in shown or sorted(above, key=lambda item: len(str(item["above"])))[-1:]:
+    above = [
+        (len(address), item)
+        for item in items
+        for address in cast("tuple[str, ...]", item["above"])
+        if here.startswith(f"{address}/")
+    ]
+    for item in shown or [item for _, item in sorted(above, key=itemgetter(0))[-1:]]:
         item["active"] = "page" if shown else "true"
 
 
@@ -159,7 +191,7 @@ def init_navigation(app: Flask) -> None:
             {
                 "label": gettext(place.label),
                 "url": url_for(place.endpoint),
-                "above": place.above or url_for(place.endpoint),
+                "above": (url_for(place.endpoint), *place.above),
                 "active": None,
                 "count": None,
             }
