@@ -158,6 +158,9 @@ def test_a_late_bill_shows_its_interest_and_the_cooperative_waives_it(
     paper = Visitor(client).open(f"/interest/{claim.public_no}")
     assert paper.has("50.00", claim.remittance_code, "0.05%", "10,000.00")
     assert not paper.has("免收")
+    assert (
+        'href="/payables" aria-current="true"' in client.get("/interest").text
+    )  # it lies under what is to be paid
     client.sign_in(user_of(CooperativeFactory()))
     assert [client.get(one).status_code for one in (waiver, f"/interest/{claim.public_no}")] == [404, 404]
     client.sign_in(seller)
