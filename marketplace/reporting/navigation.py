@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum, auto
+from typing import Any
 
 from flask import Flask, current_app, request, url_for
 from flask_babel import gettext
@@ -34,13 +35,13 @@ class Needs(Enum):
 @dataclass(frozen=True)
 class Place:
     """A page of the navigation, for those with one of `permissions`; for every signed-in user when there are none.
-    `needs` is what the deployment must offer; `above` the address its other pages lie under, where that is another."""
+    `needs` is what the deployment must offer; `above` the addresses its pages lie under, where its own is not all."""
 
     label: str
     endpoint: str
     permissions: tuple[Permission, ...] = ()
     needs: Needs = Needs.NOTHING
-    above: str = ""
+    above: tuple[str, ...] = ()
 
 
 PLACES = (
@@ -56,9 +57,16 @@ PLACES = (
     Place(N_("求购比价"), "requests.index", (P.ORDER_FOR_UNIT,), Needs.UNIT_SALES),
     Place(N_("采购审批"), "procurement.approvals", (P.APPROVE_ORDERS,)),
     Place(N_("订单"), "ordering.orders", (P.BUY_PERSONALLY, P.ORDER_FOR_UNIT, P.APPROVE_ORDERS)),
-    Place(N_("长期订单"), "standing.coming", (P.ORDER_FOR_UNIT, P.APPROVE_ORDERS), above="/standing-orders"),
+    Place(
+        N_("长期订单"), "standing.coming", (P.ORDER_FOR_UNIT, P.APPROVE_ORDERS), above=("/standing-orders",)
+    ),
     Place(N_("拼单"), "group_purchases.index", (P.BUY_PERSONALLY, P.ORDER_FOR_UNIT, P.RECEIVE_FOR_UNIT)),
-    Place(N_("收货验收"), "ordering.deliveries", (P.BUY_PERSONALLY, P.RECEIVE_FOR_UNIT)),
+    Place(
+        N_("收货验收"),
+        "ordering.deliveries",
+        (P.BUY_PERSONALLY, P.RECEIVE_FOR_UNIT),
+        above=("/deliveries", "/parts"),
+    ),
     Place(N_("应付货款"), "payments.payables", (P.PAY_FOR_UNIT,), Needs.TRANSFERS),
     Place(N_("评价"), "evaluations.index", (P.BUY_PERSONALLY, P.RECEIVE_FOR_UNIT)),
     Place(N_("消费帮扶凭证"), "purchase_certificates.index", (P.CERTIFY_PURCHASES, P.READ_AUDIT)),
@@ -67,15 +75,17 @@ PLACES = (
         "quota_reports.own",
         (P.ORDER_FOR_UNIT, P.APPROVE_ORDERS, P.RECEIVE_FOR_UNIT, P.PAY_FOR_UNIT),
     ),
-    Place(N_("订单履约"), "ordering.fulfilment", (P.FULFIL_ORDERS,)),
+    Place(N_("订单履约"), "ordering.fulfilment", (P.FULFIL_ORDERS,), above=("/fulfilment", "/parts")),
     Place(N_("备货发货"), "packing.index", (P.FULFIL_ORDERS,)),
     Place(N_("长期供货"), "standing_supply.promises", (P.FULFIL_ORDERS,)),
     Place(N_("应收账款"), "receivables.index", (P.FULFIL_ORDERS,), Needs.TRANSFERS),
-    Place(N_("产品与上架"), "workshop.products", (P.MANAGE_LISTINGS,)),
+    Place(
+        N_("产品与上架"), "workshop.products", (P.MANAGE_LISTINGS,), above=("/workshop", "/catalog-sheets")
+    ),
     Place(N_("我们的故事"), "stories.own", (P.MANAGE_LISTINGS,)),
     Place(N_("价格核对"), "prices.watch", (P.MANAGE_LISTINGS, P.MANAGE_REFERENCE_PRICES)),
     Place(N_("供求大厅"), "requests.board.index", (P.MANAGE_LISTINGS,), Needs.UNIT_SALES),
-    Place(N_("批次与称重"), "linkage.lots", (P.RECORD_EVIDENCE,)),
+    Place(N_("批次与称重"), "linkage.lots", (P.RECORD_EVIDENCE,), above=("/linkage/lots", "/lots")),
     Place(N_("考勤"), "linkage.employment.record_day", (P.RECORD_EVIDENCE,)),
     Place(N_("协议"), "linkage.agreements", (P.RECORD_EVIDENCE, P.READ_AUDIT)),
     Place(N_("联结期与关账"), "linkage.periods", (P.CLOSE_PERIODS, P.READ_AUDIT)),
@@ -106,6 +116,7 @@ PLACES = (
         N_("本单位"),
         "buyer_units.own",
         (P.ORDER_FOR_UNIT, P.APPROVE_ORDERS, P.RECEIVE_FOR_UNIT, P.PAY_FOR_UNIT),
+        above=("/unit", "/budgets", "/receiving-policy"),
     ),
     Place(N_("我的收货地址"), "addresses.index", (P.BUY_PERSONALLY,)),
     Place(N_("用户"), "users.index", (P.MANAGE_USERS, P.MANAGE_COOPERATIVE)),
@@ -138,12 +149,17 @@ def _missing() -> set[Needs]:
     return missing
 
 
-def _mark_here(items: list[dict[str, object]]) -> None:
-    """Mark the place that is shown, or else the nearest one that the page lies under."""
+def _nearness(above: tuple[str, ...]) -> int:
+    """How much of the address shown lies under one of `above`."""
     here = f"{request.path}/"
-    above = [item for item in items if here.startswith(f"{item['above']}/")]
+    return max((len(start) for start in above if here.startswith(f"{start}/")), default=0)
+
+
+def _mark_here(items: list[dict[str, Any]]) -> None:
+    """Mark the place that is shown, or else the nearest one that the page lies under."""
     shown = [item for item in items if item["url"] == request.path]
-    for item in shown or sorted(above, key=lambda item: len(str(item["above"])))[-1:]:
+    under = sorted((item for item in items if item["nearness"]), key=lambda item: int(item["nearness"]))
+    for item in shown or under[-1:]:
         item["active"] = "page" if shown else "true"
 
 
@@ -155,11 +171,11 @@ def init_navigation(app: Flask) -> None:
         if actor.user_id is None:
             return {"nav_items": []}
         missing = _missing()
-        items = [
+        items: list[dict[str, Any]] = [
             {
                 "label": gettext(place.label),
                 "url": url_for(place.endpoint),
-                "above": place.above or url_for(place.endpoint),
+                "nearness": _nearness(place.above or (url_for(place.endpoint),)),
                 "active": None,
                 "count": None,
             }
