@@ -67,7 +67,7 @@ PLACES = (
         N_("长期订单"), "standing.coming", (P.ORDER_FOR_UNIT, P.APPROVE_ORDERS), above=("/standing-orders",)
     ),
     Place(N_("拼单"), "group_purchases.index", (P.BUY_PERSONALLY, P.ORDER_FOR_UNIT, P.RECEIVE_FOR_UNIT)),
-    Place(N_("收货验收"), "ordering.deliveries", (P.BUY_PERSONALLY, P.RECEIVE_FOR_UNIT)),
+    Place(N_("收货验收"), "ordering.deliveries", (P.BUY_PERSONALLY, P.RECEIVE_FOR_UNIT), above=("/parts",)),
     Place(
         N_("应付货款"),
         "payments.payables",
@@ -82,7 +82,7 @@ PLACES = (
         "quota_reports.own",
         (P.ORDER_FOR_UNIT, P.APPROVE_ORDERS, P.RECEIVE_FOR_UNIT, P.PAY_FOR_UNIT),
     ),
-    Place(N_("订单履约"), "ordering.fulfilment", (P.FULFIL_ORDERS,)),
+    Place(N_("订单履约"), "ordering.fulfilment", (P.FULFIL_ORDERS,), above=("/parts",)),
     Place(N_("备货发货"), "packing.index", (P.FULFIL_ORDERS,)),
     Place(N_("长期供货"), "standing_supply.promises", (P.FULFIL_ORDERS,)),
     Place(
@@ -92,11 +92,13 @@ PLACES = (
         Needs.TRANSFERS,
         ("/invoices", "/interest", "/bills"),
     ),
-    Place(N_("产品与上架"), "workshop.products", (P.MANAGE_LISTINGS,)),
+    Place(
+        N_("产品与上架"), "workshop.products", (P.MANAGE_LISTINGS,), above=("/workshop", "/catalog-sheets")
+    ),
     Place(N_("我们的故事"), "stories.own", (P.MANAGE_LISTINGS,)),
     Place(N_("价格核对"), "prices.watch", (P.MANAGE_LISTINGS, P.MANAGE_REFERENCE_PRICES), above=("/prices",)),
     Place(N_("供求大厅"), "requests.board.index", (P.MANAGE_LISTINGS,), Needs.UNIT_SALES),
-    Place(N_("批次与称重"), "linkage.lots", (P.RECORD_EVIDENCE,)),
+    Place(N_("批次与称重"), "linkage.lots", (P.RECORD_EVIDENCE,), above=("/lots",)),
     Place(
         N_("考勤"),
         "linkage.employment.record_day",
@@ -142,6 +144,7 @@ PLACES = (
         N_("本单位"),
         "buyer_units.own",
         (P.ORDER_FOR_UNIT, P.APPROVE_ORDERS, P.RECEIVE_FOR_UNIT, P.PAY_FOR_UNIT),
+        above=("/unit", "/budgets", "/receiving-policy"),
     ),
     Place(N_("我的收货地址"), "addresses.index", (P.BUY_PERSONALLY,)),
     Place(N_("用户"), "users.index", (P.MANAGE_USERS, P.MANAGE_COOPERATIVE)),

@@ -120,6 +120,7 @@ def test_a_budget_is_opened_changed_and_named_by_pages(pages: Pages, session: Se
     assert named.has("批准后还剩 ¥100.00")
     line = session.scalars(select(BudgetLine)).one()
     assert head.open("/budgets").has("食堂食材", "¥300.00", "¥100.00")
+    assert 'href="/unit" aria-current="true"' in pages.client.get("/budgets").text
     pages.client.sign_in(user_of(BuyerUnitFactory(), Role.UNIT_APPROVER))
     assert pages.client.get(f"/budgets/{line.public_no}").status_code == 404
     assert pages.client.get("/budgets").status_code == 200
