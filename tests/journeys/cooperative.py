@@ -77,6 +77,7 @@ def rent_land(manager: Person) -> None:
     """Sign a land transfer, open the linkage period of the year, record the rent."""
     manager.goes_to("协议")
     manager.follows("签新协议")
+    manager.follows("土地流转")
     sign = manager.words("签%(mechanism)s", mechanism=manager.words("土地流转"))
     manager.follows_text(sign, within=manager.row(story.SECOND))
     manager.types("土地承包经营权证号", story.RIGHT_CERTIFICATE_NO)

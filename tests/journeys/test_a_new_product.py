@@ -62,7 +62,13 @@ def people(session: Session, app: Flask) -> dict[str, str]:
         LinkageFloor(category_code=navel.code, region_code="36", year=today().year, min_bp=story.FLOOR_BP)
     )
     growers = CooperativeFactory(name="乐安县鳌溪脐橙专业合作社")
-    lot = LotFactory(cooperative=growers, lot_no=story.LOT_NO, commodity=story.COMMODITY, received_g=197_805)
+    lot = LotFactory(
+        cooperative=growers,
+        lot_no=story.LOT_NO,
+        commodity=story.COMMODITY,
+        received_g=197_805,
+        harvested_on=clock.today() - timedelta(days=NOTICE_DAYS_BACK),
+    )
     for slip in story.SLIPS:
         contract = ContractFactory(enrolment=EnrolmentFactory(cooperative=growers))
         EntitlementFactory(agreement=contract, lot=lot, amount_fen=slip.amount_fen)

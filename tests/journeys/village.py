@@ -22,7 +22,7 @@ def vouch_for_the_first(clerk: Person) -> None:
 def open_account_of_the_second(clerk: Person) -> str:
     """Open the other household's account; its first password is shown once."""
     clerk.goes_to("农户名单")
-    clerk.follows("查看", within=clerk.row(story.SECOND))
+    clerk.follows_text(story.SECOND)
     clerk.follows("开通农户账号")
     clerk.types("登录名", LOGIN_NAME)
     clerk.presses("开通账号")

@@ -104,7 +104,7 @@ def test_a_low_offer_is_flagged_for_whoever_compares(
     )
     client.sign_in(user_of(deal.on_sale.cooperative))
     page = Visitor(client).open(f"/board/{request.public_no}/offer")
-    assert page.has("参考价每千克 ¥100.00，高出 20% 以上不能报")
+    assert page.has("库存和参考价", "¥100.00", "比参考价高出 20% 以上的，不能报")
     clock.advance(days=DAYS_OPEN)
     client.sign_in(user_of(deal.unit, Role.UNIT_ORDERER))
     assert Visitor(client).open(f"/requests/{request.public_no}/offers").has("参考价 ¥100.00", "明显偏低")
