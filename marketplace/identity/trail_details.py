@@ -6,15 +6,13 @@ trail outlives them.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
-from datetime import date
 
 from marketplace.core.labels import N_
 from marketplace.core.money import format_rate, format_yuan
 from marketplace.core.quantity import format_kg
 from marketplace.identity.models import Role
-from marketplace.web.filters import day
+from marketplace.web.filters import day_or_text
 
 KEYS = {
     "actual_g": N_("实际产量"),
@@ -170,8 +168,6 @@ VALUES = {
     **{role.value: role.label for role in Role},
 }
 
-DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
-
 
 def trail_detail(detail: Mapping[str, object], translate: Callable[[str], str]) -> list[str]:
     """The detail of a row as short phrases such as "结论：通过"; nothing for None."""
@@ -191,6 +187,5 @@ def _shown(key: str, value: object, translate: Callable[[str], str]) -> str:
         return f"{format_rate(value)}%"
     if key.endswith("_g") and isinstance(value, int):
         return f"{format_kg(value)} {translate(N_('千克'))}"
-    if DAY.fullmatch(str(value)):
-        return day(date.fromisoformat(str(value)))
-    return " ".join(translate(VALUES[word]) if word in VALUES else word for word in str(value).split(" "))
+    words = day_or_text(str(value)).split(" ")
+    return " ".join(translate(VALUES[word]) if word in VALUES else word for word in words)

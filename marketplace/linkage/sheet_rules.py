@@ -20,6 +20,7 @@ from marketplace.core.labels import N_
 from marketplace.core.waking import wake_after_commit
 from marketplace.identity.actors import Actor
 from marketplace.identity.models import StoredFile
+from marketplace.identity.permissions import Permission
 from marketplace.identity.rules import keep_file
 from marketplace.identity.trail import record_trail
 from marketplace.linkage.evidence import own_cooperative_id, require_own
@@ -150,14 +151,12 @@ def work_on_next_sheet(session: Session, files: FileStore) -> bool:
     sheet = session.scalar(query.with_for_update(of=EvidenceSheet, skip_locked=True))
     if sheet is None:
         return False
-    rows, _unread = _readable(sheet, content_of(session, files, sheet))
     actor = asker_of(session, sheet)
-    try:
-        require_own(actor)
-    except DomainError:
-        stop_work(session, sheet)
-    else:
+    if actor.can(Permission.RECORD_EVIDENCE) and actor.cooperative_id == sheet.cooperative_id:
+        rows, _unread = _readable(sheet, content_of(session, files, sheet))
         _pass(session, actor, sheet, rows)
+    else:
+        stop_work(session, sheet)
     return True
 
 

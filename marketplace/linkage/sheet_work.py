@@ -21,7 +21,7 @@ from marketplace.core.clock import now
 from marketplace.core.db import UtcInstant, code_of
 from marketplace.core.errors import Conflict
 from marketplace.core.labels import N_, LabelledEnum
-from marketplace.identity.actors import Actor, actor_of
+from marketplace.identity.actors import VISITOR, Actor, actor_of
 from marketplace.identity.models import User
 from marketplace.linkage.sheet_format import Finding
 
@@ -120,5 +120,6 @@ def resume_work(session: Session, actor: Actor, sheet: SheetWork) -> bool:
 
 
 def asker_of(session: Session, sheet: SheetWork) -> Actor:
-    """Who began or resumed the work, with what they may do today."""
-    return actor_of(session.get_one(User, sheet.asked_by))
+    """Who began or resumed the work, with what they may do today: nothing once their account is disabled."""
+    asker = session.get_one(User, sheet.asked_by)
+    return VISITOR if asker.disabled_at else actor_of(asker)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from datetime import date
-
 import structlog
 from flask import Flask, Response, current_app, g, jsonify, make_response, render_template, request
 from flask_babel import gettext
@@ -13,10 +10,9 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from marketplace.core.errors import Conflict, DomainError, NotFound, Refused
 from marketplace.core.labels import N_
-from marketplace.web.filters import day
+from marketplace.web.filters import day_or_text
 
 log = structlog.get_logger(__name__)
-ISO_DAY = re.compile(r"\d{4}-[01]\d-[0-3]\d")  # how rules put a day into a message, for machines as well
 TITLES = {
     400: N_("请求有误"),
     401: N_("请先登录"),
@@ -42,7 +38,7 @@ def explain(error: DomainError) -> str:
 def _in_words(value: object) -> object:
     if hasattr(value, "label"):
         return gettext(value.label)
-    return day(date.fromisoformat(value)) if isinstance(value, str) and ISO_DAY.fullmatch(value) else value
+    return day_or_text(value) if isinstance(value, str) else value
 
 
 def wants_json() -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date, datetime
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from marketplace.core.clock import SHANGHAI
 from marketplace.core.money import format_rate, format_yuan
 from marketplace.core.quantity import format_kg, format_mu
 from marketplace.web.locale import counted, label
+
+ISO_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
 def yuan(amount_fen: int | None, *, grouped: bool = True) -> str:
@@ -40,6 +43,15 @@ def day(value: date | datetime | None) -> str:
     if isinstance(value, datetime):
         value = value.astimezone(SHANGHAI).date()
     return str(format_date(value, "medium"))
+
+
+def day_or_text(text: str) -> str:
+    """A day as rules write it for machines (2026-05-01) in the reader's language; any other text as it is, and what
+    somebody typed that only looks like a day."""
+    try:
+        return day(date.fromisoformat(text)) if ISO_DAY.fullmatch(text) else text
+    except ValueError:
+        return text
 
 
 def month(value: date) -> str:

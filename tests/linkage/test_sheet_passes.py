@@ -10,16 +10,23 @@ from sqlalchemy import func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from marketplace.core.clock import now
 from marketplace.core.errors import Conflict, NotFound
 from marketplace.core.files import FileStore
-from marketplace.identity.models import Role, TrailEntry, UserRole
+from marketplace.identity.models import Role, TrailEntry, User, UserRole
 from marketplace.linkage import sheet_rules
 from marketplace.linkage.models import Agreement, Entitlement, Evidence, Lot
 from marketplace.linkage.sheet_models import EvidenceSheet
 from marketplace.linkage.sheet_work import SheetState
 from tests.conftest import MarketClient
 from tests.factories.linkage import ContractFactory, LotFactory
-from tests.factories.registry import EnrolmentFactory, actor_at, beneficiary_policy, user_of
+from tests.factories.registry import (
+    CooperativeFactory,
+    EnrolmentFactory,
+    actor_at,
+    beneficiary_policy,
+    user_of,
+)
 from tests.linkage.test_sheets import NAMES, csv_of, row
 
 pytestmark = pytest.mark.usefixtures("clock")
@@ -143,11 +150,19 @@ def test_it_stops_between_two_passes_and_goes_on_in_the_name_of_who_resumed_it(
     ]
 
 
+@pytest.mark.parametrize("why", ["other duties", "another cooperative", "dismissed"])
 def test_it_stops_when_who_asked_for_it_may_record_no_more(
-    session: Session, files: FileStore, lot: Lot, sheet: EvidenceSheet
+    session: Session, files: FileStore, lot: Lot, sheet: EvidenceSheet, why: str
 ) -> None:
-    asker = UserRole.user_id == sheet.asked_by
-    session.execute(update(UserRole).where(asker).values(role=Role.UNIT_PAYER))
+    asker = session.get_one(User, sheet.asked_by)
+    if why == "other duties":
+        other = update(UserRole).where(UserRole.user_id == asker.id)
+        session.execute(other.values(role=Role.UNIT_PAYER))
+    elif why == "another cooperative":
+        asker.organisation = user_of(CooperativeFactory()).organisation
+    else:
+        asker.disabled_at = now()
+    session.flush()
     session.expire_all()
     assert work(session, files, 2) == [True, False]
     assert (sheet.state, sheet.rows_done, recorded(session)) == (SheetState.CHECKING, 0, (0, 0))

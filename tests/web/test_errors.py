@@ -7,6 +7,9 @@ from flask import Flask
 from sqlalchemy.exc import DataError
 from sqlalchemy.orm import Session
 
+from marketplace.core.errors import Conflict
+from marketplace.identity.trail_details import trail_detail
+from marketplace.web.errors import explain
 from tests.conftest import MarketClient
 
 
@@ -49,3 +52,17 @@ def test_a_value_no_column_can_hold_is_refused_and_not_a_breakdown(app: Flask, s
     with app.test_request_context("/api/v1/listings/"):
         answer = app.make_response(app.handle_user_exception(DataError("INSERT", {}, reason)))
     assert (answer.status_code, answer.get_json()["code"]) == (422, "value_unfit")
+
+
+@pytest.mark.databases("sqlite")
+@pytest.mark.parametrize(
+    ("kept", "told"),
+    [("2026-05-01", "2026年5月1日"), ("2026-02-30", "2026-02-30"), ("2026-99-99", "2026-99-99")],
+)
+def test_what_only_looks_like_a_day_is_told_as_it_was_typed(app: Flask, kept: str, told: str) -> None:
+    with app.test_request_context():
+        assert (
+            explain(Conflict("lot_taken", "批次 %(lot)s 已归入另一个产品", lot=kept))
+            == f"批次 {told} 已归入另一个产品"
+        )
+        assert trail_detail({"lot_no": kept}, str) == [f"批次：{told}"]
