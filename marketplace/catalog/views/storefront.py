@@ -84,8 +84,10 @@ def shown_listings(numbers: tuple[str, ...]) -> list[Shown]:
 
 def goods_section(_session: Session, cooperative: Cooperative) -> tuple[str, dict[str, Any]]:
     """The part of a cooperative's public page: what it has on sale."""
+    if cooperative.state is not CooperativeState.ADMITTED:
+        return "catalog/_goods.html", {"cooperative": cooperative, "shown": [], "total": 0}
     found = current_engine().search(SearchRequest(cooperatives=(cooperative.public_no,), size=SECTION_SIZE))
-    shown = shown_listings(found.listing_nos) if cooperative.state == CooperativeState.ADMITTED else []
+    shown = shown_listings(found.listing_nos)
     return "catalog/_goods.html", {"cooperative": cooperative, "shown": shown, "total": found.total}
 
 

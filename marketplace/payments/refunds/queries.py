@@ -63,7 +63,7 @@ def part_to_refund(session: Session, actor: Actor, order_no: str, part_no: str) 
 def refunds_visible_to(actor: Actor) -> Select[Refund]:
     """Refunds, newest first: a cooperative's of its goods, a buyer's of its orders, all for the cashier, and for an
     auditor those of the jurisdiction."""
-    query = select(Refund).order_by(Refund.asked_at.desc(), Refund.id.desc()).options(*FOR_LISTS)
+    query = select(Refund).order_by(Refund.id.desc()).options(*FOR_LISTS)
     if actor.can(Permission.MATCH_BANK_LINES):
         return query
     if actor.can(Permission.READ_AUDIT):
